@@ -1,0 +1,34 @@
+// bfloat16: the upper half of a float. Storage only: arithmetic converts to float, so every sum over bf16
+// has its accumulator type visible in the code.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/common/host_device.h"
+
+namespace saccade {
+
+struct bf16 {
+  uint16_t bits = 0;
+
+  bf16() = default;
+  SACCADE_HD explicit bf16(float value) : bits(round_to_nearest_even(value)) {}
+  SACCADE_HD explicit operator float() const {
+    const uint32_t word = static_cast<uint32_t>(bits) << 16;
+    float value;
+    memcpy(&value, &word, sizeof value);
+    return value;
+  }
+
+ private:
+  SACCADE_HD static uint16_t round_to_nearest_even(float value) {
+    uint32_t word;
+    memcpy(&word, &value, sizeof word);
+    if ((word & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>((word >> 16) | 0x40u);  // quiet NaN
+    return static_cast<uint16_t>((word + 0x7fffu + ((word >> 16) & 1u)) >> 16);
+  }
+};
+static_assert(sizeof(bf16) == 2);
+
+}  // namespace saccade

@@ -1,0 +1,62 @@
+#include "kernels/common/context.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "kernels/common/device.h"
+
+namespace saccade {
+
+const char* name_of(Device device) {
+  switch (device) {
+    case Device::cpu: return "cpu";
+    case Device::reference: return "reference";
+    case Device::simt: return "simt";
+    case Device::cuda: return "cuda";
+  }
+  return "?";
+}
+
+namespace {
+int processors_of_this_process() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return CPU_COUNT(&set);
+}
+}  // namespace
+
+Context::Context(Device device, int device_index, int threads)
+    : device_(device), device_index_(device_index), threads_(threads > 0 ? threads : processors_of_this_process()) {
+  std::string reason;
+  check_input(is_available(device, &reason), "device ", name_of(device), ": ", reason);
+}
+
+Context::~Context() {
+  memory.reset();
+  plans_.clear();
+  for (Block& block : blocks_) free_device_memory(device_, device_index_, block.data);
+}
+
+Context::Scratch::Scratch(Context& context, size_t bytes) : context_(context) {
+  bytes = (std::max<size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
+  auto& blocks = context.blocks_;
+  block_ = context.block_;
+  while (block_ < blocks.size() && blocks[block_].bytes - blocks[block_].used < bytes) ++block_;
+  if (block_ == blocks.size()) {
+    const size_t size = std::max<size_t>(bytes, size_t{1} << 20);
+    blocks.push_back({allocate_device_memory(context.device_, context.device_index_, size), size, 0});
+  }
+  used_before_ = blocks[block_].used;
+  data_ = static_cast<char*>(blocks[block_].data) + used_before_;
+  blocks[block_].used += bytes;
+  std::swap(block_, context.block_);  // block_ now holds the block to go back to
+}
+
+Context::Scratch::~Scratch() {
+  context_.blocks_[context_.block_].used = used_before_;
+  context_.block_ = block_;
+}
+
+}  // namespace saccade

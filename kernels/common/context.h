@@ -1,0 +1,86 @@
+// Where work runs. A Context is passed explicitly to every function that computes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <typeindex>
+#include <unordered_map>
+#include <vector>
+
+#include "kernels/common/error.h"
+
+namespace saccade {
+
+class Memory;  // tensor/memory.h: the pool and the arenas that tensors of this context live in
+
+// The devices that an op can have a version for. `reference` is the plain serial code in f64, the oracle; it
+// runs on the CPU's memory. `simt` runs the CUDA sources on the host.
+enum class Device : uint8_t { cpu, reference, simt, cuda };
+
+const char* name_of(Device device);
+
+constexpr size_t kAlignment = 256;  // of every allocation, in bytes
+
+class Context {
+ public:
+  // threads = 0: one for each processor this process may use.
+  explicit Context(Device device = Device::cpu, int device_index = 0, int threads = 0);
+  ~Context();
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  Device device() const { return device_; }
+  int device_index() const { return device_index_; }
+  int threads() const { return threads_; }
+  void* stream() const { return stream_; }  // a cudaStream_t on cuda, null elsewhere
+
+  // Memory of this context's device that a kernel needs while it runs. Scopes nest like a stack; blocks are
+  // kept, so the same sequence of calls sees the same addresses.
+  class Scratch {
+   public:
+    Scratch(Context& context, size_t bytes);
+    ~Scratch();
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+    template <class T>
+    T* as() const {
+      return static_cast<T*>(data_);
+    }
+
+   private:
+    Context& context_;
+    void* data_;
+    size_t block_, used_before_;
+  };
+
+  // A value made once and kept for the life of the context: a compiled primitive, a tuned plan, a handle.
+  // `key` tells apart the plans of one type.
+  template <class Plan, class Make>
+  Plan& plan(const std::string& key, Make&& make) {
+    auto& slot = plans_[std::type_index(typeid(Plan))][key];
+    if (!slot) slot = std::shared_ptr<void>(std::make_shared<Plan>(make()));
+    return *static_cast<Plan*>(slot.get());
+  }
+
+  // Set while a Segment runs: the name of nothing may be read by the host. See autograd/segment.h.
+  bool in_segment = false;
+  std::shared_ptr<Memory> memory;  // made by tensor/memory.h on first use
+
+ private:
+  struct Block {
+    void* data;
+    size_t bytes, used;
+  };
+  Device device_;
+  int device_index_;
+  int threads_;
+  void* stream_ = nullptr;
+  std::vector<Block> blocks_;
+  size_t block_ = 0;  // the block that the next Scratch tries first
+  std::unordered_map<std::type_index, std::unordered_map<std::string, std::shared_ptr<void>>> plans_;
+};
+
+}  // namespace saccade
