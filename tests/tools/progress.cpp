@@ -1,0 +1,49 @@
+// The progress report: what a log gets, what a terminal gets.
+#include "tools/common/progress.h"
+
+#include <sstream>
+
+#include "tests/common/catch.h"
+
+using saccade::Progress;
+
+TEST_CASE("a log gets whole lines and always the last count", "[progress]") {
+  std::ostringstream out;
+  {
+    Progress progress("drawing", 3, "images", out, false);
+    for (int i = 0; i < 3; ++i) progress.advance(1, "loss 2.5");
+  }
+  const std::string text = out.str();
+  CHECK(text.rfind("drawing 3/3 images, ", 0) == 0);
+  CHECK(text.find(", loss 2.5\n") == text.size() - 11);
+  CHECK(text.find('\r') == std::string::npos);
+}
+
+TEST_CASE("a terminal gets one bar that is redrawn in place", "[progress]") {
+  std::ostringstream out;
+  {
+    Progress progress("drawing", 4, "images", out, true);
+    progress.advance(2);
+    progress.finish();
+  }
+  CHECK(out.str().rfind("\r[##########..........] drawing 2/4 images", 0) == 0);
+  CHECK(out.str().back() == '\n');
+}
+
+TEST_CASE("work that was cut short still reports how far it came; no work is a line, too", "[progress]") {
+  std::ostringstream out, idle;
+  {
+    Progress progress("drawing", 100, "images", out, false);
+    progress.resume_at(40);
+    progress.advance();
+  }
+  CHECK(out.str().rfind("drawing 41/100 images", 0) == 0);
+  { Progress progress("drawing", 0, "images", idle, false); }
+  CHECK(idle.str().find("0/0") != std::string::npos);
+}
+
+TEST_CASE("time is written as minutes or hours", "[progress]") {
+  CHECK(Progress::clock(75) == "1:15");
+  CHECK(Progress::clock(3700) == "1:01:40");
+  CHECK(Progress::clock(-1) == "0:00");
+}

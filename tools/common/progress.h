@@ -1,0 +1,107 @@
+// A progress report on stderr: a bar with rate and time left on a terminal, plain lines (a log) otherwise.
+#pragma once
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <iostream>
+#include <mutex>
+#include <string>
+#include <utility>
+
+namespace saccade {
+
+// Counts from 0 to `total` units of work. All members may be called from several threads.
+class Progress {
+ public:
+  Progress(std::string label, int64_t total, std::string unit, std::ostream& out = std::cerr,
+           bool terminal = isatty(STDERR_FILENO) != 0)
+      : label_(std::move(label)), unit_(std::move(unit)), total_(total), out_(out), terminal_(terminal) {}
+  ~Progress() { finish(); }
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  // `count` more units are done. `note` (such as "loss 3.21") is shown after the rate.
+  void advance(int64_t count = 1, const std::string& note = {}) {
+    const std::lock_guard lock(mutex_);
+    done_ += count;
+    note_ = note;
+    const double now = seconds();
+    if (done_ < total_ && now - shown_at_ < (terminal_ ? 0.1 : 10.0)) return;
+    show(now);
+  }
+
+  // Starts at `done` instead of 0 (a resumed run); those units do not count in the rate.
+  void resume_at(int64_t done) {
+    const std::lock_guard lock(mutex_);
+    done_ = first_ = done;
+  }
+
+  // Ends the report; the destructor does it too, so a line is whole before an error is printed under it.
+  void finish() {
+    const std::lock_guard lock(mutex_);
+    if (finished_) return;
+    finished_ = true;
+    if (done_ != shown_done_) show(seconds());
+    if (terminal_ && shown_done_ >= 0) out_ << std::endl;
+  }
+
+  // 75 -> "1:15", 3700 -> "1:01:40".
+  static std::string clock(double time) {
+    const auto whole = static_cast<int64_t>(std::min(std::max(time, 0.0), 3.6e8) + 0.5);
+    char text[32];
+    if (whole >= 3600) {
+      std::snprintf(text, sizeof text, "%d:%02d:%02d", static_cast<int>(whole / 3600),
+                    static_cast<int>(whole / 60 % 60), static_cast<int>(whole % 60));
+    } else {
+      std::snprintf(text, sizeof text, "%d:%02d", static_cast<int>(whole / 60), static_cast<int>(whole % 60));
+    }
+    return text;
+  }
+
+ private:
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+  void show(double now) {
+    const double rate = static_cast<double>(done_ - first_) / std::max(now, 1e-9);
+    const double share = total_ > 0 ? static_cast<double>(done_) / static_cast<double>(total_) : 1.0;
+    char text[128];
+    std::snprintf(text, sizeof text, " %lld/%lld %s, %.*f/s", static_cast<long long>(done_),
+                  static_cast<long long>(total_), unit_.c_str(), rate < 10 ? 2 : 0, rate);
+    std::string line = label_ + text;
+    if (done_ < total_ && rate > 0) {
+      line += ", " + clock(static_cast<double>(total_ - done_) / rate) + " left";
+    } else {
+      line += ", " + clock(now);
+    }
+    if (!note_.empty()) line += ", " + note_;
+    if (terminal_) {
+      constexpr int kWidth = 20;
+      const int full = static_cast<int>(std::clamp(share, 0.0, 1.0) * kWidth);
+      out_ << "\r[" + std::string(full, '#') + std::string(kWidth - full, '.') + "] " + line + "\x1b[K"
+           << std::flush;
+    } else {
+      out_ << line + "\n" << std::flush;
+    }
+    shown_at_ = now;
+    shown_done_ = done_;
+  }
+
+  const std::string label_, unit_;
+  const int64_t total_;
+  std::ostream& out_;
+  const bool terminal_;
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::mutex mutex_;
+  std::string note_;
+  int64_t done_ = 0, first_ = 0, shown_done_ = -1;
+  double shown_at_ = 0;
+  bool finished_ = false;
+};
+
+}  // namespace saccade
