@@ -1,0 +1,53 @@
+// The safetensors format (https://huggingface.co/docs/safetensors): eight bytes of header length, a JSON
+// header {name: {dtype, shape, data_offsets}, "__metadata__": {text: text}}, then the data, dense and without
+// gaps.
+//
+// Readers check the whole header before they allocate any tensor. A file that is refused gives an InputError:
+// one line with the path and the reason. Read dtypes: F32, BF16, F64, I64, I32, U8 as they are; F16 becomes
+// f32 and BOOL becomes u8 (0 or 1). A tensor may start at any byte of the file.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tensor/weights/weight_file.h"
+
+namespace saccade {
+
+// Reads the tensors whose names `wanted` accepts (all without it) and the metadata.
+WeightFile read_safetensors(const std::string& path,
+                            const std::function<bool(const std::string&)>& wanted = {});
+
+// The same from memory; `name` stands for the path in messages.
+WeightFile parse_safetensors(std::span<const std::byte> bytes, const std::string& name);
+
+struct SafetensorsHeader {
+  std::vector<TensorInfo> tensors;  // dtype and shape as read_safetensors gives them
+  std::map<std::string, std::string> metadata;
+};
+
+// The header alone: costs nothing in the size of the weights, but is checked as strictly.
+SafetensorsHeader read_safetensors_header(const std::string& path);
+
+// A tensor to write, wherever its bytes are.
+struct TensorView {
+  std::string name;
+  DType dtype = DType::f32;
+  std::vector<int64_t> shape;  // as in the file: OIHW for a convolution
+  const void* data = nullptr;  // host memory, byte_count(dtype, shape) bytes
+  bool krsc = false;           // data is a KRSC convolution weight: written as OIHW, one tensor at a time
+};
+
+// Writes atomically (see atomic_file.h): after an Error the old file is untouched and nothing else is left
+// behind. The same input gives the same bytes: the header lists tensors in the given order, the data lies by
+// falling element size (PyTorch's reader wants every tensor aligned to its element), the header is padded to
+// 8 bytes. Throws Error for names that are not UTF-8 or not unique, for dtypes that files do not hold, and
+// for a full disk.
+void write_safetensors(const std::string& path, std::span<const TensorView> tensors,
+                       const std::map<std::string, std::string>& metadata);
+void write_safetensors(const std::string& path, const WeightFile& file);
+
+}  // namespace saccade
