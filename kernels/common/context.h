@@ -65,8 +65,9 @@ class Context {
     return *static_cast<Plan*>(slot.get());
   }
 
-  // Set while a Segment runs: the name of nothing may be read by the host. See autograd/segment.h.
+  // Set while a Segment runs: the host may read no device value then. See autograd/segment.h.
   bool in_segment = false;
+  const char* current_op = nullptr;  // for messages
   std::shared_ptr<Memory> memory;  // made by tensor/memory.h on first use
 
  private:

@@ -1,0 +1,53 @@
+// Everything that a network learns or keeps, in flat arenas: one for the values, one for their gradients, one for
+// the buffers (running statistics). One optimizer launch covers a whole network.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "kernels/common/philox.h"
+#include "tensor/tensor.h"
+
+namespace saccade {
+
+using Initializer = std::function<void(float* values, int64_t count, PhiloxStream& random)>;
+
+struct Parameter {
+  std::string name;          // the torchvision name
+  Shape shape;               // ours: convolution weights KRSC (files hold OIHW)
+  bool trainable = true;     // false: a buffer, which no optimizer sees
+  bool frozen = false;       // trainable, but kept as it is
+  int group = 0;             // index into the optimizer's groups
+  int64_t offset = 0;        // first element in its arena
+  Tensor value, grad;        // views of the arenas
+  bool grad_written = false;  // the first write of a step overwrites, later ones add
+  Initializer initialize;
+};
+
+class ParameterArena {
+ public:
+  // Before allocate(). The reference stays valid for the arena's life. A name may be used once.
+  Parameter& add(const std::string& name, const Shape& shape, Initializer initialize);
+  Parameter& add_buffer(const std::string& name, const Shape& shape, Initializer initialize);
+
+  // Allocates the arenas (each parameter 256-byte aligned) and initialises every value from `seed` and its name,
+  // so that a network with one layer more starts with the same values elsewhere. f32, or f64 for the oracle.
+  void allocate(Context& context, uint64_t seed, DType dtype = DType::f32);
+
+  Parameter* find(const std::string& name);
+  std::deque<Parameter>& all() { return parameters_; }
+  const std::deque<Parameter>& all() const { return parameters_; }
+
+  void begin_step();                        // gradients count as unwritten
+  void finish_gradients(Context& context);  // zeroes what no function wrote
+
+  Tensor values, grads, buffers;    // flat
+  int64_t trainable_count() const;  // numbers that can be learned, padding left out
+
+ private:
+  std::deque<Parameter> parameters_;
+};
+
+}  // namespace saccade

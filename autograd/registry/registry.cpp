@@ -1,0 +1,111 @@
+#include "autograd/registry/registry.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/common/text.h"
+
+namespace saccade {
+
+namespace {
+std::vector<Op>& table() {
+  static std::vector<Op> ops;
+  return ops;
+}
+
+uint64_t hash_of(const std::string& text) {  // FNV-1a
+  uint64_t hash = 1469598103934665603ull;
+  for (unsigned char c : text) hash = (hash ^ c) * 1099511628211ull;
+  return hash;
+}
+
+double rounded(double value, DType dtype) {
+  if (dtype == DType::f32) return static_cast<float>(value);
+  if (dtype == DType::bf16) return static_cast<float>(bf16(static_cast<float>(value)));
+  return value;
+}
+}  // namespace
+
+Registration::Registration(Op op) {
+  auto& ops = table();
+  const auto at = std::lower_bound(ops.begin(), ops.end(), op.name,
+                                   [](const Op& a, const std::string& name) { return a.name < name; });
+  check(at == ops.end() || at->name != op.name, "two ops are called ", op.name);
+  ops.insert(at, std::move(op));
+}
+
+const std::vector<Op>& all_ops() { return table(); }
+
+const Op& find_op(const std::string& name) {
+  std::vector<std::string> names;
+  for (const Op& op : all_ops()) {
+    if (op.name == name) return op;
+    names.push_back(op.name);
+  }
+  throw InputError(concat("no op is called ", name, "; the nearest is ", nearest(name, names)));
+}
+
+DType dtype_for(Kind kind, DType floating) {
+  switch (kind) {
+    case Kind::floating: return floating;
+    case Kind::u8: return DType::u8;
+    case Kind::i32: return DType::i32;
+    case Kind::i64: return DType::i64;
+  }
+  return floating;
+}
+
+std::vector<std::vector<double>> make_inputs(const Op& op, const Case& test_case, DType dtype) {
+  check(test_case.inputs.size() == op.inputs.size(), op.name, ", case ", test_case.name, ": ",
+        test_case.inputs.size(), " inputs, not ", op.inputs.size());
+  std::vector<std::vector<double>> all;
+  for (size_t i = 0; i < op.inputs.size(); ++i) {
+    const CaseInput& input = test_case.inputs[i];
+    PhiloxStream random(hash_of(op.name + "/" + test_case.name), i);
+    std::vector<double> values(static_cast<size_t>(input.shape.count()));
+    for (size_t k = 0; k < values.size(); ++k) {
+      const Fill& fill = input.fill;
+      switch (fill.rule) {
+        case Fill::normal: values[k] = fill.low + fill.high * random.normal(); break;
+        case Fill::uniform: values[k] = fill.low + (fill.high - fill.low) * random.uniform(); break;
+        case Fill::integers:
+          values[k] = fill.low + random.below(static_cast<uint32_t>(std::max(1.0, fill.high - fill.low)));
+          break;
+        case Fill::constant: values[k] = fill.low; break;
+        case Fill::values: values[k] = fill.list[k % fill.list.size()]; break;
+      }
+      if (op.inputs[i].kind == Kind::floating) values[k] = rounded(values[k], dtype);
+    }
+    all.push_back(std::move(values));
+  }
+  return all;
+}
+
+std::vector<Variable> place_inputs(Tape& tape, const Op& op, const Case& test_case,
+                                   const std::vector<std::vector<double>>& values, DType dtype) {
+  std::vector<Variable> inputs;
+  for (size_t i = 0; i < op.inputs.size(); ++i) {
+    const Tensor wide = Tensor::from(tape.context(), test_case.inputs[i].shape, values[i]);
+    const Tensor tensor = converted(tape.context(), wide, dtype_for(op.inputs[i].kind, dtype));
+    const bool learns = op.inputs[i].kind == Kind::floating && op.inputs[i].differentiable;
+    inputs.push_back(learns ? tape.input(tensor) : tape.constant(tensor));
+  }
+  return inputs;
+}
+
+Attributes complete(const Op& op, const Attributes& given) {
+  Attributes full;
+  std::vector<std::string> names;
+  for (const AttributeSpec& spec : op.attributes) {
+    names.push_back(spec.name);
+    const auto found = given.find(spec.name);
+    check_input(found != given.end() || !spec.required, op.name, " needs the attribute ", spec.name);
+    full[spec.name] = found != given.end() ? found->second : spec.fallback;
+  }
+  for (const auto& [name, value] : given)
+    check_input(full.count(name) == 1, op.name, " has no attribute ", name,
+                names.empty() ? std::string() : "; the nearest is " + nearest(name, names));
+  return full;
+}
+
+}  // namespace saccade

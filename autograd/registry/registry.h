@@ -1,0 +1,89 @@
+// The one table of ops: what each is called, how it runs, on which cases it is tested and what it must cost.
+// Tests, benchmarks and tools/op all read it; it is the only global state. To add an op, put one
+// `static const Registration` into autograd/registry/<op>.cpp.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "autograd/tape.h"
+#include "kernels/common/floor.h"
+
+namespace saccade {
+
+// What an input or output holds. Floating tensors take the dtype under test and carry gradients.
+enum class Kind { floating, u8, i32, i64 };
+
+struct Port {
+  std::string name;
+  Kind kind = Kind::floating;
+  bool differentiable = true;  // floating ones only: running statistics, say, take no gradient
+};
+
+using Attributes = std::map<std::string, double>;  // every attribute is a number; switches are 0 or 1
+
+struct AttributeSpec {
+  std::string name;
+  bool required = true;
+  double fallback = 0;
+};
+
+// How a case fills one input. Values are a function of (case name, input index, position) alone.
+struct Fill {
+  enum Rule { normal, uniform, integers, constant, values } rule = normal;
+  double low = 0, high = 1;           // uniform and integers: [low, high); normal: low + high * N(0,1)
+  std::vector<double> list = {};      // values: in order, repeated
+};
+
+struct CaseInput {
+  Shape shape;
+  Fill fill = {};
+};
+
+struct Case {
+  std::string name;
+  std::vector<CaseInput> inputs;
+  Attributes attributes = {};
+  bool kink = false;      // values at a corner of the function: finite differences are skipped
+  bool small = true;      // cheap enough for simt and for a full gradient check
+  double tolerance = 0;   // c of this case, when it must differ from the op's; `why` says the reason
+  std::string why = {};
+};
+
+struct Op {
+  std::string name;
+  std::vector<Port> inputs, outputs;
+  std::vector<AttributeSpec> attributes;
+  // Runs the op on the tape's device in the dtype of its floating inputs. Random ops draw from tape.random.
+  std::function<std::vector<Variable>(Tape&, const std::vector<Variable>& inputs, const Attributes&)> run;
+  std::vector<Case> cases;
+  // Of the forward pass; element = bytes of a floating element.
+  std::function<Floor(const std::vector<Shape>& inputs, const Attributes&, int element)> floor;
+  std::vector<Device> devices = {Device::cpu};
+  bool library = false;       // computed by a vendor library on some device
+  double tolerance = 8;       // c in |out - ref| <= c * eps * S + absolute
+  double absolute = 1e-30;
+};
+
+const std::vector<Op>& all_ops();            // sorted by name
+const Op& find_op(const std::string& name);  // InputError with the nearest name if there is none
+
+struct Registration {
+  explicit Registration(Op op);
+};
+
+// The inputs of a case as host doubles, already rounded to the dtype under test.
+std::vector<std::vector<double>> make_inputs(const Op& op, const Case& test_case, DType dtype);
+
+// Puts such inputs on a device.
+std::vector<Variable> place_inputs(Tape& tape, const Op& op, const Case& test_case,
+                                   const std::vector<std::vector<double>>& values, DType dtype);
+
+// Fills in the attributes that have a fallback; InputError for an unknown or a missing one.
+Attributes complete(const Op& op, const Attributes& given);
+
+DType dtype_for(Kind kind, DType floating);
+
+}  // namespace saccade

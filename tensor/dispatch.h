@@ -1,0 +1,44 @@
+// From the run-time device and dtype of a tensor to the kernel that computes.
+#pragma once
+
+#include "kernels/common/context.h"
+#include "tensor/dtype.h"
+
+namespace saccade {
+
+[[noreturn]] inline void refuse(const Context& context, DType dtype) {
+  throw InputError(concat(context.current_op ? context.current_op : "this op", " has no ", name_of(dtype),
+                          " version on ", name_of(context.device())));
+}
+
+// Calls f.operator()<D, T>() for an op that has a CPU version only: f32 takes the fast kernel, f64 and Bound
+// take the reference.
+template <class F>
+void dispatch_cpu(const Context& context, DType dtype, F&& f) {
+  if (context.device() == Device::cpu) {
+    if (dtype == DType::f32) return f.template operator()<Device::cpu, float>();
+    if (dtype == DType::f64) return f.template operator()<Device::reference, double>();
+    if (dtype == DType::bound) return f.template operator()<Device::reference, Bound>();
+  }
+  refuse(context, dtype);
+}
+
+// The same for an op that has a CUDA version too, which is also what simt runs.
+template <class F>
+void dispatch(const Context& context, DType dtype, F&& f) {
+#ifdef SACCADE_CUDA
+  if (context.device() == Device::cuda) {
+    if (dtype == DType::f32) return f.template operator()<Device::cuda, float>();
+    if (dtype == DType::bf16) return f.template operator()<Device::cuda, bf16>();
+  }
+#endif
+#ifdef SACCADE_SIMT
+  if (context.device() == Device::simt) {
+    if (dtype == DType::f32) return f.template operator()<Device::simt, float>();
+    if (dtype == DType::bf16) return f.template operator()<Device::simt, bf16>();
+  }
+#endif
+  dispatch_cpu(context, dtype, f);
+}
+
+}  // namespace saccade

@@ -1,0 +1,71 @@
+#include <set>
+
+#include "autograd/op_check.h"
+#include "tests/common/catch.h"
+
+using namespace saccade;
+
+TEST_CASE("every op agrees with the f64 oracle, values and gradients") {
+  Context context(Device::cpu, 0, 2);
+  for (const Op& op : all_ops()) {
+    double worst = 0;
+    for (const Case& test_case : op.cases) {
+      const CheckResult result = check_parity(op, test_case, context, DType::f32);
+      INFO(result.failure);
+      CHECK(result.passed);
+      worst = std::max(worst, result.worst);
+    }
+    WARN(op.name << ": largest error " << worst << " eps S");
+  }
+}
+
+TEST_CASE("every op's gradient agrees with finite differences") {
+  for (const Op& op : all_ops()) {
+    int64_t compared = 0;
+    for (const Case& test_case : op.cases) {
+      if (test_case.kink || !test_case.small) continue;
+      const CheckResult result = check_gradient(op, test_case);
+      INFO(result.failure);
+      CHECK(result.passed);
+      compared += result.compared;
+    }
+    bool learns = false;
+    for (const auto& input : op.inputs) learns = learns || (input.kind == Kind::floating && input.differentiable);
+    bool gives = false;
+    for (const auto& output : op.outputs) gives = gives || (output.kind == Kind::floating && output.differentiable);
+    INFO(op.name << " has no case that checks its gradient");
+    CHECK((compared > 0 || !learns || !gives));
+  }
+}
+
+TEST_CASE("the gradient check sees a gradient that is one percent wrong") {
+  for (const Op& op : all_ops()) {
+    int64_t compared = 0;
+    bool seen = false;
+    for (const Case& test_case : op.cases) {
+      if (test_case.kink || !test_case.small) continue;
+      const CheckResult result = check_gradient(op, test_case, 1.01);
+      compared += result.compared;
+      seen = seen || !result.passed;
+    }
+    INFO(op.name);
+    CHECK((seen || compared == 0));
+  }
+}
+
+TEST_CASE("no op escapes: each has cases, a floor and reasons for its loosened tolerances") {
+  CHECK(all_ops().size() > 0);
+  for (const Op& op : all_ops()) {
+    INFO(op.name);
+    CHECK(!op.cases.empty());
+    CHECK(op.floor != nullptr);
+    std::set<std::string> names;
+    for (const Case& test_case : op.cases) {
+      CHECK(names.insert(test_case.name).second);
+      CHECK((test_case.tolerance == 0 || !test_case.why.empty()));
+      std::vector<Shape> shapes;
+      for (const auto& input : test_case.inputs) shapes.push_back(input.shape);
+      if (op.floor) CHECK(op.floor(shapes, complete(op, test_case.attributes), 4).bytes >= 0);
+    }
+  }
+}
