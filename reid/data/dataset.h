@@ -1,0 +1,68 @@
+// Image re-identification sets in the layout of Market-1501, DukeMTMC-reID and whatever was made after them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace saccade {
+
+constexpr int kJunk = -1;      // person of a bad detection: it counts neither for nor against a ranking
+constexpr int kNoCamera = -1;  // the name tells no camera
+
+struct ImageRecord {
+  std::string path;
+  int pid = -1;    // person as written in the name; 0 is a distractor, -1 unknown or junk
+  int camid = -1;  // camera as written in the name
+};
+
+// Reads person and camera from the last part of `path` alone:
+//   0002_c1s1_000451_03.jpg (Market-1501), 0001_c2_f0046182.jpg (DukeMTMC-reID), 0004C1T0001F001.jpg (MARS),
+//   -1_c3s1_000451_00.jpg (junk), 0002_anything.png (no camera).
+// False if the name does not begin with a person number (-1, 0, 1, ...) that ends at a "_" or at the
+// extension.
+bool parse_image_name(const std::string& path, int* pid, int* camid);
+
+// The pictures of one folder, sorted by name, whatever order the file system lists them in.
+struct Folder {
+  std::vector<ImageRecord> images;
+  int64_t junk = 0;     // pictures of person -1, left out of `images` if asked
+  int64_t ignored = 0;  // files that are no pictures by their name (Thumbs.db), hidden files, folders
+};
+
+// What to do with a picture whose name tells no person: refuse it (InputError names it), or keep it with -1.
+enum class UnnamedImages { refuse, keep };
+
+// InputError if `folder` cannot be listed or holds no picture.
+Folder list_images(const std::string& folder, UnnamedImages unnamed = UnnamedImages::keep,
+                   bool keep_junk = true);
+
+struct ReidDataset {
+  std::string root;  // the folder that holds bounding_box_train, query, bounding_box_test
+  std::vector<ImageRecord> train, query, gallery;  // each sorted by name; without junk
+
+  // Class of each training picture: the rank of its person among the sorted numbers, so every process that
+  // reads the same pictures gets the same classes.
+  std::vector<int64_t> labels;
+  std::vector<int> train_ids;  // train_ids[label] = person
+  int64_t identities() const { return static_cast<int64_t>(train_ids.size()); }
+
+  bool has_cameras = false;  // every query and gallery picture tells its camera
+  std::string notice;        // what a person should know, in whole lines; may be empty
+};
+
+// Which folders to read; the others stay empty and may be missing.
+struct DatasetParts {
+  bool train = true;
+  bool query = true;
+  bool gallery = true;
+};
+
+// `dir` holds bounding_box_train, query and bounding_box_test, or is the parent of the one folder that does.
+// InputError: no such folder, more than one, an empty part, a picture whose name tells no person.
+ReidDataset load_reid_dataset(const std::string& dir, DatasetParts parts = {});
+
+// Class of each record by the sorted order of its person; `ids` receives the sorted persons.
+std::vector<int64_t> labels_of(const std::vector<ImageRecord>& records, std::vector<int>* ids);
+
+}  // namespace saccade

@@ -1,0 +1,165 @@
+#include "reid/data/dataset.h"
+
+#include "tests/common/catch.h"
+#include "tests/reid/folder.h"
+
+using namespace saccade;
+
+namespace {
+
+// Names alone matter here: loading a set opens no picture.
+void touch(const TestFolder& folder, const std::vector<std::string>& names) {
+  for (const std::string& name : names) folder.write(name, "");
+}
+
+std::vector<std::string> market_names() {
+  return {"bounding_box_train/0022_c2s1_000451_03.jpg",
+          "bounding_box_train/0007_c1s1_000151_01.jpg",
+          "bounding_box_train/0007_c3s1_000151_01.jpg",
+          "bounding_box_train/0110_c6s3_000851_01.jpg",
+          "bounding_box_train/Thumbs.db",
+          "query/0003_c1s1_000551_00.jpg",
+          "bounding_box_test/-1_c1s1_000401_03.jpg",
+          "bounding_box_test/0000_c1s1_000401_02.jpg",
+          "bounding_box_test/0003_c4s1_000401_02.jpg",
+          "bounding_box_test/.hidden.jpg"};
+}
+
+std::string name_of(const ImageRecord& record) {
+  return std::filesystem::path(record.path).filename().string();
+}
+
+std::string load_error(const std::string& dir, DatasetParts parts = {}) {
+  return input_error_of([&] { load_reid_dataset(dir, parts); });
+}
+
+}  // namespace
+
+TEST_CASE("person and camera are read from the name") {
+  struct Case {
+    const char* name;
+    bool ok;
+    int pid, camid;
+  };
+  const Case cases[] = {
+      {"0002_c1s1_000451_03.jpg", true, 2, 1},
+      {"0001_c2_f0046182.jpg", true, 1, 2},
+      {"-1_c3s2_000451_00.jpg", true, -1, 3},
+      {"0000_c6s2_000451_00.jpg", true, 0, 6},
+      {"1501_c15_000451.png", true, 1501, 15},
+      {"0004C1T0001F001.jpg", true, 4, 1},
+      {"0002_anything.jpg", true, 2, -1},
+      {"0002_car_c3.jpg", true, 2, -1},
+      {"0002_c3po.jpg", true, 2, -1},
+      {"0002.jpg", true, 2, -1},
+      {"0002_c4.jpg", true, 2, 4},
+      {"0002_c.jpg", true, 2, -1},
+      {"0002_.jpg", true, 2, -1},
+      {"/sets/0099_c5s1_x/0002_c1s1.jpg", true, 2, 1},  // the basename only
+      {"/sets/-1_c5/1234_c2/person.jpg", false, -1, -1},
+      {"person_0002_c1.jpg", false, -1, -1},
+      {"-2_c1s1.jpg", false, -1, -1},
+      {"-12_c1s1.jpg", false, -1, -1},
+      {"12x_c1.jpg", false, -1, -1},
+      {"12345678901_c1.jpg", false, -1, -1},
+      {"_c1.jpg", false, -1, -1},
+  };
+  for (const Case& each : cases) {
+    INFO(each.name);
+    int pid = 77, camid = 77;
+    CHECK(parse_image_name(each.name, &pid, &camid) == each.ok);
+    CHECK(pid == each.pid);
+    CHECK(camid == each.camid);
+  }
+}
+
+TEST_CASE("a Market-1501 folder loads, from itself or from its parent") {
+  // Digits and cameras in the folders' names must not be taken for those of a person.
+  const TestFolder folder;
+  for (const std::string& name : market_names()) folder.write("0444_c9s9/Market-1501-v15.09.15/" + name, "");
+  const ReidDataset data = load_reid_dataset(folder.path() + "/0444_c9s9");
+  CHECK(data.root == folder.path() + "/0444_c9s9/Market-1501-v15.09.15");
+  REQUIRE(data.train.size() == 4);
+  CHECK(name_of(data.train[0]) == "0007_c1s1_000151_01.jpg");
+  CHECK(name_of(data.train[3]) == "0110_c6s3_000851_01.jpg");
+  CHECK(data.labels == std::vector<int64_t>{0, 0, 1, 2});
+  CHECK(data.train_ids == std::vector<int>{7, 22, 110});
+  CHECK(data.identities() == 3);
+  REQUIRE(data.query.size() == 1);
+  CHECK(data.query[0].pid == 3);
+  CHECK(data.query[0].camid == 1);
+  // The distractor stays, junk goes and is counted.
+  REQUIRE(data.gallery.size() == 2);
+  CHECK(data.gallery[0].pid == 0);
+  CHECK(data.gallery[1].pid == 3);
+  CHECK(data.has_cameras);
+  CHECK_THAT(data.notice, ContainsSubstring("bounding_box_test: left out 1 junk") &&
+                              ContainsSubstring("bounding_box_train: ignored 1 entries"));
+  CHECK(load_reid_dataset(data.root).train.size() == 4);
+}
+
+TEST_CASE("classes follow the numbers, not the text or the order of files") {
+  const TestFolder folder;
+  touch(folder, {"bounding_box_train/10_c1.jpg", "bounding_box_train/9_c1.jpg",
+                 "bounding_box_train/0100_c1.jpg", "bounding_box_train/010_c2.jpg"});
+  const ReidDataset data = load_reid_dataset(folder.path(), {true, false, false});
+  CHECK(data.train_ids == std::vector<int>{9, 10, 100});
+  // By name: 0100_c1, 010_c2, 10_c1, 9_c1.
+  CHECK(data.labels == std::vector<int64_t>{2, 1, 1, 0});
+}
+
+TEST_CASE("a set without cameras loads and says so") {
+  const TestFolder folder;
+  touch(folder, {"bounding_box_train/0001_a.jpg", "query/0002_a.png", "bounding_box_test/0002_b.JPG",
+                 "bounding_box_test/0003_b.jpeg"});
+  const ReidDataset data = load_reid_dataset(folder.path());
+  CHECK_FALSE(data.has_cameras);
+  CHECK(data.gallery.size() == 2);
+  CHECK(data.gallery[0].camid == kNoCamera);
+  CHECK_THAT(data.notice, ContainsSubstring("3 of 3 query and gallery pictures tell no camera"));
+}
+
+TEST_CASE("what cannot be a data set is refused by name and reason") {
+  const TestFolder folder;
+  CHECK_THAT(load_error(folder.path() + "/none"), ContainsSubstring("/none: no such folder"));
+  CHECK_THAT(load_error(folder.write("file.txt", "x")), ContainsSubstring("file.txt: is not a folder"));
+  CHECK_THAT(load_error(folder.path()),
+             ContainsSubstring("neither it nor a folder in it holds bounding_box_train"));
+
+  touch(folder, market_names());
+  std::filesystem::remove_all(folder / "query");
+  CHECK_THAT(load_error(folder.path()), ContainsSubstring("/query: no such folder"));
+  CHECK_NOTHROW(load_reid_dataset(folder.path(), {true, false, true}));
+
+  std::filesystem::create_directories(folder / "query/sub");
+  CHECK_THAT(load_error(folder.path()), ContainsSubstring("/query: holds no JPEG or PNG picture"));
+  touch(folder, {"query/-1_c1s1_000001_00.jpg"});
+  CHECK_THAT(load_error(folder.path()), ContainsSubstring("/query: holds no picture but junk"));
+
+  touch(folder, {"query/holiday.jpg"});
+  CHECK_THAT(load_error(folder.path()),
+             ContainsSubstring("query/holiday.jpg") && ContainsSubstring("person number"));
+}
+
+TEST_CASE("a parent of two sets is ambiguous") {
+  const TestFolder folder;
+  for (const char* set : {"duke/", "market/"})
+    for (const std::string& name : market_names()) folder.write(set + name, "");
+  CHECK_THAT(load_error(folder.path()), ContainsSubstring("more than one data set (duke, market)"));
+  CHECK_NOTHROW(load_reid_dataset(folder / "duke"));
+}
+
+TEST_CASE("any folder of pictures can be listed") {
+  const TestFolder folder;
+  touch(folder, {"b.jpg", "a.png", "0005_c2.jpg", "-1_c1.jpg", "notes.txt", "._a.png"});
+  const Folder listed = list_images(folder.path());
+  REQUIRE(listed.images.size() == 4);
+  CHECK(name_of(listed.images[0]) == "-1_c1.jpg");
+  CHECK(listed.images[0].camid == 1);
+  CHECK(listed.images[1].pid == 5);
+  CHECK(name_of(listed.images[2]) == "a.png");
+  CHECK(listed.images[2].pid == -1);
+  CHECK(listed.images[2].camid == -1);
+  CHECK(listed.ignored == 2);
+  CHECK_THROWS_AS(list_images(folder / "empty/x"), InputError);
+}
