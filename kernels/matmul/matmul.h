@@ -1,0 +1,30 @@
+// Matrix product with an epilogue.
+//
+//   C[i,j] = act( bias[j] + sum over l of A[i,l] * B[l,j] )  (+ C[i,j] before, when `accumulate`)
+//
+// A [m,k] (or [k,m] when transpose_a), B [k,n] (or [n,k] when transpose_b), bias [n] or null, C [m,n]; act is ReLU
+// or nothing; accumulate excludes bias and act. Nothing may alias. Floor: A, B and C once, 2 m n k operations.
+#pragma once
+
+#include "kernels/common/context.h"
+#include "kernels/common/floor.h"
+
+namespace saccade {
+
+struct MatmulShape {
+  int64_t m, n, k;
+  bool transpose_a = false, transpose_b = false, relu = false, accumulate = false;
+};
+
+template <Device D>
+struct Matmul {
+  template <class T>
+  static void multiply(Context&, const MatmulShape&, const T* a, const T* b, const T* bias, T* c);
+
+  static Floor floor(const MatmulShape& s, int element_bytes) {
+    return {static_cast<double>(element_bytes) * static_cast<double>(s.m * s.k + s.k * s.n + s.m * s.n),
+            2.0 * static_cast<double>(s.m * s.n * s.k)};
+  }
+};
+
+}  // namespace saccade
