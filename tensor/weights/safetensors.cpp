@@ -10,7 +10,7 @@
 
 #include "tensor/weights/atomic_file.h"
 #include "tensor/weights/byte_source.h"
-#include "tensor/weights/half.h"
+#include "tensor/weights/file_type.h"
 #include "tensor/weights/layout.h"
 
 namespace saccade {
@@ -23,40 +23,34 @@ constexpr uint64_t kLengthBytes = 8;
 constexpr uint64_t kMaxHeader = 100'000'000;  // the limit of the format's own library
 constexpr const char* kMetadata = "__metadata__";
 
-// How elements lie in the file; f16 and bool have no DType.
-enum class FileType : uint8_t { f32, bf16, f64, i64, i32, u8, f16, boolean };
-
-struct FileTypeRow {
+struct NamedType {
   const char* name;
   FileType type;
-  DType dtype;
-  size_t size;
 };
 
-constexpr FileTypeRow kFileTypes[] = {
-    {"F32", FileType::f32, DType::f32, 4}, {"BF16", FileType::bf16, DType::bf16, 2},
-    {"F64", FileType::f64, DType::f64, 8}, {"I64", FileType::i64, DType::i64, 8},
-    {"I32", FileType::i32, DType::i32, 4}, {"U8", FileType::u8, DType::u8, 1},
-    {"F16", FileType::f16, DType::f32, 2}, {"BOOL", FileType::boolean, DType::u8, 1},
-};
+constexpr NamedType kTypes[] = {{"F32", FileType::f32}, {"BF16", FileType::bf16},   {"F64", FileType::f64},
+                                {"I64", FileType::i64}, {"I32", FileType::i32},     {"U8", FileType::u8},
+                                {"F16", FileType::f16}, {"BOOL", FileType::boolean}};
 
-const FileTypeRow* find_type(std::string_view name) {
-  for (const FileTypeRow& row : kFileTypes) {
+const NamedType* find_type(std::string_view name) {
+  for (const NamedType& row : kTypes) {
     if (name == row.name) return &row;
   }
   return nullptr;
 }
 
+// Null for a dtype that files do not hold.
 const char* file_name_of(DType dtype) {
-  for (const FileTypeRow& row : kFileTypes) {
-    if (row.dtype == dtype) return row.name;
+  for (const NamedType& row : kTypes) {
+    if (memory_dtype(row.type) == dtype) return row.name;
   }
   return nullptr;
 }
 
 struct Entry {
   std::string name;
-  const FileTypeRow* type = nullptr;
+  const NamedType* type = nullptr;
+  DType dtype() const { return memory_dtype(type->type); }
   std::vector<int64_t> shape;
   uint64_t begin = 0, end = 0;  // bytes from the start of the data
 
@@ -203,11 +197,12 @@ void check_sizes(const std::vector<Entry>& entries, const std::string& file) {
     int64_t bytes = 0;
     try {
       // Of what memory will hold and, for f16, of the doubled size: both must fit 63 bits.
-      bytes = byte_count(entry.type->dtype, entry.shape);
+      bytes = byte_count(entry.dtype(), entry.shape);
     } catch (const Error& error) {
       throw InputError(what + error.what());
     }
-    bytes = bytes / static_cast<int64_t>(size_of(entry.type->dtype)) * static_cast<int64_t>(entry.type->size);
+    bytes = bytes / static_cast<int64_t>(size_of(entry.dtype())) *
+            static_cast<int64_t>(file_size(entry.type->type));
     check_input(entry.size() == static_cast<uint64_t>(bytes), what, "its shape takes ", bytes,
                 " bytes, its data has ", entry.size());
   }
@@ -259,22 +254,9 @@ Header read_header(const ByteSource& source) {
 }
 
 HostTensor read_tensor(const ByteSource& source, uint64_t data_start, const Entry& entry) {
-  HostTensor tensor{entry.name, entry.type->dtype, entry.shape, {}};
-  const uint64_t offset = data_start + entry.begin;
-  if (entry.type->type == FileType::f16) {
-    std::vector<uint16_t> halves(entry.size() / 2);
-    source.read(offset, halves.data(), entry.size());
-    tensor.bytes.resize(halves.size() * sizeof(float));
-    auto* values = reinterpret_cast<float*>(tensor.bytes.data());
-    std::transform(halves.begin(), halves.end(), values, float_of_half);
-    return tensor;
-  }
-  tensor.bytes.resize(entry.size());
-  source.read(offset, tensor.bytes.data(), entry.size());
-  if (entry.type->type == FileType::boolean) {
-    for (std::byte& b : tensor.bytes) b = b != std::byte{0} ? std::byte{1} : std::byte{0};
-  }
-  return tensor;
+  std::vector<std::byte> raw(entry.size());
+  source.read(data_start + entry.begin, raw.data(), raw.size());
+  return {entry.name, entry.dtype(), entry.shape, to_memory(entry.type->type, std::move(raw))};
 }
 
 WeightFile read_all(const ByteSource& source, const std::function<bool(const std::string&)>& wanted) {
@@ -366,7 +348,7 @@ SafetensorsHeader read_safetensors_header(const std::string& path) {
   SafetensorsHeader out;
   out.metadata = std::move(header.metadata);
   for (Entry& entry : header.entries) {
-    out.tensors.push_back({std::move(entry.name), entry.type->dtype, std::move(entry.shape)});
+    out.tensors.push_back({std::move(entry.name), entry.dtype(), std::move(entry.shape)});
   }
   return out;
 }

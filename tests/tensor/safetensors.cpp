@@ -13,7 +13,7 @@
 #include <limits>
 #include <numeric>
 
-#include "tensor/weights/half.h"
+#include "tensor/weights/file_type.h"
 #include "tensor/weights/layout.h"
 #include "tests/common/catch.h"
 

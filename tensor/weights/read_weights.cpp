@@ -1,0 +1,29 @@
+#include "tensor/weights/read_weights.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "tensor/weights/byte_source.h"
+#include "tensor/weights/safetensors.h"
+#include "tensor/weights/torch_pickle.h"
+
+namespace saccade {
+
+WeightFile read_weights(const std::string& path, const std::function<bool(const std::string&)>& wanted) {
+  unsigned char start[512] = {};
+  {
+    const ByteSource source(path);
+    check_input(source.size() > 0, path, ": the file is empty");
+    source.read(0, start, std::min<uint64_t>(source.size(), sizeof start));
+  }
+  const auto has = [&](size_t at, const char* text) {
+    return std::memcmp(start + at, text, std::strlen(text)) == 0;
+  };
+  if (has(0, "PK\x03\x04")) return read_torch_pickle(path, wanted);
+  if (start[8] == '{') return read_safetensors(path, wanted);
+  check_input(!has(0, "\x80") && !has(257, "ustar"), path,
+              ": the .pth format from before PyTorch 1.6; write it anew: torch.save(torch.load(path), path)");
+  throw InputError(path + ": neither a safetensors file nor a PyTorch .pth");
+}
+
+}  // namespace saccade
