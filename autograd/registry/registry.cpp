@@ -45,6 +45,13 @@ const Op& find_op(const std::string& name) {
   throw InputError(concat("no op is called ", name, "; the nearest is ", nearest(name, names)));
 }
 
+int64_t integer(const Attributes& attributes, const std::string& name) {
+  const double value = attributes.at(name);
+  check_input(std::fabs(value) <= 0x1p53 && value == std::floor(value), "attribute ", name, " = ", value,
+              " is not a whole number");
+  return static_cast<int64_t>(value);
+}
+
 DType dtype_for(Kind kind, DType floating) {
   switch (kind) {
     case Kind::floating: return floating;

@@ -84,6 +84,9 @@ std::vector<Variable> place_inputs(Tape& tape, const Op& op, const Case& test_ca
 // Fills in the attributes that have a fallback; InputError for an unknown or a missing one.
 Attributes complete(const Op& op, const Attributes& given);
 
+// The attribute as a whole number; InputError if it is none (or beyond 2^53).
+int64_t integer(const Attributes& attributes, const std::string& name);
+
 DType dtype_for(Kind kind, DType floating);
 
 }  // namespace saccade

@@ -1,0 +1,52 @@
+#include "kernels/pool/global_average_pool.h"
+
+#include <algorithm>
+
+#include "kernels/common/parallel.h"
+
+namespace saccade {
+
+template <>
+template <>
+void GlobalAveragePool<Device::cpu>::forward(Context& context, int64_t batch, int64_t positions,
+                                             int64_t channels, const float* x, float* y) {
+  constexpr int64_t kChannels = 256;  // a block of partial sums stays in L1
+  constexpr int64_t kRun = 32;        // positions summed before they join the total: less rounding
+  const int64_t blocks = (channels + kChannels - 1) / kChannels;
+  const float scale = 1.0f / static_cast<float>(positions);
+  const int64_t grain =
+      std::max<int64_t>(1, 32768 / std::max<int64_t>(1, positions * std::min(kChannels, channels)));
+  parallel_for(context, batch * blocks, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t n = task / blocks, first = task % blocks * kChannels;
+      const int64_t count = std::min(kChannels, channels - first);
+      const float* from = x + n * positions * channels + first;
+      float total[kChannels] = {}, run[kChannels];
+      for (int64_t start = 0; start < positions; start += kRun) {
+        std::fill(run, run + count, 0.0f);
+        for (int64_t p = start; p < std::min(positions, start + kRun); ++p)
+          for (int64_t c = 0; c < count; ++c) run[c] += from[p * channels + c];
+        for (int64_t c = 0; c < count; ++c) total[c] += run[c];
+      }
+      float* to = y + n * channels + first;
+      for (int64_t c = 0; c < count; ++c) to[c] = total[c] * scale;
+    }
+  });
+}
+
+template <>
+template <>
+void GlobalAveragePool<Device::cpu>::backward(Context& context, int64_t batch, int64_t positions,
+                                              int64_t channels, const float* grad_y, float* grad_x) {
+  const float scale = 1.0f / static_cast<float>(positions);
+  const int64_t grain = std::max<int64_t>(1, 32768 / std::max<int64_t>(1, channels));
+  parallel_for(context, batch * positions, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const float* from = grad_y + row / positions * channels;
+      float* to = grad_x + row * channels;
+      for (int64_t c = 0; c < channels; ++c) to[c] = scale * from[c];
+    }
+  });
+}
+
+}  // namespace saccade
