@@ -1,0 +1,88 @@
+// The batch-hard triplet loss: each sample against its farthest positive and its nearest negative in the
+// batch.
+//
+//   d2(x, y) = sum (x - y)^2,   d = squared ? d2 : sqrt(max(d2, 1e-12))
+//   positive[a] = argmax of d(a, b) over labels[b] == labels[a]      (a itself takes part)
+//   negative[a] = argmin of d(a, b) over labels[b] != labels[a]      (-1 where there is none)
+//   loss = mean over a of max(0, d(a, positive[a]) - d(a, negative[a]) + margin),  0 where there is no
+//   negative
+//
+// Source: Hermans, Beyer, Leibe: "In Defense of the Triplet Loss for Person Re-Identification" (2017),
+// equation 5; `squared` is A3D's equation 14.
+//
+// Shapes: embeddings [count, dim], labels [count], all others [count] but loss [1]. Sums over bf16 are kept
+// in fp32, and loss and the saved distances with them. Distances are sums of squared differences, not |x|^2 +
+// |y|^2
+// - 2 x.y, so nothing cancels. Ties (equal d: below the clamp all are) go to the lowest index. An empty batch
+// has loss 0. Outputs overwrite; nothing may alias.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "kernels/common/accumulator.h"
+#include "kernels/common/context.h"
+#include "kernels/common/floor.h"
+#include "kernels/common/host_device.h"
+
+namespace saccade {
+
+constexpr double kTripletClamp = 1e-12;  // of the squared distance under the root
+
+template <Device D>
+struct BatchHardTriplet {
+  // positive_d2 and negative_d2 (0 without a negative) are the unclamped squared distances, for backward.
+  template <class T>
+  static void forward(Context&, int64_t count, int64_t dim, const T* embeddings, const int64_t* labels,
+                      double margin, bool squared, Accumulator<T>* loss, int64_t* positive, int64_t* negative,
+                      Accumulator<T>* positive_d2, Accumulator<T>* negative_d2);
+
+  // d' = 2 (x - y) if squared, else (x - y) / d, and 0 below the clamp; a term that is not above 0 gives
+  // nothing. Each row gathers from the anchors that chose it, in the anchors' order.
+  template <class T>
+  static void backward(Context&, int64_t count, int64_t dim, const Accumulator<T>* grad_loss,
+                       const T* embeddings, const int64_t* positive, const int64_t* negative,
+                       const Accumulator<T>* positive_d2, const Accumulator<T>* negative_d2, double margin,
+                       bool squared, T* grad_embeddings);
+
+  // A batch is too small for bytes to matter: latency is what counts.
+  static Floor forward_floor(int64_t count, int64_t dim, int element_bytes) {
+    const double n = static_cast<double>(count);
+    return {n * dim * element_bytes + n * (8 + 16 + 8) + 4, 1.5 * n * n * dim};
+  }
+  static Floor backward_floor(int64_t count, int64_t dim, int element_bytes) {
+    const double n = static_cast<double>(count);
+    return {2 * n * dim * element_bytes + n * (16 + 8) + 4, 12 * n * dim};
+  }
+};
+
+// What anchor a's two pairs weigh in the gradient: d loss = positive * (x_a - x_p) (dx_a - dx_p) - negative *
+// ...
+struct TripletWeights {
+  float positive, negative;
+};
+
+SACCADE_HD inline float triplet_distance(float d2, bool squared) {
+  return squared ? d2 : sqrtf(d2 < 1e-12f ? 1e-12f : d2);
+}
+
+// The term of one anchor; a NaN stays.
+SACCADE_HD inline float triplet_term(int64_t negative, float positive_d2, float negative_d2, float margin,
+                                     bool squared) {
+  if (negative < 0) return 0.0f;
+  const float term = triplet_distance(positive_d2, squared) - triplet_distance(negative_d2, squared) + margin;
+  return term < 0.0f ? 0.0f : term;
+}
+
+SACCADE_HD inline TripletWeights triplet_weights(int64_t count, float grad_loss, int64_t negative,
+                                                 float positive_d2, float negative_d2, float margin,
+                                                 bool squared) {
+  const float term = triplet_term(negative, positive_d2, negative_d2, margin, squared);
+  if (term == 0.0f) return {0.0f, 0.0f};
+  const float grad = grad_loss / static_cast<float>(count);
+  if (squared) return {2.0f * grad, 2.0f * grad};
+  return {positive_d2 < 1e-12f ? 0.0f : grad / sqrtf(positive_d2),
+          negative_d2 < 1e-12f ? 0.0f : grad / sqrtf(negative_d2)};
+}
+
+}  // namespace saccade

@@ -1,0 +1,180 @@
+#include "kernels/metric/batch_hard_triplet.h"
+
+#include "kernels/metric/batch_hard_triplet.ref.h"
+#include "tests/kernels/backends.h"
+
+using namespace saccade;
+
+namespace {
+
+constexpr double kTolerance = 8;
+
+struct Problem {
+  int64_t count, dim, identities;
+  double margin;
+  bool squared;
+};
+
+template <class S>
+struct Result {
+  std::vector<S> loss, positive_d2, negative_d2, grad;
+  std::vector<int64_t> positive, negative;
+};
+
+// `chosen`: the pairs to differentiate through; null for the reference's own.
+template <class S, class T>
+Result<S> reference(const Problem& p, const std::vector<T>& embeddings, const std::vector<int64_t>& labels) {
+  using Loss = BatchHardTriplet<Device::reference>;
+  const size_t n = labels.size();
+  Result<S> r{std::vector<S>(1),       std::vector<S>(n),
+              std::vector<S>(n),       std::vector<S>(embeddings.size()),
+              std::vector<int64_t>(n), std::vector<int64_t>(n)};
+  Context host;
+  const auto x = as<S>(embeddings);
+  Loss::forward(host, p.count, p.dim, x.data(), labels.data(), p.margin, p.squared, r.loss.data(),
+                r.positive.data(), r.negative.data(), r.positive_d2.data(), r.negative_d2.data());
+  const S grad_loss(0.75);
+  Loss::backward(host, p.count, p.dim, &grad_loss, x.data(), r.positive.data(), r.negative.data(),
+                 r.positive_d2.data(), r.negative_d2.data(), p.margin, p.squared, r.grad.data());
+  return r;
+}
+
+template <Device D, class T>
+Result<float> run(Context& context, const Problem& p, const std::vector<T>& embeddings,
+                  const std::vector<int64_t>& labels, size_t offset) {
+  const size_t n = labels.size();
+  DeviceArray<T> x(context, embeddings, offset), grad(context, embeddings.size(), offset);
+  DeviceArray<int64_t> label(context, labels), positive(context, n), negative(context, n);
+  DeviceArray<float> loss(context, size_t{1}), positive_d2(context, n), negative_d2(context, n);
+  DeviceArray<float> grad_loss(context, std::vector<float>{0.75f});
+  BatchHardTriplet<D>::forward(context, p.count, p.dim, x.data(), label.data(), p.margin, p.squared,
+                               loss.data(), positive.data(), negative.data(), positive_d2.data(),
+                               negative_d2.data());
+  BatchHardTriplet<D>::backward(context, p.count, p.dim, grad_loss.data(), x.data(), positive.data(),
+                                negative.data(), positive_d2.data(), negative_d2.data(), p.margin, p.squared,
+                                grad.data());
+  Result<float> r{loss.host(), positive_d2.host(), negative_d2.host(), {}, positive.host(), negative.host()};
+  for (const T& g : grad.host()) r.grad.push_back(static_cast<float>(g));
+  return r;
+}
+
+template <Device D, class T>
+double compare(Context& context, const Problem& p, const std::vector<T>& embeddings,
+               const std::vector<int64_t>& labels, size_t offset = 0) {
+  const auto value = reference<double>(p, embeddings, labels);
+  const auto bound = reference<Bound>(p, embeddings, labels);
+  const auto got = run<D, T>(context, p, embeddings, labels, offset);
+  CHECK(got.positive == value.positive);
+  CHECK(got.negative == value.negative);
+  double worst = check_close("loss", got.loss, value.loss, bound.loss, kTolerance);
+  worst = std::max(
+      worst, check_close("positive_d2", got.positive_d2, value.positive_d2, bound.positive_d2, kTolerance));
+  worst = std::max(
+      worst, check_close("negative_d2", got.negative_d2, value.negative_d2, bound.negative_d2, kTolerance));
+  return std::max(worst, check_close("grad", got.grad, value.grad, bound.grad, kTolerance, epsilon_of<T>()));
+}
+
+std::vector<int64_t> interleaved_labels(int64_t count, int64_t identities) {
+  std::vector<int64_t> labels;
+  for (int64_t i = 0; i < count; ++i) labels.push_back(1000000007ll * (i * 7 % identities) - 5);
+  return labels;
+}
+
+}  // namespace
+
+TEST_CASE("batch_hard_triplet agrees with the reference") {
+  for_each_backend([]<Device D, class T>(Context& context, const char* backend) {
+    double worst = 0;
+    for (const Problem& p : {Problem{16, 128, 4, 0.3, false},
+                             {16, 128, 4, 0.3, true},
+                             {1, 8, 1, 0.3, false},
+                             {0, 8, 1, 0.3, false},
+                             {33, 5, 9, 1.2, false},
+                             {70, 264, 16, 0.0, false},
+                             {3, 1, 2, 0.3, false},
+                             {9, 2056, 3, 1.2, true}})
+      for (const size_t offset : {0, 1}) {
+        INFO(backend << " " << p.count << "x" << p.dim << " squared " << p.squared << " offset " << offset);
+        const auto x = normals<T>(1, p.count * p.dim, 1 / std::sqrt(static_cast<float>(p.dim)));
+        worst =
+            std::max(worst, compare<D, T>(context, p, x, interleaved_labels(p.count, p.identities), offset));
+      }
+    WARN("batch_hard_triplet " << backend << ": largest error " << worst << " eps S");
+  });
+}
+
+TEST_CASE("batch_hard_triplet with one identity has no negatives and loss 0") {
+  for_each_backend([]<Device D, class T>(Context& context, const char* backend) {
+    INFO(backend);
+    const Problem p{6, 16, 1, 0.3, false};
+    const auto got = run<D, T>(context, p, normals<T>(1, 6 * 16), std::vector<int64_t>(6, 4), 0);
+    CHECK(got.negative == std::vector<int64_t>(6, -1));
+    CHECK(got.loss[0] == 0.0f);
+    CHECK(got.negative_d2 == std::vector<float>(6, 0.0f));
+    CHECK(got.grad == std::vector<float>(6 * 16, 0.0f));
+  });
+}
+
+TEST_CASE("batch_hard_triplet counts anchors without a negative and singletons") {
+  for_each_backend([]<Device D, class T>(Context& context, const char* backend) {
+    INFO(backend);
+    // Every identity is alone: the positive is the anchor itself, at the clamped distance 1e-6.
+    const Problem p{5, 24, 5, 0.3, false};
+    const auto x = normals<T>(1, 5 * 24, 0.05f);
+    compare<D, T>(context, p, x, {0, 1, 2, 3, 4});
+    CHECK(run<D, T>(context, p, x, {0, 1, 2, 3, 4}, 0).positive == std::vector<int64_t>{0, 1, 2, 3, 4});
+  });
+}
+
+TEST_CASE("batch_hard_triplet gives ties to the lowest index") {
+  for_each_backend([]<Device D, class T>(Context& context, const char* backend) {
+    for (const bool squared : {false, true}) {
+      INFO(backend << " squared " << squared);
+      // Whole numbers in few values: many exact ties, and duplicates at distance 0 of either kind.
+      const Problem p{48, 8, 6, 0.3, squared};
+      std::vector<T> x(48 * 8);
+      PhiloxStream random(21);
+      for (size_t row = 0; row < 48; ++row) {
+        const uint32_t value = random.below(4);
+        for (size_t k = 0; k < 8; ++k) x[row * 8 + k] = T(static_cast<float>(k == value));
+      }
+      compare<D, T>(context, p, x, interleaved_labels(48, 6));
+      const auto all_equal =
+          run<D, T>(context, p, std::vector<T>(48 * 8, T(0.5f)), interleaved_labels(48, 6), 0);
+      const auto labels = interleaved_labels(48, 6);
+      for (size_t a = 0; a < 48; ++a) {
+        CHECK(all_equal.positive[a] == std::find(labels.begin(), labels.end(), labels[a]) - labels.begin());
+        CHECK(all_equal.negative[a] == (labels[a] == labels[0] ? 1 : 0));
+      }
+      CHECK(all_equal.grad == std::vector<float>(48 * 8, 0.0f));
+    }
+  });
+}
+
+TEST_CASE("batch_hard_triplet does not hide a NaN") {
+  for_each_backend([]<Device D, class T>(Context& context, const char* backend) {
+    INFO(backend);
+    const Problem p{8, 16, 2, 0.3, false};
+    auto x = normals<T>(1, 8 * 16);
+    x[3 * 16 + 5] = T(std::numeric_limits<float>::quiet_NaN());
+    const auto got = run<D, T>(context, p, x, interleaved_labels(8, 2), 0);
+    CHECK(std::isnan(got.loss[0]));
+    CHECK(std::isnan(got.grad[3 * 16]));
+  });
+}
+
+TEST_CASE("batch_hard_triplet gives the same bits with any number of threads") {
+  const Problem p{200, 96, 25, 0.3, false};
+  const auto x = normals<float>(1, p.count * p.dim);
+  const auto labels = interleaved_labels(p.count, p.identities);
+  std::vector<Result<float>> results;
+  for (const int threads : {1, 2, 3}) {
+    Context context(Device::cpu, 0, threads);
+    results.push_back(run<Device::cpu, float>(context, p, x, labels, 0));
+  }
+  for (const auto& r : results) {
+    CHECK(r.loss == results[0].loss);
+    CHECK(r.positive == results[0].positive);
+    CHECK(r.grad == results[0].grad);
+  }
+}
