@@ -1,0 +1,28 @@
+// Queries with the gallery pictures that a network found for them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "reid/data/image.h"
+
+namespace saccade {
+
+struct RankedPicture {
+  Image image;
+  int pid = -1, camid = -1;  // -1: not told
+  bool correct = false;      // shows the query's person; looked at for gallery pictures
+};
+
+struct RankedRow {
+  RankedPicture query;
+  std::vector<RankedPicture> gallery;  // from rank 1; the first ten are shown
+  double average_precision = -1;       // shown if not negative
+};
+
+// One row a query: the query, then its top ten, framed green (right) or red (wrong), each with person and
+// camera. A mark tells right from wrong without colour, too.
+Image draw_ranked(const std::string& title, const std::vector<RankedRow>& rows, int picture_height = 160,
+                  int picture_width = 80);
+
+}  // namespace saccade
