@@ -31,7 +31,7 @@ TEST_CASE("a terminal gets one bar that is redrawn in place", "[progress]") {
 }
 
 TEST_CASE("work that was cut short still reports how far it came; no work is a line, too", "[progress]") {
-  std::ostringstream out, idle;
+  std::ostringstream out, idle, failed;
   {
     Progress progress("drawing", 100, "images", out, false);
     progress.resume_at(40);
@@ -40,6 +40,8 @@ TEST_CASE("work that was cut short still reports how far it came; no work is a l
   CHECK(out.str().rfind("drawing 41/100 images", 0) == 0);
   { Progress progress("drawing", 0, "images", idle, false); }
   CHECK(idle.str().find("0/0") != std::string::npos);
+  { Progress progress("drawing", 9, "images", failed, false); }
+  CHECK(failed.str().empty());
 }
 
 TEST_CASE("time is written as minutes or hours", "[progress]") {

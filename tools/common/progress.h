@@ -45,7 +45,8 @@ class Progress {
     const std::lock_guard lock(mutex_);
     if (finished_) return;
     finished_ = true;
-    if (done_ != shown_done_) show(seconds());
+    // Work that failed before its first unit leaves no line beside the error.
+    if (done_ != shown_done_ && (done_ > first_ || total_ == 0)) show(seconds());
     if (terminal_ && shown_done_ >= 0) out_ << std::endl;
   }
 

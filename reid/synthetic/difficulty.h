@@ -1,0 +1,41 @@
+// How hard the generated set is. Every knob is here; the defaults are tuned so that colour alone does not
+// identify a person across cameras, while a small network trained for minutes gets far but not all the way.
+#pragma once
+
+namespace saccade::synthetic {
+
+struct Difficulty {
+  // Cameras: spread of each property over the cameras of a set.
+  float exposure = 0.45f;    // log of the brightness gain, +- this
+  float cast = 0.20f;        // log of the gain of each colour channel, +- this
+  float gamma = 0.30f;       // log of the exponent of the tone curve, +- this
+  float saturation = 0.45f;  // saturation falls from 1 by up to this
+  float blur = 0.9f;         // Gaussian blur up to this many output pixels
+  float resolution =
+      0.45f;             // the sharpest camera sees at 1, the coarsest at this share of the pixels per side
+  float noise = 0.030f;  // standard deviation of the sensor noise, up to this
+  int jpeg_best = 92, jpeg_worst = 55;
+  // Light changes between the sequences of one camera.
+  float sequence_light = 0.18f;  // log gain, standard deviation
+  // Poses.
+  float yaw_spread = 0.35f;  // radians, standard deviation of the walking direction around the camera's own
+  float turn_back = 0.30f;   // chance that the person walks the other way (towards / away)
+  // Boxes.
+  float box_shift = 0.05f;  // standard deviation of the offset, as a share of the box side
+  float box_scale = 0.08f;  // log scale, standard deviation
+  float box_cut = 0.06f;    // chance of a box that cuts the legs off
+  // What stands in the way and around.
+  float occluder = 0.22f;   // chance of an occluder in front of the person
+  float bystander = 0.35f;  // chance of another person behind or beside
+  float clutter = 1.0f;     // scales the number of background objects
+  // Identities.
+  float hue_jitter = 1.0f;    // scales how far a garment's colour strays from the name of the colour
+  float build_spread = 1.0f;  // scales the spread of body proportions
+  float plain = 0.30f;        // chance that a garment has no pattern
+  float print = 0.55f;        // chance of a print on the chest
+  // The gallery.
+  float distractors = 0.20f;  // `0000` images as a share of the gallery
+  float junk = 0.10f;         // `-1` images as a share of the gallery
+};
+
+}  // namespace saccade::synthetic
