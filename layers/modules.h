@@ -1,0 +1,50 @@
+// The building blocks of networks. Each holds references to its parameters in an arena and is called with a tape.
+#pragma once
+
+#include <string>
+
+#include "autograd/functions/convolution.h"
+#include "autograd/functions/norm.h"
+#include "autograd/parameter.h"
+
+namespace saccade::layers {
+
+// Convolution with a square filter and no bias unless asked for. Parameters: <name>.weight [K,R,S,C], <name>.bias.
+class Conv2d {
+ public:
+  Conv2d(ParameterArena& arena, const std::string& name, int64_t in, int64_t out, int64_t size, int64_t stride,
+         int64_t padding, bool with_bias = false);
+  Variable operator()(Tape& tape, const Variable& x) const;  // [N,H,W,in] -> [N,P,Q,out]
+  ConvolutionOptions options;
+
+ private:
+  Parameter *weight_, *bias_ = nullptr;
+};
+
+// Batch normalisation over all but the last dimension, with what usually follows it in the same pass.
+// Parameters: <name>.weight, <name>.bias; buffers: <name>.running_mean, <name>.running_var.
+class BatchNorm {
+ public:
+  BatchNorm(ParameterArena& arena, const std::string& name, int64_t channels, float initial_weight = 1.0f);
+  // y = act(norm(x) + residual); residual may be null, act is ReLU when `relu`.
+  Variable operator()(Tape& tape, const Variable& x, BatchNormOptions::Mode mode, bool relu = false,
+                      const Variable* residual = nullptr) const;
+  Parameter &weight, &bias;
+
+ private:
+  Parameter &mean_, &variance_;
+};
+
+// y = act(x w^T + b). Parameters: <name>.weight [O,I], <name>.bias [O].
+class Linear {
+ public:
+  Linear(ParameterArena& arena, const std::string& name, int64_t in, int64_t out, bool with_bias = true);
+  Linear(ParameterArena& arena, const std::string& name, int64_t in, int64_t out, bool with_bias,
+         Initializer weight, Initializer bias);
+  Variable operator()(Tape& tape, const Variable& x, bool relu = false) const;  // [N,in] -> [N,out]
+
+ private:
+  Parameter *weight_, *bias_ = nullptr;
+};
+
+}  // namespace saccade::layers
