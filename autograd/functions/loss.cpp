@@ -1,0 +1,80 @@
+#include "autograd/functions/loss.h"
+
+#include "kernels/common/device.h"
+#include "kernels/elementwise/axpy.ref.h"
+#include "kernels/loss/cross_entropy.ref.h"
+#include "kernels/metric/batch_hard_triplet.ref.h"
+
+namespace saccade {
+
+Variable cross_entropy(Tape& tape, const Variable& logits, const Tensor& labels, double smoothing) {
+  tape.begin("cross_entropy");
+  const Shape& shape = logits.shape();
+  check_input(shape.rank() == 2 && shape[1] > 0 && labels.shape() == Shape{shape[0]}, "cross_entropy: logits ",
+              shape.text(), " and labels ", labels.shape().text(), " do not fit [N,C] and [N]");
+  check_input(smoothing >= 0 && smoothing <= 1, "cross_entropy: smoothing must lie between 0 and 1");
+  const Tensor loss = tape.empty({1}, logits.dtype()), grad_logits = tape.empty_like(logits.value);
+  dispatch_cpu(tape.context(), logits.dtype(), [&]<Device D, class T>() {
+    CrossEntropy<D>::forward(tape.context(), shape[0], shape[1], logits.value.data<T>(), labels.data<int64_t>(), smoothing,
+                             loss.data<T>(), grad_logits.data<T>());
+  });
+  return tape.record(loss, {&logits}, [logits, grad_logits](Tape& t, const Tensor& grad_loss) {
+    dispatch_cpu(t.context(), grad_loss.dtype(), [&]<Device D, class T>() {
+      CrossEntropy<D>::backward(t.context(), logits.shape()[0], logits.shape()[1], grad_loss.data<T>(), grad_logits.data<T>());
+    });
+    t.add_gradient(logits, grad_logits);
+  });
+}
+
+Triplet batch_hard_triplet(Tape& tape, const Variable& embeddings, const Tensor& labels, double margin, bool squared) {
+  tape.begin("batch_hard_triplet");
+  const Shape& shape = embeddings.shape();
+  check_input(shape.rank() == 2 && labels.shape() == Shape{shape[0]}, "batch_hard_triplet: embeddings ", shape.text(),
+              " and labels ", labels.shape().text(), " do not fit [N,D] and [N]");
+  const int64_t n = shape[0], d = shape[1];
+  // Sums over bf16 are kept in f32, and so are the loss and the distances that backward needs.
+  const DType wide = embeddings.dtype() == DType::bf16 ? DType::f32 : embeddings.dtype();
+  const Tensor loss = tape.empty({1}, wide), positive_d2 = tape.empty({n}, wide), negative_d2 = tape.empty({n}, wide);
+  const Tensor positive = tape.empty({n}, DType::i64), negative = tape.empty({n}, DType::i64);
+  dispatch_cpu(tape.context(), embeddings.dtype(), [&]<Device D, class T>() {
+    using A = Accumulator<T>;
+    BatchHardTriplet<D>::forward(tape.context(), n, d, embeddings.value.data<T>(), labels.data<int64_t>(), margin, squared,
+                                 loss.data<A>(), positive.data<int64_t>(), negative.data<int64_t>(), positive_d2.data<A>(), negative_d2.data<A>());
+  });
+  const auto backward = [=, xs = Saved(embeddings.value)](Tape& t, const Tensor& grad_loss) {
+    const Tensor grad = t.empty_like(xs.get());
+    dispatch_cpu(t.context(), grad.dtype(), [&]<Device D, class T>() {
+      using A = Accumulator<T>;
+      BatchHardTriplet<D>::backward(t.context(), n, d, grad_loss.data<A>(), xs.data<T>(), positive.data<int64_t>(), negative.data<int64_t>(),
+                                    positive_d2.data<A>(), negative_d2.data<A>(), margin, squared, grad.data<T>());
+    });
+    t.add_gradient(embeddings, grad);
+  };
+  return {tape.record(loss, {&embeddings}, backward), positive, negative};
+}
+
+Variable weighted_sum(Tape& tape, const std::vector<Variable>& terms, const std::vector<double>& weights) {
+  tape.begin("weighted_sum");
+  check(!terms.empty() && terms.size() == weights.size(), "weighted_sum: ", terms.size(), " terms and ", weights.size(),
+        " weights");
+  const Tensor sum = Tensor::zeros(tape.context(), terms[0].shape(), terms[0].dtype());
+  const auto add = [](Context& context, double a, const Tensor& x, const Tensor& y) {
+    check(x.shape() == y.shape(), "weighted_sum: terms of shapes ", x.shape().text(), " and ", y.shape().text());
+    dispatch_cpu(context, x.dtype(), [&]<Device D, class T>() { Axpy<D>::accumulate(context, x.count(), a, x.data<T>(), y.data<T>()); });
+  };
+  for (size_t i = 0; i < terms.size(); ++i) add(tape.context(), weights[i], terms[i].value, sum);
+  std::vector<const Variable*> learned;
+  for (const Variable& term : terms)
+    if (term.needs_gradient()) learned.push_back(&term);
+  if (learned.empty()) return tape.record(sum, {}, {});
+  return tape.record(sum, {learned[0]}, [terms, weights, add](Tape& t, const Tensor& grad) {
+    for (size_t i = 0; i < terms.size(); ++i) {
+      if (!terms[i].needs_gradient()) continue;
+      const Tensor scaled = Tensor::zeros(t.context(), grad.shape(), grad.dtype());
+      add(t.context(), weights[i], grad, scaled);
+      t.add_gradient(terms[i], scaled);
+    }
+  });
+}
+
+}  // namespace saccade

@@ -1,0 +1,29 @@
+#include "kernels/loss/cross_entropy.h"
+
+#include "autograd/functions/loss.h"
+#include "autograd/registry/registry.h"
+
+namespace saccade {
+
+static const Registration registration{{
+    .name = "cross_entropy",
+    .inputs = {{"logits"}, {"labels", Kind::i64}},
+    .outputs = {{"loss"}},
+    .attributes = {{"smoothing", false, 0}},
+    .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes& a) -> std::vector<Variable> {
+      return {cross_entropy(tape, in[0], in[1].value, a.at("smoothing"))};
+    },
+    .cases = {{.name = "no rows", .inputs = {{{0, 3}}, {{0}}}},
+              {.name = "one class", .inputs = {{{2, 1}}, {{2}, {Fill::constant, 0}}}},
+              {.name = "odd", .inputs = {{{5, 7}}, {{5}, {Fill::integers, 0, 7}}}},
+              {.name = "smoothed", .inputs = {{{5, 7}}, {{5}, {Fill::integers, 0, 7}}}, .attributes = {{"smoothing", 0.1}}},
+              {.name = "some ignored", .inputs = {{{6, 4}}, {{6}, {Fill::values, 0, 0, {3, -1, 0, -1, 2, 1}}}}, .attributes = {{"smoothing", 0.1}}},
+              {.name = "all ignored", .inputs = {{{3, 4}}, {{3}, {Fill::constant, -1}}}},
+              {.name = "extreme", .inputs = {{{4, 5}, {Fill::normal, 0, 80}}, {{4}, {Fill::integers, 0, 5}}}, .kink = true},
+              {.name = "large", .inputs = {{{64, 751}}, {{64}, {Fill::integers, 0, 751}}}, .attributes = {{"smoothing", 0.1}}, .small = false}},
+    .floor = [](const std::vector<Shape>& in, const Attributes&, int element) {
+      return CrossEntropy<Device::cpu>::floor(in[0][0], in[0][1], element);
+    },
+}};
+
+}  // namespace saccade
