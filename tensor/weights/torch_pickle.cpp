@@ -17,7 +17,7 @@ namespace {
 using Kind = PickleObject::Kind;
 
 constexpr uint64_t kMaxPickle = 16 << 20;
-constexpr size_t kMaxNesting = 32, kMaxName = 1000, kMaxText = 64 << 20, kMaxVisits = 1 << 20;
+constexpr size_t kMaxNesting = 32, kMaxName = 1000, kMaxText = 16 << 20, kMaxVisits = 1 << 17;
 
 // --- The archive ---
 

@@ -2,7 +2,11 @@
 
 #include <algorithm>
 
+#include "tensor/shape.h"
+
 namespace saccade {
+
+static_assert(kMaxFileRank == Shape::kMaxRank);
 
 const HostTensor* WeightFile::find(std::string_view name) const {
   const auto found = std::find_if(tensors.begin(), tensors.end(),

@@ -15,8 +15,8 @@
 
 namespace saccade {
 
-// No file may hold a tensor with more dimensions than this.
-inline constexpr size_t kMaxFileRank = 8;
+// No file may hold a tensor with more dimensions than this: what a Shape takes.
+inline constexpr size_t kMaxFileRank = 6;
 
 struct HostTensor {
   std::string name;

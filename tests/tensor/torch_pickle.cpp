@@ -9,6 +9,7 @@
 #include "tensor/weights/read_weights.h"
 #include "tensor/weights/safetensors.h"
 #include "tests/common/catch.h"
+#include "tests/common/stored_zip.h"
 
 using namespace saccade;
 
@@ -122,42 +123,15 @@ std::string refusal_of_bytes(const std::string& bytes) {
   return "accepted";
 }
 
-// A zip archive of stored entries.
-struct Zip {
-  std::string bytes, directory;
-  size_t count = 0;
-
-  template <class T>
-  static std::string word(T value) {
-    return {reinterpret_cast<const char*>(&value), sizeof value};
-  }
-  Zip& add(const std::string& name, const std::string& data) {
-    const auto header = static_cast<uint32_t>(bytes.size());
-    const auto size = static_cast<uint32_t>(data.size());
-    const std::string sizes = word(size) + word(size) + word(static_cast<uint16_t>(name.size()));
-    // Version, flags, method, time, date and checksum are zero.
-    bytes += "PK\x03\x04" + std::string(14, '\0') + sizes + std::string(2, '\0') + name + data;
-    directory += "PK\x01\x02" + std::string(16, '\0') + sizes + std::string(12, '\0') + word(header) + name;
-    ++count;
-    return *this;
-  }
-  std::string finish() const {
-    const auto n = static_cast<uint16_t>(count);
-    return bytes + directory + "PK\x05\x06" + std::string(4, '\0') + word(n) + word(n) +
-           word(static_cast<uint32_t>(directory.size())) + word(static_cast<uint32_t>(bytes.size())) +
-           std::string(2, '\0');
-  }
-};
-
 std::string refusal_of_pickle(const std::string& pickle, const std::string& storage = std::string(16, '\0')) {
-  return refusal_of_bytes(Zip().add("a/data.pkl", pickle).add("a/data/0", storage).finish());
+  return refusal_of_bytes(StoredZip().add("a/data.pkl", pickle).add("a/data/0", storage).finish());
 }
 
 std::string text(const std::string& value) {
-  return concat("X", Zip::word(static_cast<uint32_t>(value.size())), value);
+  return concat("X", StoredZip::word(static_cast<uint32_t>(value.size())), value);
 }
 std::string number(int64_t value) {
-  return concat("\x8a\x08", Zip::word(value));
+  return concat("\x8a\x08", StoredZip::word(value));
 }
 std::string tuple(const std::vector<int64_t>& values) {
   std::string out = "(";
@@ -272,7 +246,7 @@ TEST_CASE("what a .pth must not be has its reason") {
   CHECK_THAT(refusal("expanded_huge.pth"),
              ContainsSubstring("'a'") && ContainsSubstring("four times its size"));
   CHECK_THAT(refusal("itself.pth"), ContainsSubstring("hold themselves"));
-  CHECK_THAT(refusal("bomb.pth"), ContainsSubstring("more than 1048576 values"));
+  CHECK_THAT(refusal("bomb.pth"), ContainsSubstring("more than 131072 values"));
   CHECK_THAT(refusal("deflated.pth"), ContainsSubstring("is compressed"));
   CHECK_THAT(refusal("big_endian.pth"), ContainsSubstring("big-endian"));
   CHECK_THAT(refusal("short_storage.pth"), ContainsSubstring("'0.weight'") && ContainsSubstring("212 bytes"));
@@ -290,25 +264,25 @@ TEST_CASE("a truncated .pth is refused wherever it ends") {
 
 TEST_CASE("hostile zip archives") {
   const std::string pickle = one_tensor(0, {4}, {1}), storage(16, '\1');
-  const Zip good = Zip().add("a/data.pkl", pickle).add("a/data/0", storage);
+  const StoredZip good = StoredZip().add("a/data.pkl", pickle).add("a/data/0", storage);
   REQUIRE(refusal_of_bytes(good.finish()) == "accepted");
   CHECK_THAT(refusal_of_bytes(""), ContainsSubstring("too short"));
   CHECK_THAT(refusal_of_bytes(std::string(100, 'P')), ContainsSubstring("no end record"));
   CHECK_THAT(refusal_of_bytes(good.finish() + "x"), ContainsSubstring("no end record"));
-  CHECK_THAT(refusal_of_bytes(Zip().finish()), ContainsSubstring("without the data.pkl"));
-  CHECK_THAT(refusal_of_bytes(Zip().add("data.pkl", pickle).finish()),
+  CHECK_THAT(refusal_of_bytes(StoredZip().finish()), ContainsSubstring("without the data.pkl"));
+  CHECK_THAT(refusal_of_bytes(StoredZip().add("data.pkl", pickle).finish()),
              ContainsSubstring("without the data.pkl"));
-  CHECK_THAT(refusal_of_bytes(Zip(good).add("b/data.pkl", pickle).finish()),
+  CHECK_THAT(refusal_of_bytes(StoredZip(good).add("b/data.pkl", pickle).finish()),
              ContainsSubstring("two entries"));
-  CHECK_THAT(refusal_of_bytes(Zip(good).add("a/data/0", storage).finish()),
+  CHECK_THAT(refusal_of_bytes(StoredZip(good).add("a/data/0", storage).finish()),
              ContainsSubstring("two zip entries"));
 
   const auto changed = [&](size_t at, const std::string& bytes) {
-    Zip zip = good;
+    StoredZip zip = good;
     zip.directory.replace(at, bytes.size(), bytes);
     return refusal_of_bytes(zip.finish());
   };
-  const std::string big = Zip::word(uint32_t{0x7fffffff}), ones = Zip::word(uint32_t{0xffffffff});
+  const std::string big = StoredZip::word(uint32_t{0x7fffffff}), ones = StoredZip::word(uint32_t{0xffffffff});
   CHECK_THAT(changed(0, "XX"), ContainsSubstring("directory is damaged"));
   CHECK_THAT(changed(8, "\1"), ContainsSubstring("encrypted"));
   CHECK_THAT(changed(10, "\x08"), ContainsSubstring("compressed"));
@@ -321,13 +295,13 @@ TEST_CASE("hostile zip archives") {
   CHECK_THAT(changed(42, big), ContainsSubstring("outside the file"));
   CHECK_THAT(changed(42, "\1"), ContainsSubstring("damaged header"));
   // Both entries at the same place.
-  Zip twice = Zip().add("a/data.pkl", pickle).add("a/data/00", pickle);
+  StoredZip twice = StoredZip().add("a/data.pkl", pickle).add("a/data/00", pickle);
   const size_t second = twice.directory.find("PK\x01\x02", 4);
   twice.directory.replace(second + 42, 4, std::string(4, '\0'));
   CHECK_THAT(refusal_of_bytes(twice.finish()), ContainsSubstring("damaged header"));
-  Zip overlap = Zip().add("a/data.pkl", pickle).add("a/data/00", "");
+  StoredZip overlap = StoredZip().add("a/data.pkl", pickle).add("a/data/00", "");
   const uint32_t one = static_cast<uint32_t>(pickle.size()) + 1;
-  overlap.directory.replace(20, 8, Zip::word(one) + Zip::word(one));
+  overlap.directory.replace(20, 8, StoredZip::word(one) + StoredZip::word(one));
   CHECK_THAT(refusal_of_bytes(overlap.finish()), ContainsSubstring("overlap"));
 
   const auto end_changed = [&](size_t at, const std::string& bytes) {
@@ -346,16 +320,16 @@ TEST_CASE("hostile zip archives") {
 TEST_CASE("zip64 sizes are read") {
   // The directory gives size and offset in the 64-bit extra field.
   const std::string pickle = one_tensor(0, {4}, {1}), storage(16, '\1');
-  Zip zip = Zip().add("a/data/0", storage).add("a/data.pkl", pickle);
+  StoredZip zip = StoredZip().add("a/data/0", storage).add("a/data.pkl", pickle);
   const size_t second = zip.directory.find("PK\x01\x02", 4);
-  const auto header = Zip::word(uint64_t{30 + 8 + 16}), size = Zip::word(uint64_t{pickle.size()});
+  const auto header = StoredZip::word(uint64_t{30 + 8 + 16}), size = StoredZip::word(uint64_t{pickle.size()});
   zip.directory.replace(second + 20, 8, std::string(8, '\xff'));
   zip.directory.replace(second + 42, 4, std::string(4, '\xff'));
-  zip.directory.replace(second + 30, 2, Zip::word(uint16_t{4 + 24}));
-  zip.directory += Zip::word(uint16_t{1}) + Zip::word(uint16_t{24}) + size + size + header;
+  zip.directory.replace(second + 30, 2, StoredZip::word(uint16_t{4 + 24}));
+  zip.directory += StoredZip::word(uint16_t{1}) + StoredZip::word(uint16_t{24}) + size + size + header;
   const std::string file = zip.finish();
   CHECK(refusal_of_bytes(file) == "accepted");
-  Zip huge = zip;
+  StoredZip huge = zip;
   huge.directory.replace(huge.directory.size() - 24, 16, std::string(16, '\xff'));
   CHECK_THAT(refusal_of_bytes(huge.finish()), ContainsSubstring("beyond the end"));
   huge = zip;
@@ -383,7 +357,7 @@ TEST_CASE("hostile tensors in a .pth") {
   CHECK_THAT(refusal_of_pickle(one_tensor(0, {-2}, {1})), ContainsSubstring("sizes are not all"));
   CHECK_THAT(refusal_of_pickle(one_tensor(0, {4, 1}, {1})), ContainsSubstring("2 sizes, but 1 strides"));
   CHECK_THAT(refusal_of_pickle(one_tensor(0, {1, 1, 1, 1, 1, 1, 1, 1, 1}, {1, 1, 1, 1, 1, 1, 1, 1, 1})),
-             ContainsSubstring("more than 8 dimensions"));
+             ContainsSubstring("more than 6 dimensions"));
   CHECK_THAT(refusal_of_pickle(one_tensor(0, {INT64_MAX, INT64_MAX}, {0, 0})), ContainsSubstring("63 bits"));
   CHECK_THAT(refusal_of_pickle(one_tensor(0, {1 << 20, 1 << 20}, {0, 0})),
              ContainsSubstring("four times its size"));
@@ -396,7 +370,7 @@ TEST_CASE("hostile tensors in a .pth") {
              ContainsSubstring("'torch.Float8_e5m2Storage'"));
   CHECK_THAT(refusal_of_pickle(one_tensor(0, {4}, {1}, 4, "Size")),
              ContainsSubstring("storage's type is none"));
-  CHECK_THAT(refusal_of_bytes(Zip().add("a/data.pkl", one_tensor(0, {4}, {1})).finish()),
+  CHECK_THAT(refusal_of_bytes(StoredZip().add("a/data.pkl", one_tensor(0, {4}, {1})).finish()),
              ContainsSubstring("storage '0' is not in the file"));
 }
 
@@ -442,7 +416,7 @@ TEST_CASE("hostile pickles") {
   refuse(std::string(5000, '('), "nests deeper");
   refuse(std::string((1 << 20) + 1, ')'), "more than 1048576 objects");
   std::string memo = "N";
-  for (uint32_t i = 0; i <= 1 << 20; ++i) memo.append("r").append(Zip::word(i));
+  for (uint32_t i = 0; i <= 1 << 20; ++i) memo.append("r").append(StoredZip::word(i));
   refuse(memo, "remembered objects");
   refuse(concat("}", text("\xff"), "]s."), "not UTF-8");
   refuse("})]s.", "neither text nor a whole number");
@@ -451,7 +425,7 @@ TEST_CASE("hostile pickles") {
   for (int i = 0; i < 100'000; ++i) deep += "]";
   for (int i = 1; i < 100'000; ++i) deep += "a";
   refuse(concat("}", text("a"), deep, "s."), "nest deeper");
-  CHECK_THAT(refusal_of_bytes(Zip().add("a/data.pkl", std::string((16 << 20) + 1, 'N')).finish()),
+  CHECK_THAT(refusal_of_bytes(StoredZip().add("a/data.pkl", std::string((16 << 20) + 1, 'N')).finish()),
              ContainsSubstring("over the limit"));
 }
 

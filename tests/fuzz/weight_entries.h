@@ -1,0 +1,65 @@
+// What the fuzzers of the weight readers run on each input, and what the normal tests run on the kept corpus.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <span>
+#include <string>
+
+#include "kernels/common/error.h"
+#include "tensor/weights/safetensors.h"
+#include "tensor/weights/torch_pickle.h"
+#include "tests/common/stored_zip.h"
+
+namespace saccade {
+
+// What a reader gives is whole, whatever it read. Throws Error if not.
+inline void check_whole(const WeightFile& file) {
+  std::set<std::string> names;
+  for (const HostTensor& tensor : file.tensors) {
+    check(names.insert(tensor.name).second, "the name ", tensor.name, " comes twice");
+    check(is_utf8(tensor.name), "a name is not UTF-8");
+    check(tensor.shape.size() <= kMaxFileRank, "too many dimensions");
+    check(static_cast<size_t>(byte_count(tensor.dtype, tensor.shape)) == tensor.bytes.size(), "wrong size");
+  }
+  for (const auto& [key, value] : file.metadata)
+    check(is_utf8(key) && is_utf8(value), "metadata is not UTF-8");
+}
+
+// Reads, and takes an InputError of one line for an answer: every other exception goes through. True if it
+// was read.
+template <class Read>
+bool read_or_refuse(const Read& read) {
+  WeightFile file;
+  try {
+    file = read();
+  } catch (const InputError& error) {
+    const std::string message = error.what();
+    check(message.rfind("input: ", 0) == 0 && message.find('\n') == std::string::npos,
+          "a bad message: ", message);
+    return false;
+  }
+  check_whole(file);
+  return true;
+}
+
+inline bool enter_safetensors(std::span<const std::byte> input) {
+  return read_or_refuse([&] { return parse_safetensors(input, "input"); });
+}
+
+// An input that starts as a zip archive is one. Any other is the pickle of an archive that has the storages
+// of the golden module.pth: a fuzzer hardly ever gets the archive around a changed pickle right.
+inline bool enter_pth(std::span<const std::byte> input) {
+  std::string text(reinterpret_cast<const char*>(input.data()), input.size());
+  if (text.rfind("PK", 0) != 0) {
+    StoredZip zip;
+    zip.add("a/data.pkl", text).add("a/data/0", std::string(216, '\1'));
+    for (const char* name : {"a/data/1", "a/data/2", "a/data/3", "a/data/4", "a/data/5", "a/data/6"}) {
+      zip.add(name, std::string(8, '\2'));
+    }
+    text = zip.finish();
+  }
+  return read_or_refuse([&] { return parse_torch_pickle(std::as_bytes(std::span(text)), "input"); });
+}
+
+}  // namespace saccade
