@@ -91,14 +91,24 @@ bool is_whole_mat_file(const std::string& path) {
 using MatFile = std::unique_ptr<mat_t, int (*)(mat_t*)>;
 using MatValue = std::unique_ptr<matvar_t, void (*)(matvar_t*)>;
 
-matvar_t* field_of(matvar_t* value, const char* name) {
-  return value != nullptr && value->class_type == MAT_C_STRUCT && value->data != nullptr
-             ? Mat_VarGetStructFieldByName(value, name, 0)
-             : nullptr;
+size_t count_of(const matvar_t& value) {
+  return value.dims == nullptr
+             ? 0
+             : std::accumulate(value.dims, value.dims + value.rank, size_t{1}, std::multiplies<>());
 }
 
-size_t count_of(const matvar_t& value) {
-  return std::accumulate(value.dims, value.dims + value.rank, size_t{1}, std::multiplies<>());
+// Null unless `value` is one struct with that field. In a damaged file, names and data may be missing.
+matvar_t* field_of(matvar_t* value, const char* name) {
+  if (value == nullptr || value->class_type != MAT_C_STRUCT || value->data == nullptr ||
+      count_of(*value) != 1)
+    return nullptr;
+  const unsigned fields = Mat_VarGetNumberOfFields(value);
+  char* const* names = Mat_VarGetStructFieldnames(value);
+  if (names == nullptr || value->nbytes < fields * sizeof(matvar_t*)) return nullptr;
+  for (unsigned i = 0; i < fields; ++i)
+    if (names[i] != nullptr && std::strcmp(names[i], name) == 0)
+      return Mat_VarGetStructFieldByIndex(value, i, 0);
+  return nullptr;
 }
 
 template <class T>

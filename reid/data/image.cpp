@@ -4,6 +4,7 @@
 #include <stb/stb_image_write.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cmath>
 #include <cstdio>
@@ -57,13 +58,34 @@ bool jpeg_is_complete(const uint8_t* bytes, size_t size) {
   return false;
 }
 
-// Walks a PNG's chunks to the end of IEND.
-bool png_is_complete(const uint8_t* bytes, size_t size) {
+uint32_t big_endian(const uint8_t* bytes) {
+  return static_cast<uint32_t>(bytes[0]) << 24 | static_cast<uint32_t>(bytes[1]) << 16 |
+         static_cast<uint32_t>(bytes[2]) << 8 | bytes[3];
+}
+
+// The checksum of a PNG chunk: CRC-32 with the reflected polynomial 0xedb88320.
+uint32_t crc32(const uint8_t* bytes, size_t size) {
+  static const std::array<uint32_t, 256> table = [] {
+    std::array<uint32_t, 256> made;
+    for (uint32_t i = 0; i < 256; ++i) {
+      made[i] = i;
+      for (int bit = 0; bit < 8; ++bit) made[i] = made[i] >> 1 ^ (made[i] & 1 ? 0xedb88320u : 0u);
+    }
+    return made;
+  }();
+  uint32_t crc = ~0u;
+  for (size_t i = 0; i < size; ++i) crc = crc >> 8 ^ table[(crc ^ bytes[i]) & 255];
+  return ~crc;
+}
+
+// Walks a PNG's chunks to the end of IEND. The decoder checks no sums, so this does.
+bool png_is_complete(const uint8_t* bytes, size_t size, const std::string& name) {
   size_t at = 8;
   while (at + 12 <= size) {
-    const size_t length = static_cast<size_t>(bytes[at]) << 24 | static_cast<size_t>(bytes[at + 1]) << 16 |
-                          static_cast<size_t>(bytes[at + 2]) << 8 | bytes[at + 3];
+    const size_t length = big_endian(bytes + at);
     if (length > size - at - 12) return false;
+    check_input(crc32(bytes + at + 4, length + 4) == big_endian(bytes + at + 8 + length), name,
+                ": is damaged: the checksum of a chunk is wrong");
     if (std::memcmp(bytes + at + 4, "IEND", 4) == 0) return true;
     at += 12 + length;
   }
@@ -116,7 +138,7 @@ Image decode_image(const uint8_t* bytes, size_t size, const std::string& name) {
   const bool png = size >= 8 && std::memcmp(bytes, "\x89PNG\r\n\x1a\n", 8) == 0;
   check_input(jpeg || png, name, ": is neither a JPEG nor a PNG");
   check_input(size < (size_t{1} << 30), name, ": is larger than 1 GiB");
-  check_input(jpeg ? jpeg_is_complete(bytes, size) : png_is_complete(bytes, size), name,
+  check_input(jpeg ? jpeg_is_complete(bytes, size) : png_is_complete(bytes, size, name), name,
               ": is truncated (its end marker is missing)");
   int width = 0, height = 0, channels = 0;
   const int length = static_cast<int>(size);
