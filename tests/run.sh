@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# Sets up, builds and tests. Without an option: what CI runs, the release build. --all adds the seven GPU
+# architectures, the debug build, AddressSanitizer + UBSan, ThreadSanitizer and the fuzzers over their corpora.
+# A part that is missing (a test program, nvcc under --all) fails; nothing is skipped in silence.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage="usage: tests/run.sh [--all] [--without-cuda] [--jobs N]"
+all=no cuda=yes jobs=$(nproc)
+while [ $# -gt 0 ]; do
+  case $1 in
+    --all) all=yes ;;
+    --without-cuda) cuda=no ;;
+    --jobs) jobs=${2:?$usage}; shift ;;
+    --help) echo "$usage"; exit 0 ;;
+    *) echo "$usage" >&2; exit 2 ;;
+  esac
+  shift
+done
+
+# Every room of tests/ that holds programs of its own; one that ctest does not know is a failure.
+rooms="autograd kernels reid tensor tools"
+
+parts=() # what passed, for the last lines
+say() { printf '\n== %s (%d s)\n' "$1" "$SECONDS"; }
+fail() { printf 'tests/run.sh: %s\n' "$1" >&2; exit 1; }
+
+PATH="$PATH:/usr/local/cuda/bin"
+has_nvcc=no
+if command -v nvcc >/dev/null; then has_nvcc=yes; fi
+options=()
+if command -v ccache >/dev/null; then
+  options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_CUDA_COMPILER_LAUNCHER=ccache)
+fi
+
+# build PRESET [OPTION...]: configures and builds everything of the preset.
+build() {
+  local preset=$1
+  shift
+  say "$preset: build"
+  cmake --preset "$preset" "${options[@]}" "$@" >"build/$preset.log" 2>&1 || {
+    cat "build/$preset.log" >&2
+    fail "$preset does not configure"
+  }
+  cmake --build --preset "$preset" --parallel "$jobs" || fail "$preset does not build"
+}
+
+# run_tests PRESET: all its tests; the rooms must be there.
+run_tests() {
+  local preset=$1 room known
+  say "$preset: tests"
+  known=$(ctest --test-dir "build/$preset" --show-only)
+  for room in $rooms; do
+    grep -Eq ": $room\$" <<<"$known" || fail "$preset has no tests of tests/$room"
+  done
+  ctest --test-dir "build/$preset" --output-on-failure --no-tests=error --timeout 2400 ||
+    fail "$preset: tests failed"
+  parts+=("$preset")
+}
+
+run_fuzzers() {
+  say "fuzzers: build"
+  cmake --preset debug -B build/fuzz -DSACCADE_FUZZ=ON -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ \
+    "${options[@]}" >build/fuzz.log 2>&1 || { cat build/fuzz.log >&2; fail "the fuzzers do not configure"; }
+  local source name
+  for source in tests/fuzz/fuzz_*.cpp; do
+    [ -e "$source" ] || fail "tests/fuzz holds no fuzzer"
+    name=$(basename "$source" .cpp)
+    name=${name#fuzz_}
+    cmake --build build/fuzz --parallel "$jobs" --target "fuzz_$name" || fail "fuzz_$name does not build"
+    [ -n "$(ls -A "tests/fuzz/corpus/$name")" ] || fail "tests/fuzz/corpus/$name is empty"
+    # The corpus first, then half a minute of new inputs; these go to a scratch folder.
+    mkdir -p "build/fuzz/scratch/$name"
+    "build/fuzz/tests/fuzz/fuzz_$name" -max_total_time=30 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
+      "build/fuzz/scratch/$name" "tests/fuzz/corpus/$name" || fail "fuzz_$name found a fault"
+  done
+  parts+=("fuzzers")
+}
+
+tools/setup.sh
+mkdir -p build
+
+# Printed as warnings by sanitizers that were not asked for: keep these to the builds that need them.
+export ASAN_OPTIONS="detect_leaks=1:strict_string_checks=1:${ASAN_OPTIONS:-}"
+export UBSAN_OPTIONS="print_stacktrace=1:${UBSAN_OPTIONS:-}"
+# libomp and oneDNN are not instrumented: Archer tells ThreadSanitizer what OpenMP orders.
+export TSAN_OPTIONS="ignore_noninstrumented_modules=1:second_deadlock_stack=1:${TSAN_OPTIONS:-}"
+
+if [ $cuda = yes ] && [ $has_nvcc = no ]; then
+  if [ $all = yes ]; then fail "--all compiles the CUDA kernels, and nvcc was not found (--without-cuda leaves them out)"; fi
+  echo "tests/run.sh: nvcc was not found: the CUDA kernels are NOT compiled in this run"
+fi
+if [ $cuda = yes ] && [ $has_nvcc = yes ]; then
+  if [ $all = yes ]; then
+    architectures="75-real;80-real;86-real;89-real;90a-real;100-real;120"
+  else
+    architectures="90a-real" # one, for time
+  fi
+  build release -DSACCADE_CUDA=ON "-DCMAKE_CUDA_ARCHITECTURES=$architectures"
+else
+  build release -DSACCADE_CUDA=OFF
+fi
+run_tests release
+
+if [ $all = yes ]; then
+  for preset in debug asan tsan; do
+    build "$preset"
+    run_tests "$preset"
+  done
+  run_fuzzers
+fi
+
+printf '\nPassed in %d s: %s.\n' "$SECONDS" "$(IFS=,; echo "${parts[*]}")"
