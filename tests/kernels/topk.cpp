@@ -1,0 +1,76 @@
+// Top-k: the streamed version against the sort of the reference, exactly, with ties and NaN.
+#include "kernels/retrieval/topk.h"
+
+#include <cmath>
+#include <limits>
+
+#include "kernels/common/philox.h"
+#include "kernels/retrieval/topk.ref.h"
+#include "tests/common/catch.h"
+
+namespace saccade {
+namespace {
+
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+
+bool same(float a, double b) {
+  return std::isnan(a) ? std::isnan(b) : static_cast<double>(a) == b;
+}
+
+}  // namespace
+
+TEST_CASE("topk by hand: ties to the lowest index, NaN last", "[topk]") {
+  Context context;
+  const float x[] = {3, kNaN, 1, 1, 3};
+  float values[5];
+  int64_t indices[5];
+  TopK<Device::cpu>::forward(context, 1, 5, 3, false, x, values, indices);
+  CHECK(std::vector<int64_t>(indices, indices + 3) == std::vector<int64_t>{2, 3, 0});
+  CHECK(std::vector<float>(values, values + 3) == std::vector<float>{1, 1, 3});
+  TopK<Device::cpu>::forward(context, 1, 5, 5, true, x, values, indices);
+  CHECK(std::vector<int64_t>(indices, indices + 5) == std::vector<int64_t>{0, 4, 2, 3, 1});
+  CHECK_THROWS_AS(TopK<Device::cpu>::forward(context, 1, 5, 6, true, x, values, indices), Error);
+}
+
+TEST_CASE("topk equals the reference for every size, whole or streamed in any order", "[topk]") {
+  for (int threads : {1, 2}) {
+    Context context(Device::cpu, 0, threads);
+    for (const int64_t columns : {1, 5, 255, 256, 257, 1000}) {
+      for (const int64_t k : {int64_t{0}, int64_t{1}, int64_t{5}, int64_t{21}, columns}) {
+        if (k > columns) continue;
+        for (const bool largest : {false, true}) {
+          constexpr int64_t kRows = 7;
+          PhiloxStream random(static_cast<uint64_t>(columns * 100 + k));
+          std::vector<float> x(kRows * columns);
+          for (float& value : x) {  // few values: many ties
+            value = static_cast<float>(random.below(50)) - 25;
+            if (value == 3) value = kNaN;
+            if (value == 4) value = std::numeric_limits<float>::infinity();
+          }
+          const std::vector<double> wide(x.begin(), x.end());
+          std::vector<double> expected(kRows * k);
+          std::vector<float> values(kRows * k), streamed(kRows * k);
+          std::vector<int64_t> wanted(kRows * k), indices(kRows * k), streamed_indices(kRows * k);
+          TopK<Device::reference>::forward(context, kRows, columns, k, largest, wide.data(), expected.data(),
+                                           wanted.data());
+          TopK<Device::cpu>::forward(context, kRows, columns, k, largest, x.data(), values.data(),
+                                     indices.data());
+          INFO(columns << " columns, k " << k << ", largest " << largest);
+          CHECK(indices == wanted);
+          CHECK(std::equal(values.begin(), values.end(), expected.begin(), same));
+
+          // The later half first.
+          const int64_t half = columns / 3;
+          TopK<Device::cpu>::clear(context, kRows, k, streamed.data(), streamed_indices.data());
+          TopK<Device::cpu>::update(context, kRows, columns - half, half, k, largest, x.data() + half,
+                                    columns, streamed.data(), streamed_indices.data());
+          TopK<Device::cpu>::update(context, kRows, half, 0, k, largest, x.data(), columns, streamed.data(),
+                                    streamed_indices.data());
+          CHECK(streamed_indices == wanted);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace saccade
