@@ -42,10 +42,15 @@ struct Bound {
 
 // f(a): an absolute error of S_a in the argument becomes |f'(a)| * S_a, and f itself rounds by |f(a)|.
 inline Bound bound_of(double f, double derivative, Bound a) {
-  return {f, std::fabs(f) + std::fabs(derivative) * a.magnitude};
+  // A flat f carries no error over, not even an infinite one (exp of -infinity).
+  return {f, std::fabs(f) + (derivative == 0 ? 0 : std::fabs(derivative) * a.magnitude)};
 }
-inline Bound exp(Bound a) { return bound_of(std::exp(a.value), std::exp(a.value), a); }
-inline Bound log(Bound a) { return bound_of(std::log(a.value), 1 / a.value, a); }
+inline Bound exp(Bound a) {
+  return bound_of(std::exp(a.value), std::exp(a.value), a);
+}
+inline Bound log(Bound a) {
+  return bound_of(std::log(a.value), 1 / a.value, a);
+}
 inline Bound sqrt(Bound a) {
   const double root = std::sqrt(a.value);
   return root == 0 ? Bound(0, std::sqrt(a.magnitude)) : bound_of(root, 0.5 / root, a);
@@ -63,8 +68,14 @@ inline Bound pow(Bound a, Bound p) {
   return {f, std::fabs(f) * (1 + std::fabs(p.value) * a.magnitude / a.value +
                              std::fabs(std::log(a.value)) * p.magnitude)};
 }
-inline Bound fabs(Bound a) { return {std::fabs(a.value), a.magnitude}; }
-inline Bound abs(Bound a) { return fabs(a); }
-inline bool isnan(Bound a) { return std::isnan(a.value); }
+inline Bound fabs(Bound a) {
+  return {std::fabs(a.value), a.magnitude};
+}
+inline Bound abs(Bound a) {
+  return fabs(a);
+}
+inline bool isnan(Bound a) {
+  return std::isnan(a.value);
+}
 
 }  // namespace saccade

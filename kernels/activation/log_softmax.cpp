@@ -1,0 +1,48 @@
+#include "kernels/activation/log_softmax.h"
+
+#include <cmath>
+
+#include "kernels/common/parallel.h"
+#include "kernels/common/vector_math.h"
+
+namespace saccade {
+
+template <>
+template <>
+void LogSoftmax<Device::cpu>::forward(Context& context, int64_t rows, int64_t columns, const float* x,
+                                      float* y) {
+  const int64_t grain = 8192 / (columns + 1) + 1;
+  parallel_for(context, rows, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const float* in = x + r * columns;
+      float* out = y + r * columns;
+      float best = in[0];
+#pragma omp simd reduction(max : best)
+      for (int64_t c = 0; c < columns; ++c) best = in[c] > best ? in[c] : best;
+      float sum = 0;
+#pragma omp simd reduction(+ : sum)
+      for (int64_t c = 0; c < columns; ++c) sum += exp_vector(in[c] - best);
+      const float normaliser = std::log(sum);
+      for (int64_t c = 0; c < columns; ++c) out[c] = in[c] - best - normaliser;
+    }
+  });
+}
+
+template <>
+template <>
+void LogSoftmax<Device::cpu>::backward(Context& context, int64_t rows, int64_t columns, const float* grad_y,
+                                       const float* y, float* grad_x) {
+  const int64_t grain = 8192 / (columns + 1) + 1;
+  parallel_for(context, rows, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const float *grad = grad_y + r * columns, *value = y + r * columns;
+      float* out = grad_x + r * columns;
+      float sum = 0;
+#pragma omp simd reduction(+ : sum)
+      for (int64_t c = 0; c < columns; ++c) sum += grad[c];
+      for (int64_t c = 0; c < columns; ++c) out[c] = grad[c] - exp_vector(value[c]) * sum;
+    }
+  });
+}
+
+}  // namespace saccade
