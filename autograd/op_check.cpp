@@ -4,6 +4,13 @@
 
 namespace saccade {
 
+std::vector<double> cotangent(const std::string& case_name, size_t output, size_t count) {
+  PhiloxStream random(0x5acc, output * 7919 + case_name.size());
+  std::vector<double> values(count);
+  for (double& v : values) v = static_cast<float>(bf16(random.normal()));
+  return values;
+}
+
 namespace {
 
 struct Outcome {
@@ -16,14 +23,6 @@ std::vector<Bound> to_bounds(Context& context, const Tensor& tensor) {
   std::vector<Bound> out;
   for (double v : converted(context, tensor, DType::f64).to_host<double>(context)) out.emplace_back(v);
   return out;
-}
-
-// The cotangent of output `i`, the same for every dtype: rounded to bf16, which every dtype holds exactly.
-std::vector<double> cotangent(const std::string& name, size_t output, size_t count) {
-  PhiloxStream random(0x5acc, output * 7919 + name.size());
-  std::vector<double> values(count);
-  for (double& v : values) v = static_cast<float>(bf16(random.normal()));
-  return values;
 }
 
 Tensor random_state(Context& context) { return Tensor::from<int64_t>(context, {2}, {17, 3}); }

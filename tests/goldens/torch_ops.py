@@ -1,0 +1,148 @@
+"""Each registered op in PyTorch: f(inputs by name, attributes) -> output or tuple of outputs, in the registry's order.
+
+Written from the contracts and the papers with PyTorch's own functions wherever it has one, not from our kernels.
+Images come as [N,H,W,C]; PyTorch's functions want [N,C,H,W].
+"""
+
+import torch
+import torch.nn.functional as F
+
+
+def to_nchw(x):
+    return x.movedim(-1, 1)
+
+
+def to_nhwc(x):
+    return x.movedim(1, -1)
+
+
+def whole(attributes, *names):
+    return tuple(int(attributes[name]) for name in names)
+
+
+# --- Convolution and matrix products ---
+
+
+def conv2d(x, a):
+    weight = x["weight"].permute(0, 3, 1, 2)  # KRSC -> OIHW
+    stride, padding = whole(a, "stride_h", "stride_w"), whole(a, "pad_h", "pad_w")
+    return to_nhwc(F.conv2d(to_nchw(x["x"]), weight, x["bias"], stride, padding))
+
+
+def linear(x, a):
+    y = F.linear(x["x"], x["weight"], x["bias"])
+    return F.relu(y) if a["relu"] else y
+
+
+# --- Pooling ---
+
+
+def max_pool2d(x, a):
+    kernel, stride, padding = whole(a, "kernel", "stride", "padding")
+    if x["x"].shape[0] == 0:
+        return F.avg_pool2d(to_nchw(x["x"]), kernel, stride, padding).movedim(1, -1)  # PyTorch refuses 0 images
+    return to_nhwc(F.max_pool2d(to_nchw(x["x"]), kernel, stride, padding))
+
+
+def average_pool2d(x, a):
+    kernel, stride, padding = whole(a, "kernel", "stride", "padding")
+    return to_nhwc(F.avg_pool2d(to_nchw(x["x"]), kernel, stride, padding, count_include_pad=True))
+
+
+def global_average_pool(x, a):
+    flat = x["x"].reshape(x["x"].shape[0], -1, x["x"].shape[-1]) if x["x"].numel() else x["x"].flatten(1, -2)
+    return flat.mean(1)
+
+
+def generalised_mean_pool(x, a):
+    flat = x["x"].flatten(1, -2)
+    return flat.clamp(min=a["epsilon"]).pow(x["p"]).mean(1).pow(1 / x["p"])
+
+
+def region_pool(x, a):
+    images = x["x"]
+    height = images.shape[1]
+    stripes, levels = whole(a, "stripes", "levels")
+    pooled = []
+    for level in range(1, levels + 1):
+        for first in range(stripes - level + 1):
+            band = images[:, height * first // stripes : height * (first + level) // stripes].flatten(1, 2)
+            y = torch.zeros_like(band[:, 0])
+            if a["average"]:
+                y = y + band.mean(1)
+            if a["maximum"]:
+                y = y + band.max(1).values
+            pooled.append(y)
+    return torch.stack(pooled)
+
+
+# --- Normalisation ---
+
+
+def batch_norm(x, a):
+    mode = int(a["mode"])  # 0 train, 1 eval, 2 batch statistics only
+    flat = x["x"].reshape(-1, x["x"].shape[-1])
+    mean, variance = (None, None) if mode == 2 else (x["running_mean"].clone(), x["running_var"].clone())
+    y = F.batch_norm(flat, mean, variance, x["gamma"], x["beta"], mode != 1, a["momentum"], a["eps"])
+    y = y.reshape(x["x"].shape)
+    if "residual" in x:
+        y = y + x["residual"]
+    return F.relu(y) if a["relu"] else y
+
+
+# --- Losses ---
+
+
+def cross_entropy(x, a):
+    counted = max(1, int((x["labels"] != -1).sum()))
+    return (F.cross_entropy(x["logits"], x["labels"], ignore_index=-1, label_smoothing=a["smoothing"],
+                            reduction="sum") / counted).reshape(1)
+
+
+def batch_hard_triplet(x, a):
+    embeddings, labels = x["embeddings"], x["labels"]
+    none = torch.empty(0, dtype=torch.int64)
+    if len(labels) == 0:
+        return (embeddings * 0).sum().reshape(1), none, none
+    d = (embeddings[:, None] - embeddings[None]).pow(2).sum(-1)
+    if not a["squared"]:
+        d = d.clamp(min=1e-12).sqrt()
+    same = labels[:, None] == labels[None]
+    infinity = torch.tensor(float("inf"), dtype=d.dtype)
+    farthest, positive = torch.where(same, d, -infinity).max(1)
+    nearest, negative = torch.where(same, infinity, d).min(1)
+    alone = same.all(1)
+    # A row with no negative has no term; the inner `where` keeps infinities out of the gradient.
+    terms = torch.where(alone, torch.zeros_like(farthest),
+                        F.relu(farthest - torch.where(alone, farthest.detach(), nearest) + a["margin"]))
+    return terms.mean().reshape(1), positive, torch.where(alone, -1, negative)
+
+
+# --- Softmax ---
+
+
+def softmax(x, a):
+    masked = torch.isneginf(x["x"]).all(-1, keepdim=True)  # a row that is masked everywhere gives zeros
+    return torch.where(masked, torch.zeros_like(x["x"]), torch.softmax(torch.where(masked, 0.0, x["x"]), -1))
+
+
+OPS = {
+    "average_pool2d": average_pool2d,
+    "batch_hard_triplet": batch_hard_triplet,
+    "batch_norm": batch_norm,
+    "batch_norm_residual": batch_norm,
+    "conv2d": conv2d,
+    "cross_entropy": cross_entropy,
+    "gelu": lambda x, a: F.gelu(x["x"]),
+    "generalised_mean_pool": generalised_mean_pool,
+    "global_average_pool": global_average_pool,
+    "linear": linear,
+    "log_softmax": lambda x, a: torch.log_softmax(x["x"], -1),
+    "matmul": lambda x, a: x["a"] @ x["b"],
+    "max_pool2d": max_pool2d,
+    "region_pool": region_pool,
+    "relu": lambda x, a: F.relu(x["x"]),
+    "sigmoid": lambda x, a: torch.sigmoid(x["x"]),
+    "softmax": softmax,
+    "tanh": lambda x, a: torch.tanh(x["x"]),
+}
