@@ -6,17 +6,17 @@ namespace saccade::synthetic {
 
 struct Difficulty {
   // Cameras: spread of each property over the cameras of a set.
-  float exposure = 0.45f;    // log of the brightness gain, +- this
-  float cast = 0.20f;        // log of the gain of each colour channel, +- this
-  float gamma = 0.30f;       // log of the exponent of the tone curve, +- this
-  float saturation = 0.45f;  // saturation falls from 1 by up to this
-  float blur = 0.9f;         // Gaussian blur up to this many output pixels
+  float exposure = 0.25f;    // log of the brightness gain, +- this
+  float cast = 0.10f;        // log of the gain of each colour channel, +- this
+  float gamma = 0.20f;       // log of the exponent of the tone curve, +- this
+  float saturation = 0.30f;  // saturation falls from 1 by up to this
+  float blur = 0.7f;         // Gaussian blur up to this many output pixels
   float resolution =
       0.45f;             // the sharpest camera sees at 1, the coarsest at this share of the pixels per side
   float noise = 0.030f;  // standard deviation of the sensor noise, up to this
   int jpeg_best = 92, jpeg_worst = 55;
   // Light changes between the sequences of one camera.
-  float sequence_light = 0.18f;  // log gain, standard deviation
+  float sequence_light = 0.10f;  // log gain, standard deviation
   // Poses.
   float yaw_spread = 0.35f;  // radians, standard deviation of the walking direction around the camera's own
   float turn_back = 0.30f;   // chance that the person walks the other way (towards / away)

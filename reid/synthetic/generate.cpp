@@ -132,7 +132,7 @@ class Planner {
     const int sequence = static_cast<int>(random.below(kSequences));
     const float turn = random.uniform() < options_.difficulty.turn_back ? 3.1416f : 0.0f;
     const float yaw = cameras_[camera].yaw + turn + options_.difficulty.yaw_spread * random.normal();
-    const float place = random.uniform(-200, 200), pace = random.uniform(8, 30),
+    const float place = random.uniform(-450, 450), pace = random.uniform(8, 30),
                 rhythm = random.uniform(0.9f, 2.2f);
     const float start = random.uniform(0, 6.2832f);
     const int query = train ? -1 : static_cast<int>(random.below(options_.images_per_cam));
@@ -190,7 +190,7 @@ class Planner {
                           (random->below(2) ? 3.1416f : 0.0f);
     image.shot.pose.phase = random->uniform(0, 6.2832f);
     image.shot.gain = light(image.camera, image.sequence);
-    image.shot.street_offset = random->uniform(-300, 300);
+    image.shot.street_offset = random->uniform(-450, 450);
     return image;
   }
 

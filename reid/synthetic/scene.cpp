@@ -35,22 +35,43 @@ struct Grain {
   }
 };
 
-void draw_ground_and_walls(Canvas* canvas, float horizon, float offset, PhiloxStream* street,
-                           PhiloxStream* random) {
-  const Color ground = street_color(0.35f, 0.75f, 0.18f, street),
-              wall = street_color(0.25f, 0.85f, 0.4f, street);
-  const Color window = street_color(0.1f, 0.4f, 0.3f, street), joint = ground * street->uniform(0.75f, 0.95f);
-  const float pitch = street->uniform(30, 70), width = street->uniform(0.4f, 0.75f),
-              tile = street->uniform(14, 40);
-  const bool windows = street->uniform() < 0.6f;
+// One stretch of the street: what the wall behind it looks like.
+struct Facade {
+  Color wall, window;
+  float pitch, width;  // of the windows: distance in pixels, share that is glass (0: a bare wall)
+  explicit Facade(PhiloxStream random)
+      : wall(street_color(0.25f, 0.85f, 0.35f, &random)),
+        window(street_color(0.1f, 0.45f, 0.3f, &random)),
+        pitch(random.uniform(30, 70)),
+        width(std::max(random.uniform(-0.4f, 0.75f), 0.0f)) {}
+};
+
+// Walls change along the street, so that a picture's background does not simply name its camera.
+void draw_ground_and_walls(Canvas* canvas, float horizon, float offset, uint64_t seed, PhiloxStream* random) {
+  constexpr float kStretch = 110;
+  PhiloxStream street(seed, 100);
+  const Color ground = street_color(0.4f, 0.65f, 0.12f, &street),
+              joint = ground * street.uniform(0.75f, 0.95f);
+  const float tile = street.uniform(14, 40);
+  const auto facade_at = [&](int stretch) {
+    return Facade(PhiloxStream(seed, static_cast<uint64_t>(1000 + stretch)));
+  };
+  std::vector<Facade> facades;
+  const int first = static_cast<int>(std::floor(offset / kStretch));
+  for (int k = 0; static_cast<float>(first + k) * kStretch < offset + static_cast<float>(canvas->width());
+       ++k) {
+    facades.push_back(facade_at(first + k));
+  }
   const Grain grain(random);
   for (int j = 0; j < canvas->height(); ++j) {
     for (int i = 0; i < canvas->width(); ++i) {
       const float x = static_cast<float>(i), y = static_cast<float>(j), rough = 0.9f + 0.2f * grain(x, y);
       if (y < horizon) {
-        const float u = (x + offset) / pitch, v = y / (1.4f * pitch);
-        const bool glass = windows && u - std::floor(u) < width && v - std::floor(v) < 0.6f;
-        canvas->at(i, j) = (glass ? window : wall) * rough;
+        const int stretch = static_cast<int>(std::floor((x + offset) / kStretch)) - first;
+        const Facade& f = facades[std::clamp(stretch, 0, static_cast<int>(facades.size()) - 1)];
+        const float u = (x + offset) / f.pitch, v = y / (1.4f * f.pitch);
+        const bool glass = u - std::floor(u) < f.width && v - std::floor(v) < 0.6f;
+        canvas->at(i, j) = (glass ? f.window : f.wall) * rough;
       } else {
         // Tiles grow towards the camera.
         const float near = 0.35f + (y - horizon) / 200;
@@ -160,12 +181,12 @@ void draw_background(Canvas* canvas, const Camera& camera, const Shot& shot, con
                      PhiloxStream* random) {
   PhiloxStream street(camera.street, 0);
   const float horizon = kMargin + kBoxHeight * (0.62f - 0.9f * camera.pitch) + street.uniform(-20, 20);
-  draw_ground_and_walls(canvas, horizon, shot.street_offset, &street, random);
-  // The street is 700 pixels long; things stand at fixed places along it.
-  const int things = static_cast<int>(9 * difficulty.clutter);
+  draw_ground_and_walls(canvas, horizon, shot.street_offset, camera.street, random);
+  // The street is 1,000 pixels long; things stand at fixed places along it.
+  const int things = static_cast<int>(13 * difficulty.clutter);
   for (int i = 0; i < things; ++i) {
     PhiloxStream own(camera.street, 1 + i);
-    const float x = own.uniform(-350, 350) - shot.street_offset + 0.5f * kCanvasWidth;
+    const float x = own.uniform(-500, 500) - shot.street_offset + 0.5f * kCanvasWidth;
     const float y = horizon + 10 + 70 * static_cast<float>(i) / static_cast<float>(std::max(things, 1));
     draw_clutter(canvas, x, y, camera.light, &own);
   }
@@ -303,8 +324,13 @@ std::vector<uint8_t> photograph(const Canvas& scene, const Camera& camera, float
   blur(&image, (shake * camera.blur + motion) * camera.resolution, shake * camera.blur * camera.resolution);
   image = bilinear(image, kImageWidth, kImageHeight);
   const Color cast = camera.cast * (camera.exposure * gain);
+  // Highlights roll off instead of clipping at once, as cameras render them.
   const auto tone = [&](float value) {
-    return std::pow(std::max(value, 0.0f), camera.gamma) + camera.noise * random->normal();
+    constexpr float kKnee = 0.7f;
+    const float curved = std::pow(std::max(value, 0.0f), camera.gamma);
+    const float soft =
+        curved < kKnee ? curved : kKnee + (1 - kKnee) * (1 - std::exp((kKnee - curved) / (1 - kKnee)));
+    return soft + camera.noise * random->normal();
   };
   for (int y = 0; y < kImageHeight; ++y) {
     for (int x = 0; x < kImageWidth; ++x) {
