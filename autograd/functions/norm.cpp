@@ -1,55 +1,93 @@
 #include "autograd/functions/norm.h"
 
+#include "autograd/functions/common.h"
 #include "kernels/norm/batch_norm.ref.h"
 
 namespace saccade {
 
+namespace {
+
+template <class T>
+const T* data_or_null(const Tensor& tensor) {
+  return tensor ? tensor.data<T>() : nullptr;
+}
+
+void check_shapes(const Variable& x, const Variable& gamma, const Variable* beta, const Tensor& running_mean,
+                  const Tensor& running_var, const BatchNormOptions& options, const Variable* residual) {
+  check_input(x.shape().rank() >= 2, "batch_norm: x ", x.shape().text(), " has less than two dimensions");
+  const Shape channels{x.shape()[-1]};
+  check_input(gamma.shape() == channels && (!beta || beta->shape() == channels) &&
+                  running_mean.shape() == channels && running_var.shape() == channels,
+              "batch_norm: gamma, beta and the running statistics must have shape ", channels.text());
+  check_input(!residual || residual->shape() == x.shape(), "batch_norm: x and the residual differ in shape");
+  check_input(options.mode != BatchNormOptions::train || x.shape().rows() != 1,
+              "batch_norm: one value per channel has no variance to train with; x is ", x.shape().text());
+}
+
+}  // namespace
+
 Variable batch_norm(Tape& tape, const Variable& x, const Variable& gamma, const Variable* beta,
-                    const Tensor& running_mean, const Tensor& running_var, const BatchNormOptions& o,
+                    const Tensor& running_mean, const Tensor& running_var, const BatchNormOptions& options,
                     const Variable* residual) {
   tape.begin("batch_norm");
-  Context& context = tape.context();
-  check_input(x.shape().rank() >= 2, "batch_norm: x ", x.shape().text(), " has no batch dimension");
+  check_shapes(x, gamma, beta, running_mean, running_var, options, residual);
   const int64_t rows = x.shape().rows(), channels = x.shape()[-1];
-  const Shape per_channel{channels};
-  check_input(gamma.shape() == per_channel && (!beta || beta->shape() == per_channel) &&
-                  running_mean.shape() == per_channel && running_var.shape() == per_channel,
-              "batch_norm: x ", x.shape().text(), " needs parameters and statistics of shape ", per_channel.text());
-  check_input(!residual || residual->shape() == x.shape(), "batch_norm: the residual has another shape than x");
-  const bool from_batch = o.mode != BatchNormOptions::eval;
-  const bool moves = o.mode == BatchNormOptions::train;
-  const Tensor mean = from_batch ? tape.empty(per_channel, x.dtype()) : running_mean;
-  const Tensor invstd = tape.empty(per_channel, x.dtype());
+  const bool relu = options.relu, of_batch = options.mode != BatchNormOptions::eval;
   const Tensor y = tape.empty_like(x.value);
-  if (moves) running_mean.mark_written();
-  const bool relu = o.relu;
-  dispatch_cpu(context, x.dtype(), [&]<Device D, class T>() {
-    T* none = nullptr;
-    if (from_batch) {
-      BatchNorm<D>::statistics(context, rows, channels, x.value.data<T>(), o.eps, o.momentum, mean.data<T>(), invstd.data<T>(),
-                               moves ? running_mean.data<T>() : none, moves ? running_var.data<T>() : none);
-    } else {
-      BatchNorm<D>::inverse_deviation(context, channels, running_var.data<T>(), o.eps, invstd.data<T>());
-    }
-    BatchNorm<D>::apply(context, rows, channels, x.value.data<T>(), mean.data<T>(), invstd.data<T>(), gamma.value.data<T>(),
-                        beta ? beta->value.data<T>() : none, residual ? residual->value.data<T>() : none, relu, y.data<T>());
+  const Tensor mean = tape.empty_like(gamma.value), invstd = tape.empty_like(gamma.value);
+  if (!of_batch) copy(tape.context(), mean, running_mean);
+  const bool moves = options.mode == BatchNormOptions::train;
+  if (moves) running_mean.mark_written(), running_var.mark_written();
+  const Tensor beta_value = beta ? beta->value : Tensor(),
+               residual_value = residual ? residual->value : Tensor();
+  dispatch_cpu(tape.context(), x.dtype(), [&]<Device D, class T>() {
+    if (of_batch)
+      BatchNorm<D>::statistics(tape.context(), rows, channels, x.value.data<T>(), options.eps,
+                               options.momentum, mean.data<T>(), invstd.data<T>(),
+                               moves ? running_mean.data<T>() : nullptr,
+                               moves ? running_var.data<T>() : nullptr);
+    else
+      BatchNorm<D>::invert(tape.context(), channels, running_var.data<T>(), options.eps, invstd.data<T>());
+    BatchNorm<D>::apply(tape.context(), rows, channels, x.value.data<T>(), mean.data<T>(), invstd.data<T>(),
+                        gamma.value.data<T>(), data_or_null<T>(beta_value), data_or_null<T>(residual_value),
+                        relu, y.data<T>());
   });
-  const Variable b = beta ? *beta : Variable(), extra = residual ? *residual : Variable();
-  const auto backward = [rows, channels, from_batch, relu, x, gamma, b, extra, xs = Saved(x.value), ys = Saved(y),
-                         gs = Saved(gamma.value), means = Saved(mean), invstds = Saved(invstd)](Tape& t, const Tensor& grad_y) {
-    const Tensor grad_x = t.empty_like(grad_y);
-    const Tensor grad_gamma = t.empty_like(gs.get()), grad_beta = t.empty_like(gs.get());
-    const Tensor grad_residual = extra.needs_gradient() ? t.empty_like(grad_y) : Tensor();
-    dispatch_cpu(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
-      BatchNorm<D>::backward(t.context(), rows, channels, from_batch, relu, xs.data<T>(), ys.data<T>(), means.data<T>(), invstds.data<T>(),
-                             gs.data<T>(), grad_y.data<T>(), grad_x.data<T>(), grad_gamma.data<T>(), grad_beta.data<T>(), grad_residual.data<T>());
-    });
-    t.add_gradient(x, grad_x);
-    t.add_gradient(gamma, grad_gamma);
+
+  // With a residual the ReLU is undone from y; without, from x, which the gradient reads anyway.
+  const bool from_y = relu && residual;
+  const Variable b = beta ? slot_of(*beta) : Variable(), res = residual ? slot_of(*residual) : Variable();
+  const auto backward = [=, x_slot = slot_of(x), gamma_slot = slot_of(gamma), xs = Saved(x.value),
+                         ys = Saved(from_y ? y : Tensor()), gammas = Saved(gamma.value),
+                         betas = Saved(beta_value)](Tape& t, const Tensor& grad_y) {
+    // A gradient that nobody else holds is overwritten in place: it saves the memory and its traffic.
+    const bool in_place = grad_y.is_only_owner();
+    const Tensor g = from_y && !in_place ? t.empty_like(grad_y) : grad_y;
+    if (in_place) grad_y.mark_written();
+    const Tensor grad_gamma = t.empty_like(mean), grad_beta = t.empty_like(mean);
+    const bool sums = of_batch || from_y || gamma_slot.needs_gradient() || b.needs_gradient();
+    if (sums)
+      dispatch_cpu(t.context(), g.dtype(), [&]<Device D, class T>() {
+        BatchNorm<D>::reduce(t.context(), rows, channels, grad_y.data<T>(), xs.data<T>(),
+                             data_or_null<T>(ys.get()), mean.data<T>(), invstd.data<T>(), gammas.data<T>(),
+                             data_or_null<T>(betas.get()), relu, grad_gamma.data<T>(), grad_beta.data<T>(),
+                             from_y ? g.data<T>() : nullptr);
+      });
+    if (x_slot.needs_gradient()) {
+      const bool free = (in_place || from_y) && !res.needs_gradient();
+      const Tensor grad_x = free ? g : t.empty_like(g);
+      dispatch_cpu(t.context(), g.dtype(), [&]<Device D, class T>() {
+        BatchNorm<D>::propagate(t.context(), rows, channels, g.data<T>(), xs.data<T>(), mean.data<T>(),
+                                invstd.data<T>(), gammas.data<T>(), data_or_null<T>(betas.get()),
+                                relu && !from_y, of_batch ? grad_gamma.data<T>() : nullptr,
+                                of_batch ? grad_beta.data<T>() : nullptr, grad_x.data<T>());
+      });
+      t.add_gradient(x_slot, grad_x);
+    }
+    t.add_gradient(gamma_slot, grad_gamma);
     t.add_gradient(b, grad_beta);
-    if (grad_residual) t.add_gradient(extra, grad_residual);
+    t.add_gradient(res, g);
   };
-  return tape.record(y, {&x, &gamma, &b, &extra}, backward);
+  return tape.record(y, {&x, &gamma, &b, &res}, backward);
 }
 
 }  // namespace saccade

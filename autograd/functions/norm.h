@@ -6,17 +6,18 @@
 namespace saccade {
 
 struct BatchNormOptions {
-  enum Mode {
-    train,      // statistics of the batch, which also move the running ones
-    eval,       // running statistics
-    batch_only  // statistics of the batch; the running ones stay
-  } mode = train;
-  double eps = 1e-5, momentum = 0.1;
+  // train: the batch's statistics, which also move the running ones. eval: the running ones, as constants.
+  // batch_only: the batch's, and the running ones stay.
+  enum Mode { train, eval, batch_only } mode = train;
+  double eps = 1e-5;
+  double momentum = 0.1;  // the share of the new statistics
   bool relu = false;
 };
 
-// y = act(norm(x) gamma + beta + residual) over all dimensions but the last (kernels/norm/batch_norm.h).
-// x, residual [..., C]; gamma, beta, running_mean, running_var [C]; beta and residual may be null.
+// y = act(gamma (x - mean) / sqrt(var + eps) + beta + residual), per channel (the last dimension).
+// x [..., C] of any rank from 2, gamma and beta (may be null) [C], running_mean and running_var [C] (written
+// in train mode), residual (may be null) as x. act is ReLU when options.relu. InputError when shapes do not
+// fit, or train mode meets one value per channel.
 Variable batch_norm(Tape& tape, const Variable& x, const Variable& gamma, const Variable* beta,
                     const Tensor& running_mean, const Tensor& running_var, const BatchNormOptions& options,
                     const Variable* residual = nullptr);

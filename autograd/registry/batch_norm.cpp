@@ -1,77 +1,122 @@
+#include "kernels/norm/batch_norm.h"
+
 #include "autograd/functions/norm.h"
 #include "autograd/registry/registry.h"
-#include "kernels/norm/batch_norm.h"
 
 namespace saccade {
 
 namespace {
 
-Variable run_case(Tape& tape, const std::vector<Variable>& in, const Attributes& a, const Variable* residual) {
-  BatchNormOptions options;
-  options.mode = static_cast<BatchNormOptions::Mode>(static_cast<int>(a.at("mode")));
-  options.eps = a.at("eps");
-  options.momentum = a.at("momentum");
-  options.relu = a.at("relu") != 0;
+constexpr double kTrain = BatchNormOptions::train, kEval = BatchNormOptions::eval,
+                 kBatchOnly = BatchNormOptions::batch_only;
+
+// The five inputs of a case: x of `shape`, then gamma, beta, running mean, running variance.
+std::vector<CaseInput> inputs_of(const Shape& shape, const Fill& x = {}) {
+  const Shape channels{shape[-1]};
+  return {{shape, x},
+          {channels, {Fill::uniform, 0.5, 1.5}},
+          {channels},
+          {channels},
+          {channels, {Fill::uniform, 0.2, 2}}};
+}
+
+// Few values, so that among half a million none lies so near the ReLU's corner that f32 and f64 disagree.
+const Fill few = {Fill::values, 0, 1, {-2.25, -1, 0.5, 1.75, 3}};
+
+std::vector<CaseInput> with_residual(const Shape& shape, const Fill& x = {}, const Fill& residual = {}) {
+  std::vector<CaseInput> inputs = inputs_of(shape, x);
+  inputs.push_back({shape, residual});
+  return inputs;
+}
+
+std::vector<Variable> run(Tape& tape, const std::vector<Variable>& in, const Attributes& a) {
+  const int64_t mode = integer(a, "mode");
+  check_input(0 <= mode && mode <= 2, "batch_norm: mode ", mode,
+              " is none of 0 (train), 1 (eval), 2 (batch only)");
+  const BatchNormOptions options{static_cast<BatchNormOptions::Mode>(mode), a.at("eps"), a.at("momentum"),
+                                 a.at("relu") != 0};
   // Copies: an op of the registry leaves its inputs as they are.
-  const Tensor mean = copy_of(tape.context(), in[3].value), variance = copy_of(tape.context(), in[4].value);
-  return batch_norm(tape, in[0], in[1], &in[2], mean, variance, options, residual);
+  const Tensor mean = copy_of(tape.context(), in[3].value), var = copy_of(tape.context(), in[4].value);
+  const Variable y = batch_norm(tape, in[0], in[1], a.at("beta") != 0 ? &in[2] : nullptr, mean, var, options,
+                                in.size() > 5 ? &in[5] : nullptr);
+  return {y, tape.constant(mean), tape.constant(var)};
 }
 
-const std::vector<AttributeSpec> kAttributes = {{"mode", false, 0}, {"eps", false, 1e-5}, {"momentum", false, 0.1}, {"relu", false, 0}};
-
-std::vector<CaseInput> inputs(const Shape& x, double mean = 0) {
-  const Shape c{x[-1]};
-  return {{x, {Fill::normal, mean, 1}}, {c}, {c}, {c}, {c, {Fill::uniform, 0.5, 2}}};
-}
-
-const std::vector<Case> kCases = {
-    {.name = "train", .inputs = inputs({2, 3, 5, 7})},
-    {.name = "eval", .inputs = inputs({2, 3, 5, 7}), .attributes = {{"mode", 1}}},
-    {.name = "batch statistics only", .inputs = inputs({9, 4}), .attributes = {{"mode", 2}}},
-    {.name = "one row in eval", .inputs = inputs({1, 1}), .attributes = {{"mode", 1}}},
-    {.name = "relu", .inputs = inputs({33, 5}), .attributes = {{"relu", 1}}},
-    {.name = "far from zero", .inputs = inputs({65, 6}, 100)},
-    {.name = "constant channel", .inputs = {{{8, 2}, {Fill::constant, 3}}, {{2}}, {{2}}, {{2}}, {{2}, {Fill::uniform, 0.5, 2}}}, .kink = true},
-    {.name = "large", .inputs = inputs({1000, 67}), .small = false}};
-
-std::vector<Case> with_residual(std::vector<Case> cases) {
-  for (Case& c : cases) c.inputs.push_back({c.inputs[0].shape});
-  return cases;
-}
-
-Floor floor_of(const std::vector<Shape>& in, int element) {
-  return BatchNorm<Device::cpu>::floor(in[0].rows(), in[0][-1], in.size() > 5, element);
-}
-
-const std::vector<Port> kInputs = {{"x"}, {"gamma"}, {"beta"}, {"running_mean", Kind::floating, false}, {"running_var", Kind::floating, false}};
-
-std::vector<Port> plus(std::vector<Port> ports, Port last) {
-  ports.push_back(std::move(last));
-  return ports;
-}
+const std::vector<Port> outputs = {
+    {"y"}, {"new_running_mean", Kind::floating, false}, {"new_running_var", Kind::floating, false}};
+const std::vector<AttributeSpec> attributes = {{"mode", false, kTrain},
+                                               {"eps", false, 1e-5},
+                                               {"momentum", false, 0.1},
+                                               {"relu", false, 0},
+                                               {"beta", false, 1}};
 
 const Registration plain{{
     .name = "batch_norm",
-    .inputs = kInputs,
-    .outputs = {{"y"}},
-    .attributes = kAttributes,
-    .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes& a) -> std::vector<Variable> {
-      return {run_case(tape, in, a, nullptr)};
-    },
-    .cases = kCases,
-    .floor = [](const std::vector<Shape>& in, const Attributes&, int element) { return floor_of(in, element); },
+    .inputs = {{"x"},
+               {"gamma"},
+               {"beta"},
+               {"running_mean", Kind::floating, false},
+               {"running_var", Kind::floating, false}},
+    .outputs = outputs,
+    .attributes = attributes,
+    .run = run,
+    .cases =
+        {{.name = "empty", .inputs = inputs_of({0, 3})},
+         {.name = "two rows", .inputs = inputs_of({2, 1})},
+         {.name = "one row eval", .inputs = inputs_of({1, 3}), .attributes = {{"mode", kEval}}},
+         {.name = "one row batch", .inputs = inputs_of({1, 3}), .attributes = {{"mode", kBatchOnly}}},
+         {.name = "train", .inputs = inputs_of({3, 5, 7, 9})},
+         {.name = "train relu", .inputs = inputs_of({3, 3, 2, 5}), .attributes = {{"relu", 1}}},
+         {.name = "no beta", .inputs = inputs_of({11, 17}), .attributes = {{"beta", 0}}},
+         {.name = "batch only",
+          .inputs = inputs_of({19, 6}),
+          .attributes = {{"mode", kBatchOnly}, {"momentum", 0.3}}},
+         {.name = "eval", .inputs = inputs_of({13, 7}), .attributes = {{"mode", kEval}}},
+         {.name = "eval relu",
+          .inputs = inputs_of({13, 7}),
+          .attributes = {{"mode", kEval}, {"relu", 1}, {"eps", 1e-3}}},
+         {.name = "far mean", .inputs = inputs_of({300, 5}, {Fill::normal, 1000, 0.5})},
+         {.name = "constant", .inputs = inputs_of({64, 3}, {Fill::constant, 3}), .kink = true},
+         {.name = "long", .inputs = inputs_of({5000, 19}, few), .attributes = {{"relu", 1}}, .small = false},
+         {.name = "neck", .inputs = inputs_of({64, 2048}), .attributes = {{"beta", 0}}, .small = false},
+         {.name = "large",
+          .inputs = inputs_of({4, 32, 16, 256}, few),
+          .attributes = {{"relu", 1}},
+          .small = false}},
+    .floor =
+        [](const std::vector<Shape>& in, const Attributes&, int element) {
+          return BatchNorm<Device::cpu>::floor(in[0].rows(), in[0][-1], false, element);
+        },
 }};
 
-const Registration fused{{
+const Registration residual{{
     .name = "batch_norm_residual",
-    .inputs = plus(kInputs, {"residual"}),
-    .outputs = {{"y"}},
-    .attributes = kAttributes,
-    .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes& a) -> std::vector<Variable> {
-      return {run_case(tape, in, a, &in[5])};
-    },
-    .cases = with_residual(kCases),
-    .floor = [](const std::vector<Shape>& in, const Attributes&, int element) { return floor_of(in, element); },
+    .inputs = {{"x"},
+               {"gamma"},
+               {"beta"},
+               {"running_mean", Kind::floating, false},
+               {"running_var", Kind::floating, false},
+               {"residual"}},
+    .outputs = outputs,
+    .attributes = attributes,
+    .run = run,
+    .cases = {{.name = "empty", .inputs = with_residual({0, 3})},
+              {.name = "train", .inputs = with_residual({3, 5, 7, 9})},
+              {.name = "train relu", .inputs = with_residual({3, 3, 2, 5}), .attributes = {{"relu", 1}}},
+              {.name = "eval relu",
+               .inputs = with_residual({13, 7}),
+               .attributes = {{"mode", kEval}, {"relu", 1}}},
+              {.name = "no beta",
+               .inputs = with_residual({11, 17}),
+               .attributes = {{"relu", 1}, {"beta", 0}}},
+              {.name = "large",
+               .inputs = with_residual({4, 32, 16, 256}, {}, {Fill::values, 0, 1, {20, -20, -20}}),
+               .attributes = {{"relu", 1}},
+               .small = false}},
+    .floor =
+        [](const std::vector<Shape>& in, const Attributes&, int element) {
+          return BatchNorm<Device::cpu>::floor(in[0].rows(), in[0][-1], true, element);
+        },
 }};
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
+#include <vector>
 
 #include "kernels/common/parallel.h"
 
@@ -9,56 +11,166 @@ namespace saccade {
 
 namespace {
 
-// Rows that are summed in f32 before the sum goes to f64: short enough to keep the error of a sum near that of a term.
-constexpr int64_t kBlock = 32;
-// Elements worth a thread.
-constexpr int64_t kGrain = 16384;
+constexpr int64_t kUnroll = 8;            // rows summed in registers before they join a channel's total
+constexpr int64_t kWidth = 1024;          // channels whose totals stay in L1
+constexpr int64_t kBlockBytes = 1 << 15;  // rows taken in one go by the passes that walk backwards
 
-int64_t row_grain(int64_t channels) { return std::max<int64_t>(1, kGrain / std::max<int64_t>(channels, 1)); }
+// Rows are summed in parts whose number depends on the matrix alone, and the parts are joined in order: the
+// bits of a sum don't depend on the number of threads.
+int64_t parts_of(int64_t rows) {
+  return std::clamp<int64_t>(rows / 128, 1, 16);
+}
 
-// Two sums per channel over all rows. `add(begin, end, first, second)` adds rows [begin, end) into f32 sums. Rows are
-// split into one part per thread and the parts added in order: the same bits for the same number of threads.
-template <class Add>
-void sum_rows(Context& context, int64_t rows, int64_t channels, double* first, double* second, Add&& add) {
-  const int64_t parts = std::max<int64_t>(1, std::min<int64_t>(context.threads(), rows / row_grain(channels)));
-  const size_t doubles = static_cast<size_t>(2 * channels * parts), floats = static_cast<size_t>(2 * channels * parts);
-  const Context::Scratch scratch(context, doubles * sizeof(double) + floats * sizeof(float));
-  double* wide = scratch.as<double>();
-  float* narrow = reinterpret_cast<float*>(wide + doubles);
-  parallel_for(context, parts, 1, [&](int64_t part_begin, int64_t part_end) {
-    for (int64_t part = part_begin; part < part_end; ++part) {
-      double* sums = wide + 2 * channels * part;
-      float* block = narrow + 2 * channels * part;
-      std::fill_n(sums, 2 * channels, 0.0);
-      const int64_t begin = rows * part / parts, end = rows * (part + 1) / parts;
-      for (int64_t row = begin; row < end; row += kBlock) {
-        std::fill_n(block, 2 * channels, 0.0f);
-        add(row, std::min(row + kBlock, end), block, block + channels);
-        for (int64_t c = 0; c < 2 * channels; ++c) sums[c] += block[c];
-      }
+struct Totals {
+  double *first, *second;  // [parts, channels]
+};
+
+// Runs sum(row, rows, channel, channels, first, second) for every part and block of channels, then leaves the
+// totals in part 0.
+template <class Sum>
+void sum_columns(Context& context, int64_t rows, int64_t channels, Totals totals, Sum&& sum) {
+  const int64_t parts = parts_of(rows), width = parts > 1 ? kWidth : 128;
+  const int64_t blocks = (channels + width - 1) / width;
+  const int64_t grain =
+      std::max<int64_t>(1, 32768 / std::max<int64_t>(1, rows * channels / (parts * blocks)));
+  parallel_for(context, parts * blocks, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t part = task / blocks, channel = task % blocks * width;
+      const int64_t row = rows * part / parts, last = rows * (part + 1) / parts;
+      double* first = totals.first + part * channels + channel;
+      double* second = totals.second + part * channels + channel;
+      const int64_t count = std::min(width, channels - channel);
+      std::fill(first, first + count, 0.0);
+      std::fill(second, second + count, 0.0);
+      sum(row, last - row, channel, count, first, second);
     }
   });
-  for (int64_t c = 0; c < channels; ++c) first[c] = second[c] = 0;
-  for (int64_t part = 0; part < parts; ++part)
+  for (int64_t part = 1; part < parts; ++part)
     for (int64_t c = 0; c < channels; ++c) {
-      first[c] += wide[2 * channels * part + c];
-      second[c] += wide[2 * channels * part + channels + c];
+      totals.first[c] += totals.first[part * channels + c];
+      totals.second[c] += totals.second[part * channels + c];
     }
 }
 
-// y = act(x * scale + shift + residual) on rows [begin, end), the switches known to the compiler.
-template <bool kRelu, bool kResidual>
-void apply_rows(int64_t begin, int64_t end, int64_t channels, const float* x, const float* scale, const float* shift,
-                const float* residual, float* y) {
-  for (int64_t r = begin; r < end; ++r) {
-    const float *in = x + r * channels, *extra = kResidual ? residual + r * channels : nullptr;
-    float* out = y + r * channels;
-#pragma omp simd
-    for (int64_t c = 0; c < channels; ++c) {
-      float value = in[c] * scale[c] + shift[c];
-      if (kResidual) value += extra[c];
-      out[c] = kRelu && value < 0 ? 0.0f : value;
+// first += sum x, second += sum x^2. In f64 the variance survives a mean of 10^5 standard deviations, more
+// than an f32 x can tell.
+template <int64_t kRows>
+void add_squares(int64_t pitch, int64_t count, const float* __restrict x, double* __restrict first,
+                 double* __restrict second) {
+  for (int64_t c = 0; c < count; ++c) {
+    double sum = 0, squares = 0;
+    for (int64_t r = 0; r < kRows; ++r) {
+      const double value = x[r * pitch + c];
+      sum += value;
+      squares += value * value;
     }
+    first[c] += sum;
+    second[c] += squares;
+  }
+}
+
+// What the ReLU saw, without a residual. One function for both directions, so that they agree to the bit.
+inline float normalised(float x, float mean, float scale, float beta) {
+#ifdef __FP_FAST_FMAF
+  return std::fma(x - mean, scale, beta);
+#else
+  return (x - mean) * scale + beta;
+#endif
+}
+
+// gamma * invstd, and beta or zeros.
+struct Affine {
+  std::vector<float> scale, beta;
+  Affine(int64_t channels, const float* invstd, const float* gamma, const float* b)
+      : scale(static_cast<size_t>(channels)), beta(static_cast<size_t>(channels)) {
+    for (size_t c = 0; c < scale.size(); ++c) {
+      scale[c] = gamma[c] * invstd[c];
+      beta[c] = b ? b[c] : 0.0f;
+    }
+  }
+};
+
+// Calls body(first row, rows) on blocks of rows, the last first: what the pass before read last is still in
+// cache.
+template <class Body>
+void backwards(Context& context, int64_t rows, int64_t channels, Body&& body) {
+  const int64_t block = std::max<int64_t>(1, kBlockBytes / 4 / std::max<int64_t>(1, channels));
+  const int64_t grain = std::max<int64_t>(1, 32768 / std::max<int64_t>(1, channels));
+  parallel_for(context, rows, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t last = end; last > begin; last -= block) {
+      const int64_t row = std::max(begin, last - block);
+      body(row, last - row);
+    }
+  });
+}
+
+// call(function, row) for all rows from `row`: `several` takes kUnroll of them, `one` the rest.
+template <class Several, class One, class Call>
+void by_rows(int64_t row, int64_t count, Several several, One one, Call&& call) {
+  const int64_t end = row + count;
+  for (; row + kUnroll <= end; row += kUnroll) call(several, row);
+  for (; row < end; ++row) call(one, row);
+}
+
+// f(std::bool_constant<value>): a switch that the compiler knows inside.
+template <class F>
+void with_constant(bool value, F&& f) {
+  if (value)
+    f(std::true_type());
+  else
+    f(std::false_type());
+}
+
+enum class Mask { none, from_y, from_x };
+
+template <Mask kMask>
+inline float masked(float grad, float x, float y, float mean, float scale, float beta) {
+  if (kMask == Mask::from_y) return y > 0 ? grad : 0.0f;
+  if (kMask == Mask::from_x) return normalised(x, mean, scale, beta) > 0 ? grad : 0.0f;
+  return grad;
+}
+
+template <bool kResidual, bool kRelu>
+void apply_row(int64_t channels, const float* x, const float* mean, const float* scale, const float* beta,
+               const float* residual, float* y) {
+#pragma omp simd
+  for (int64_t c = 0; c < channels; ++c) {
+    float z = normalised(x[c], mean[c], scale[c], beta[c]);
+    if (kResidual) z += residual[c];
+    y[c] = kRelu && !(z > 0) ? 0.0f : z;
+  }
+}
+
+// first += sum g, second += sum g (x - mean); eight rows in f32, then f64.
+template <int64_t kRows, Mask kMask, bool kWrite>
+void add_gradients(int64_t pitch, int64_t count, const float* grad_y, const float* x, const float* y,
+                   const float* mean, const float* scale, const float* beta, double* first, double* second,
+                   float* g) {
+#pragma omp simd
+  for (int64_t c = 0; c < count; ++c) {
+    float sum = 0, product = 0;
+    for (int64_t r = 0; r < kRows; ++r) {
+      const int64_t i = r * pitch + c;
+      const float grad =
+          masked<kMask>(grad_y[i], x[i], kMask == Mask::from_y ? y[i] : 0.0f, mean[c], scale[c], beta[c]);
+      sum += grad;
+      product += grad * (x[i] - mean[c]);
+      if (kWrite) g[i] = grad;
+    }
+    first[c] += sum;
+    second[c] += product;
+  }
+}
+
+template <bool kRelu>
+void propagate_row(int64_t channels, const float* grad_y, const float* x, const float* mean,
+                   const float* scale, const float* beta, const float* constant, const float* slope,
+                   float* grad_x) {
+#pragma omp simd
+  for (int64_t c = 0; c < channels; ++c) {
+    const float grad =
+        masked < kRelu ? Mask::from_x : Mask::none > (grad_y[c], x[c], 0, mean[c], scale[c], beta[c]);
+    grad_x[c] = scale[c] * (grad - constant[c] - (x[c] - mean[c]) * slope[c]);
   }
 }
 
@@ -66,124 +178,113 @@ void apply_rows(int64_t begin, int64_t end, int64_t channels, const float* x, co
 
 template <>
 template <>
-void BatchNorm<Device::cpu>::statistics(Context& context, int64_t rows, int64_t channels, const float* x, double eps,
-                                        double momentum, float* mean, float* invstd, float* running_mean,
-                                        float* running_var) {
-  if (rows == 0 || channels == 0) return;
-  const Context::Scratch scratch(context, static_cast<size_t>(2 * channels) * sizeof(double));
-  double *sum = scratch.as<double>(), *squares = sum + channels;
-  // Sums of x - x[0]: one pass, and no cancellation where the mean is far from zero.
-  sum_rows(context, rows, channels, sum, squares, [&](int64_t begin, int64_t end, float* s, float* q) {
-    for (int64_t r = begin; r < end; ++r) {
-      const float* row = x + r * channels;
-#pragma omp simd
-      for (int64_t c = 0; c < channels; ++c) {
-        const float d = row[c] - x[c];
-        s[c] += d;
-        q[c] += d * d;
-      }
-    }
-  });
-  const double count = static_cast<double>(rows);
+void BatchNorm<Device::cpu>::statistics(Context& context, int64_t rows, int64_t channels, const float* x,
+                                        double eps, double momentum, float* mean, float* invstd,
+                                        float* running_mean, float* running_var) {
+  const size_t size = static_cast<size_t>(parts_of(rows) * channels);
+  const Context::Scratch scratch(context, 2 * size * sizeof(double));
+  const Totals totals{scratch.as<double>(), scratch.as<double>() + size};
+  sum_columns(context, rows, channels, totals,
+              [&](int64_t row, int64_t count, int64_t channel, int64_t width, double* first, double* second) {
+                by_rows(row, count, add_squares<kUnroll>, add_squares<1>, [&](auto function, int64_t r) {
+                  function(channels, width, x + r * channels + channel, first, second);
+                });
+              });
+  const double n = static_cast<double>(std::max<int64_t>(rows, 1));
   for (int64_t c = 0; c < channels; ++c) {
-    const double offset = sum[c] / count;
-    const double variance = std::max(0.0, squares[c] / count - offset * offset);
-    mean[c] = static_cast<float>(x[c] + offset);
-    invstd[c] = static_cast<float>(1 / std::sqrt(variance + eps));
-    if (!running_mean) continue;
-    const double unbiased = variance * count / std::max(1.0, count - 1);
-    running_mean[c] = static_cast<float>((1 - momentum) * running_mean[c] + momentum * mean[c]);
-    running_var[c] = static_cast<float>((1 - momentum) * running_var[c] + momentum * unbiased);
+    const double average = totals.first[c] / n;
+    const double var = totals.second[c] / n - average * average;
+    const double positive = var < 0 ? 0.0 : var;  // a NaN stays
+    mean[c] = static_cast<float>(average);
+    invstd[c] = static_cast<float>(1 / std::sqrt(positive + eps));
+    if (!running_mean || rows == 0) continue;
+    running_mean[c] = static_cast<float>((1 - momentum) * running_mean[c] + momentum * average);
+    running_var[c] = static_cast<float>((1 - momentum) * running_var[c] + momentum * positive * n / (n - 1));
   }
 }
 
 template <>
 template <>
-void BatchNorm<Device::cpu>::inverse_deviation(Context&, int64_t channels, const float* running_var, double eps,
-                                               float* invstd) {
-  for (int64_t c = 0; c < channels; ++c) invstd[c] = static_cast<float>(1 / std::sqrt(running_var[c] + eps));
+void BatchNorm<Device::cpu>::invert(Context&, int64_t channels, const float* var, double eps, float* invstd) {
+  for (int64_t c = 0; c < channels; ++c) invstd[c] = static_cast<float>(1 / std::sqrt(var[c] + eps));
 }
 
 template <>
 template <>
-void BatchNorm<Device::cpu>::apply(Context& context, int64_t rows, int64_t channels, const float* x, const float* mean,
-                                   const float* invstd, const float* gamma, const float* beta, const float* residual,
-                                   bool relu, float* y) {
-  const Context::Scratch scratch(context, static_cast<size_t>(2 * channels) * sizeof(float));
-  float *scale = scratch.as<float>(), *shift = scale + channels;
-  for (int64_t c = 0; c < channels; ++c) {
-    scale[c] = invstd[c] * gamma[c];
-    shift[c] = (beta ? beta[c] : 0.0f) - mean[c] * scale[c];
-  }
-  parallel_for(context, rows, row_grain(channels), [&](int64_t begin, int64_t end) {
-    const auto rows_of = residual ? (relu ? apply_rows<true, true> : apply_rows<false, true>)
-                                  : (relu ? apply_rows<true, false> : apply_rows<false, false>);
-    rows_of(begin, end, channels, x, scale, shift, residual, y);
+void BatchNorm<Device::cpu>::apply(Context& context, int64_t rows, int64_t channels, const float* x,
+                                   const float* mean, const float* invstd, const float* gamma,
+                                   const float* beta, const float* residual, bool relu, float* y) {
+  const Affine affine(channels, invstd, gamma, beta);
+  with_constant(residual != nullptr, [&](auto has_residual) {
+    with_constant(relu, [&](auto has_relu) {
+      constexpr bool kResidual = decltype(has_residual)::value, kRelu = decltype(has_relu)::value;
+      backwards(context, rows, channels, [&](int64_t row, int64_t count) {
+        for (int64_t r = row; r < row + count; ++r)
+          apply_row<kResidual, kRelu>(channels, x + r * channels, mean, affine.scale.data(),
+                                      affine.beta.data(), residual + (kResidual ? r * channels : 0),
+                                      y + r * channels);
+      });
+    });
   });
 }
 
 template <>
 template <>
-void BatchNorm<Device::cpu>::backward(Context& context, int64_t rows, int64_t channels, bool batch_statistics,
-                                      bool relu, const float* x, const float* y, const float* mean,
-                                      const float* invstd, const float* gamma, const float* grad_y, float* grad_x,
-                                      float* grad_gamma, float* grad_beta, float* grad_residual) {
-  const Context::Scratch scratch(context, static_cast<size_t>(2 * channels) * (sizeof(double) + sizeof(float)));
-  double *sum_g = scratch.as<double>(), *sum_gx = sum_g + channels;
-  // Without ReLU nothing is masked: y's place is taken by something that is always read as positive.
-  sum_rows(context, rows, channels, sum_g, sum_gx, [&](int64_t begin, int64_t end, float* s, float* q) {
-    for (int64_t r = begin; r < end; ++r) {
-      const float *g = grad_y + r * channels, *in = x + r * channels, *out = relu ? y + r * channels : nullptr;
-      if (relu) {
-#pragma omp simd
-        for (int64_t c = 0; c < channels; ++c) {
-          const float passed = out[c] > 0 ? g[c] : 0.0f;
-          s[c] += passed;
-          q[c] += passed * (in[c] - mean[c]);
-        }
-      } else {
-#pragma omp simd
-        for (int64_t c = 0; c < channels; ++c) {
-          s[c] += g[c];
-          q[c] += g[c] * (in[c] - mean[c]);
-        }
-      }
-    }
+void BatchNorm<Device::cpu>::reduce(Context& context, int64_t rows, int64_t channels, const float* grad_y,
+                                    const float* x, const float* y, const float* mean, const float* invstd,
+                                    const float* gamma, const float* beta, bool relu, float* grad_gamma,
+                                    float* grad_beta, float* g) {
+  const Affine affine(channels, invstd, gamma, beta);
+  const size_t size = static_cast<size_t>(parts_of(rows) * channels);
+  const Context::Scratch scratch(context, 2 * size * sizeof(double));
+  const Totals totals{scratch.as<double>(), scratch.as<double>() + size};
+  const auto run = [&](auto several, auto one) {
+    sum_columns(
+        context, rows, channels, totals,
+        [&](int64_t row, int64_t count, int64_t channel, int64_t width, double* first, double* second) {
+          by_rows(row, count, several, one, [&](auto function, int64_t r) {
+            const int64_t at = r * channels + channel;
+            function(channels, width, grad_y + at, x + at, y + (y ? at : 0), mean + channel,
+                     affine.scale.data() + channel, affine.beta.data() + channel, first, second,
+                     g + (g ? at : 0));
+          });
+        });
+  };
+  with_constant(g != nullptr, [&](auto write) {
+    constexpr bool kWrite = decltype(write)::value;
+    if (!relu)
+      run(add_gradients<kUnroll, Mask::none, kWrite>, add_gradients<1, Mask::none, kWrite>);
+    else if (y)
+      run(add_gradients<kUnroll, Mask::from_y, kWrite>, add_gradients<1, Mask::from_y, kWrite>);
+    else
+      run(add_gradients<kUnroll, Mask::from_x, kWrite>, add_gradients<1, Mask::from_x, kWrite>);
   });
-  // grad_x = slope * g + lean * (x - mean) + level
-  float *lean = reinterpret_cast<float*>(sum_gx + channels), *level = lean + channels;
-  const double count = static_cast<double>(std::max<int64_t>(rows, 1));
   for (int64_t c = 0; c < channels; ++c) {
-    grad_beta[c] = static_cast<float>(sum_g[c]);
-    grad_gamma[c] = static_cast<float>(sum_gx[c] * invstd[c]);
-    const double slope = static_cast<double>(gamma[c]) * invstd[c];
-    lean[c] = batch_statistics ? static_cast<float>(-slope * sum_gx[c] * invstd[c] * invstd[c] / count) : 0.0f;
-    level[c] = batch_statistics ? static_cast<float>(-slope * sum_g[c] / count) : 0.0f;
+    grad_beta[c] = static_cast<float>(totals.first[c]);
+    grad_gamma[c] = static_cast<float>(totals.second[c] * invstd[c]);
   }
-  parallel_for(context, rows, row_grain(channels), [&](int64_t begin, int64_t end) {
-    for (int64_t r = end - 1; r >= begin; --r) {  // backwards: the rows that the sums read last are still in the cache
-      const float *g = grad_y + r * channels, *in = x + r * channels, *out = relu ? y + r * channels : nullptr;
-      float *to = grad_x + r * channels, *extra = grad_residual ? grad_residual + r * channels : nullptr;
-      const auto row = [&](auto passed) {
-        if (extra) {
-#pragma omp simd
-          for (int64_t c = 0; c < channels; ++c) {
-            const float value = passed(c);
-            extra[c] = value;
-            to[c] = gamma[c] * invstd[c] * value + lean[c] * (in[c] - mean[c]) + level[c];
-          }
-        } else {
-#pragma omp simd
-          for (int64_t c = 0; c < channels; ++c)
-            to[c] = gamma[c] * invstd[c] * passed(c) + lean[c] * (in[c] - mean[c]) + level[c];
-        }
-      };
-      if (relu) {
-        row([&](int64_t c) { return out[c] > 0 ? g[c] : 0.0f; });
-      } else {
-        row([&](int64_t c) { return g[c]; });
-      }
+}
+
+template <>
+template <>
+void BatchNorm<Device::cpu>::propagate(Context& context, int64_t rows, int64_t channels, const float* grad_y,
+                                       const float* x, const float* mean, const float* invstd,
+                                       const float* gamma, const float* beta, bool relu,
+                                       const float* grad_gamma, const float* grad_beta, float* grad_x) {
+  const Affine affine(channels, invstd, gamma, beta);
+  std::vector<float> constant(static_cast<size_t>(channels)), slope(constant.size());
+  if (grad_gamma)
+    for (size_t c = 0; c < constant.size(); ++c) {
+      constant[c] = grad_beta[c] / static_cast<float>(rows);
+      slope[c] = invstd[c] * grad_gamma[c] / static_cast<float>(rows);
     }
+  with_constant(relu, [&](auto has_relu) {
+    constexpr bool kRelu = decltype(has_relu)::value;
+    backwards(context, rows, channels, [&](int64_t row, int64_t count) {
+      for (int64_t r = row; r < row + count; ++r)
+        propagate_row<kRelu>(channels, grad_y + r * channels, x + r * channels, mean, affine.scale.data(),
+                             affine.beta.data(), constant.data(), slope.data(), grad_x + r * channels);
+    });
   });
 }
 

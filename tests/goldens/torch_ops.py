@@ -82,12 +82,17 @@ def region_pool(x, a):
 def batch_norm(x, a):
     mode = int(a["mode"])  # 0 train, 1 eval, 2 batch statistics only
     flat = x["x"].reshape(-1, x["x"].shape[-1])
-    mean, variance = (None, None) if mode == 2 else (x["running_mean"].clone(), x["running_var"].clone())
-    y = F.batch_norm(flat, mean, variance, x["gamma"], x["beta"], mode != 1, a["momentum"], a["eps"])
+    mean, variance = x["running_mean"].clone(), x["running_var"].clone()
+    beta = x["beta"] if a["beta"] else None
+    if len(flat) == 0:
+        return x["x"] * 1, mean, variance
+    # Not F.batch_norm, which refuses one row even where no statistics move.
+    y = torch.batch_norm(flat, x["gamma"], beta, mean if mode != 2 else None, variance if mode != 2 else None,
+                         mode != 1, a["momentum"], a["eps"], False)
     y = y.reshape(x["x"].shape)
     if "residual" in x:
         y = y + x["residual"]
-    return F.relu(y) if a["relu"] else y
+    return F.relu(y) if a["relu"] else y, mean, variance
 
 
 # --- Losses ---
