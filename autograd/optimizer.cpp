@@ -1,0 +1,76 @@
+#include "autograd/optimizer.h"
+
+#include "kernels/optimizer/optimizer.ref.h"
+#include "tensor/dispatch.h"
+
+namespace saccade {
+
+Optimizer::Optimizer(Context& context, ParameterArena& arena, const OptimizerConfig& config)
+    : config_(config), values_(arena.values), grads_(arena.grads) {
+  const auto flat = [&] { return Tensor::zeros(context, values_.shape(), values_.dtype()); };
+  first_ = flat();
+  if (config.kind != OptimizerConfig::sgd) second_ = flat();
+  if (config.kind == OptimizerConfig::amsgrad) largest_ = flat();
+  rate_ = Tensor::zeros(context, {1}, DType::f32);
+  clip_ = Tensor::zeros(context, {1}, DType::f32);
+  steps_ = Tensor::zeros(context, {1}, DType::i64);
+  update_spans(arena);
+}
+
+void Optimizer::update_spans(const ParameterArena& arena) {
+  spans_.clear();
+  for (const Parameter& p : arena.all()) {
+    if (!p.trainable || p.frozen) continue;
+    check(p.group >= 0 && static_cast<size_t>(p.group) < config_.groups.size(), p.name, " is in optimizer group ", p.group,
+          ", which does not exist");
+    const OptimizerConfig::Group& group = config_.groups[static_cast<size_t>(p.group)];
+    const ParameterSpan span{p.offset, p.shape.count(), static_cast<float>(group.rate_scale),
+                             static_cast<float>(config_.weight_decay * group.decay_scale)};
+    // Neighbours of one kind become one span; the padding between them is zero and stays zero.
+    if (!spans_.empty()) {
+      ParameterSpan& last = spans_.back();
+      const int64_t gap = span.offset - (last.offset + last.count);
+      if (gap >= 0 && gap < 64 && last.rate_scale == span.rate_scale && last.weight_decay == span.weight_decay) {
+        last.count = span.offset + span.count - last.offset;
+        continue;
+      }
+    }
+    spans_.push_back(span);
+  }
+}
+
+void Optimizer::set_learning_rate(Context& context, double rate) {
+  const float narrow = static_cast<float>(rate);
+  rate_.write(context, &narrow);
+}
+
+void Optimizer::step(Context& context, const float* guard) {
+  context.current_op = "optimizer";
+  values_.mark_written();
+  const auto spans = static_cast<int64_t>(spans_.size());
+  dispatch_cpu(context, values_.dtype(), [&]<Device D, class T>() {
+    if (config_.clip > 0)
+      GradientClip<D>::factor(context, spans_.data(), spans, config_.clip, grads_.data<T>(), clip_.data<float>());
+    const StepScalars scalars{rate_.data<float>(), steps_.data<int64_t>(), config_.clip > 0 ? clip_.data<float>() : nullptr, guard};
+    if (config_.kind == OptimizerConfig::sgd) {
+      Sgd<D>::step(context, spans_.data(), spans, scalars, config_.momentum, config_.nesterov, grads_.data<T>(),
+                   values_.data<T>(), first_.data<T>());
+    } else {
+      const AdamRule rule{config_.beta1, config_.beta2, config_.eps, config_.kind == OptimizerConfig::amsgrad,
+                          config_.kind == OptimizerConfig::adamw};
+      Adam<D>::step(context, spans_.data(), spans, scalars, rule, grads_.data<T>(), values_.data<T>(), first_.data<T>(),
+                    second_.data<T>(), largest_.data<T>());
+    }
+    StepCounter<D>::advance(context, guard, steps_.data<int64_t>());
+  });
+  context.current_op = nullptr;
+}
+
+std::vector<std::pair<std::string, Tensor>> Optimizer::state() const {
+  std::vector<std::pair<std::string, Tensor>> all = {{"steps", steps_}, {"first", first_}};
+  if (second_) all.emplace_back("second", second_);
+  if (largest_) all.emplace_back("largest", largest_);
+  return all;
+}
+
+}  // namespace saccade

@@ -1,0 +1,54 @@
+// Optimizers over the flat arena of a network.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "autograd/parameter.h"
+#include "kernels/optimizer/optimizer.h"
+
+namespace saccade {
+
+struct OptimizerConfig {
+  enum Kind { sgd, adam, amsgrad, adamw } kind = adam;
+  double momentum = 0.9;  // sgd
+  bool nesterov = false;
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
+  double weight_decay = 0;
+  double clip = 0;  // largest global L2 norm of the gradient; 0: no limit
+
+  // What Parameter::group selects. Group 0 exists always.
+  struct Group {
+    double rate_scale = 1, decay_scale = 1;
+  };
+  std::vector<Group> groups = {{}};
+};
+
+class Optimizer {
+ public:
+  // `arena` is allocated already and outlives the optimizer.
+  Optimizer(Context& context, ParameterArena& arena, const OptimizerConfig& config);
+
+  // Between segments: writes the device-side scalar.
+  void set_learning_rate(Context& context, double rate);
+
+  // One step with the arena's gradients (equations: kernels/optimizer/optimizer.h). Frozen parameters stay. If
+  // *guard (device memory, may be null) is not finite nothing changes.
+  void step(Context& context, const float* guard = nullptr);
+
+  // Call after parameters were frozen or freed, or moved to another group.
+  void update_spans(const ParameterArena& arena);
+
+  // Everything that the next step depends on beside parameters and learning rate: what a checkpoint holds.
+  std::vector<std::pair<std::string, Tensor>> state() const;
+
+ private:
+  OptimizerConfig config_;
+  Tensor values_, grads_;            // the arena's
+  Tensor first_, second_, largest_;  // sgd: velocity in first_
+  Tensor rate_, clip_, steps_;       // device-side scalars
+  std::vector<ParameterSpan> spans_;
+};
+
+}  // namespace saccade

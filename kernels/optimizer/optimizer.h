@@ -1,0 +1,77 @@
+// One optimizer step over a flat arena of parameters, in one launch.
+//
+// The arena is covered by spans, each with its own scale of the learning rate and weight decay. Everything that changes
+// from step to step is read from device memory: *rate (learning rate), *step (steps done before this one), *clip (factor
+// on every gradient; null: 1) and *guard (null: none). If *guard is not finite nothing is written at all, so a loss that
+// went NaN leaves weights and state as they were. Arrays are [spans' total] flat and do not alias; spans do not overlap.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/common/context.h"
+#include "kernels/common/floor.h"
+
+namespace saccade {
+
+struct ParameterSpan {
+  int64_t offset, count;
+  float rate_scale, weight_decay;
+};
+
+struct StepScalars {
+  const float* rate;
+  const int64_t* step;
+  const float* clip;
+  const float* guard;
+};
+
+// SGD with momentum, as PyTorch defines it:
+//   g = clip grad + weight_decay w,   m = momentum m + g  (m = g in the first step),
+//   w -= rate (nesterov ? g + momentum m : m)
+// Floor: 20 bytes a parameter (w and m read and written, grad read).
+template <Device D>
+struct Sgd {
+  template <class T>
+  static void step(Context&, const ParameterSpan* spans, int64_t span_count, const StepScalars&, double momentum,
+                   bool nesterov, const T* grads, T* values, T* velocity);
+
+  static Floor floor(int64_t parameters) { return {20.0 * static_cast<double>(parameters), 6.0 * static_cast<double>(parameters)}; }
+};
+
+struct AdamRule {
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
+  bool amsgrad = false;    // divide by the largest second moment so far
+  bool decoupled = false;  // AdamW: w -= rate weight_decay w, instead of adding it to the gradient
+};
+
+// Adam (Kingma and Ba, ICLR 2015, algorithm 1), AMSGrad (Reddi, Kale, Kumar, ICLR 2018, algorithm 2, with PyTorch's bias
+// correction) and AdamW (Loshchilov and Hutter, ICLR 2019, algorithm 2):
+//   g = clip grad (+ weight_decay w),  m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2,  t = *step + 1
+//   s = amsgrad ? (largest = max(largest, v)) : v
+//   w -= rate m / (1 - beta1^t) / ( sqrt(s) / sqrt(1 - beta2^t) + eps )
+// Floor: 28 bytes a parameter, 36 with amsgrad.
+template <Device D>
+struct Adam {
+  template <class T>
+  static void step(Context&, const ParameterSpan* spans, int64_t span_count, const StepScalars&, const AdamRule&,
+                   const T* grads, T* values, T* first, T* second, T* largest);
+
+  static Floor floor(int64_t parameters, bool amsgrad) {
+    return {(amsgrad ? 36.0 : 28.0) * static_cast<double>(parameters), 14.0 * static_cast<double>(parameters)};
+  }
+};
+
+// *factor = min(1, limit / |grads|), the L2 norm over all spans. A norm that is not finite gives 1: the guard sees to it.
+template <Device D>
+struct GradientClip {
+  template <class T>
+  static void factor(Context&, const ParameterSpan* spans, int64_t span_count, double limit, const T* grads, float* factor);
+};
+
+// *step += 1 unless *guard is not finite.
+template <Device D>
+struct StepCounter {
+  static void advance(Context&, const float* guard, int64_t* step);
+};
+
+}  // namespace saccade

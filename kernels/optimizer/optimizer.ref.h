@@ -1,0 +1,64 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/optimizer/optimizer.h"
+
+namespace saccade {
+
+inline bool is_stopped(const StepScalars& s) { return s.guard && !std::isfinite(*s.guard); }
+
+template <>
+template <class T>
+void Sgd<Device::reference>::step(Context&, const ParameterSpan* spans, int64_t span_count, const StepScalars& s,
+                                  double momentum, bool nesterov, const T* grads, T* values, T* velocity) {
+  if (is_stopped(s)) return;
+  for (const ParameterSpan* span = spans; span < spans + span_count; ++span)
+    for (int64_t i = span->offset; i < span->offset + span->count; ++i) {
+      const T g = grads[i] * T(s.clip ? *s.clip : 1) + T(span->weight_decay) * values[i];
+      velocity[i] = *s.step == 0 ? g : T(momentum) * velocity[i] + g;
+      const T direction = nesterov ? g + T(momentum) * velocity[i] : velocity[i];
+      values[i] -= T(*s.rate * span->rate_scale) * direction;
+    }
+}
+
+template <>
+template <class T>
+void Adam<Device::reference>::step(Context&, const ParameterSpan* spans, int64_t span_count, const StepScalars& s,
+                                   const AdamRule& rule, const T* grads, T* values, T* first, T* second, T* largest) {
+  using std::sqrt;
+  if (is_stopped(s)) return;
+  const double t = static_cast<double>(*s.step + 1);
+  const double correction1 = 1 - std::pow(rule.beta1, t), correction2 = 1 - std::pow(rule.beta2, t);
+  for (const ParameterSpan* span = spans; span < spans + span_count; ++span)
+    for (int64_t i = span->offset; i < span->offset + span->count; ++i) {
+      const double rate = static_cast<double>(*s.rate) * span->rate_scale;
+      T g = grads[i] * T(s.clip ? *s.clip : 1);
+      if (rule.decoupled) values[i] *= T(1 - rate * span->weight_decay);
+      else g += T(span->weight_decay) * values[i];
+      first[i] = T(rule.beta1) * first[i] + T(1 - rule.beta1) * g;
+      second[i] = T(rule.beta2) * second[i] + T(1 - rule.beta2) * g * g;
+      T scale = second[i];
+      if (rule.amsgrad) scale = largest[i] = std::max(largest[i], second[i]);
+      values[i] -= T(rate / correction1) * first[i] / (sqrt(scale) / T(std::sqrt(correction2)) + T(rule.eps));
+    }
+}
+
+template <>
+template <class T>
+void GradientClip<Device::reference>::factor(Context&, const ParameterSpan* spans, int64_t span_count, double limit,
+                                             const T* grads, float* factor) {
+  T squares = T(0);
+  for (const ParameterSpan* span = spans; span < spans + span_count; ++span)
+    for (int64_t i = span->offset; i < span->offset + span->count; ++i) squares += grads[i] * grads[i];
+  const double norm = std::sqrt(static_cast<double>(squares));
+  *factor = norm > limit && std::isfinite(norm) ? static_cast<float>(limit / norm) : 1.0f;
+}
+
+template <>
+inline void StepCounter<Device::reference>::advance(Context&, const float* guard, int64_t* step) {
+  if (!guard || std::isfinite(*guard)) ++*step;
+}
+
+}  // namespace saccade
