@@ -1,0 +1,31 @@
+#include "reid/model.h"
+
+#include "autograd/functions/pooling.h"
+#include "layers/init.h"
+
+namespace saccade {
+
+ReidModel::ReidModel(ParameterArena& arena, const ModelConfig& config)
+    : config_(config), backbone_(arena, config.backbone) {
+  const int64_t size = backbone_.channels();
+  check_input(config.pooling == "average" || config.pooling == "gem", "model.pooling is average or gem, not ",
+              config.pooling);
+  if (config.pooling == "gem") exponent_ = &arena.add("pool.p", {1}, init::constant(3));
+  if (config.neck) {
+    neck_.emplace(arena, "neck", size);
+    neck_->bias.frozen = true;  // a shift would move the hyperspheres of the classes apart from the origin
+  }
+  if (config.identities > 0)
+    classifier_.emplace(arena, "classifier", size, config.identities, false, init::normal(0.001f), Initializer());
+}
+
+ReidModel::Output ReidModel::operator()(Tape& tape, const Variable& images, Mode mode) const {
+  const Variable map = backbone_(tape, images, mode);
+  Output out;
+  out.embedding = global_average_pool(tape, map);
+  out.feature = neck_ ? (*neck_)(tape, out.embedding, mode) : out.embedding;
+  if (classifier_ && mode != Mode::eval) out.logits = (*classifier_)(tape, out.feature);
+  return out;
+}
+
+}  // namespace saccade

@@ -1,0 +1,42 @@
+// The re-identification network that the baselines share: backbone, pooling, batch-norm neck, classifier (Luo, Gu,
+// Liao, Lai, Jiang: "Bag of tricks and a strong baseline for deep person re-identification", CVPRW 2019).
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "layers/modules.h"
+#include "layers/resnet.h"
+
+namespace saccade {
+
+struct ModelConfig {
+  layers::ResNetConfig backbone;
+  std::string pooling = "average";  // or "gem": generalised mean with a learned exponent
+  bool neck = true;                 // batch norm without a learned shift between embedding and classifier
+  int64_t identities = 0;           // classes of the ID loss; 0: no classifier
+};
+
+class ReidModel {
+ public:
+  using Mode = BatchNormOptions::Mode;
+
+  ReidModel(ParameterArena& arena, const ModelConfig& config);
+
+  struct Output {
+    Variable embedding;  // [N,D] after pooling: the triplet loss
+    Variable feature;    // [N,D] after the neck (the embedding without one): retrieval
+    Variable logits;     // [N,identities]; empty in eval mode or without a classifier
+  };
+  Output operator()(Tape& tape, const Variable& images, Mode mode) const;  // images [N,H,W,3], normalised
+  int64_t feature_size() const { return backbone_.channels(); }
+
+ private:
+  ModelConfig config_;
+  layers::ResNet backbone_;
+  Parameter* exponent_ = nullptr;
+  std::optional<layers::BatchNorm> neck_;
+  std::optional<layers::Linear> classifier_;
+};
+
+}  // namespace saccade

@@ -1,0 +1,171 @@
+#include "reid/training/config.h"
+
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "kernels/common/text.h"
+
+namespace saccade {
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig::Model, backbone, width, last_stride, pooling, neck, weights)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig::Data, height, width, identities_per_batch, images_per_identity, flip,
+                                   erase, jitter, pad, workers)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig::Loss, id, triplet, margin, smoothing)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig::Optimizer, kind, learning_rate, weight_decay, momentum, clip)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig::Schedule, epochs, kind, milestones, gamma, warmup_epochs,
+                                   warmup_factor)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig::Evaluation, every, batch, metric)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig::Checkpoint, every_epochs, every_steps)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig, model, data, loss, optimizer, schedule, evaluation, checkpoint, report)
+
+namespace {
+
+using Json = nlohmann::json;
+
+const char* kind_of(const Json& value) {
+  if (value.is_boolean()) return "true or false";
+  if (value.is_number_integer()) return "a whole number";
+  if (value.is_number()) return "a number";
+  if (value.is_string()) return "a text";
+  if (value.is_array()) return "a list of whole numbers";
+  return "a section of keys";
+}
+
+bool fits(const Json& value, const Json& wanted) {
+  if (wanted.is_number_integer()) return value.is_number_integer();
+  if (wanted.is_number()) return value.is_number();
+  if (wanted.is_array()) {
+    if (!value.is_array()) return false;
+    for (const Json& item : value)
+      if (!item.is_number_integer()) return false;
+    return true;
+  }
+  return value.type() == wanted.type();
+}
+
+// Copies `given` over `target`, which holds every key that exists.
+void merge(Json& target, const Json& given, const std::string& name, const std::string& prefix) {
+  for (const auto& [key, value] : given.items()) {
+    const std::string full = prefix + key;
+    if (!target.contains(key)) {
+      std::vector<std::string> known;
+      for (const auto& [other, unused] : target.items()) known.push_back(prefix + other);
+      throw InputError(concat(name, ": there is no key ", Json(full).dump(-1, ' ', true, Json::error_handler_t::replace),
+                              "; the nearest is ", nearest(full, known)));
+    }
+    Json& slot = target[key];
+    check_input(fits(value, slot), name, ": ", full, " must be ", kind_of(slot));
+    if (slot.is_object()) {
+      merge(slot, value, name, full + ".");
+    } else {
+      slot = value;
+    }
+  }
+}
+
+void assign(Json& target, const std::string& assignment) {
+  const size_t equals = assignment.find('=');
+  check_input(equals != std::string::npos && equals > 0, "--set ", assignment, ": not of the form key=value");
+  const std::string text = assignment.substr(equals + 1);
+  Json value = Json::parse(text, nullptr, false);
+  if (value.is_discarded()) value = text;  // a bare word is a text
+  std::string path = assignment.substr(0, equals);
+  for (size_t dot = path.rfind('.'); ; dot = path.rfind('.')) {
+    const std::string key = dot == std::string::npos ? path : path.substr(dot + 1);
+    value = Json{{key, value}};
+    if (dot == std::string::npos) break;
+    path = path.substr(0, dot);
+  }
+  merge(target, value, "--set " + assignment, "");
+}
+
+// What the types cannot say.
+void check_ranges(const TrainConfig& c, const std::string& name) {
+  const auto in_range = [&](double value, double low, double high, const char* key) {
+    check_input(value >= low && value <= high, name, ": ", key, " must lie between ", low, " and ", high, ", not ", value);
+  };
+  const auto one_of = [&](const std::string& value, const std::vector<std::string>& known, const char* key) {
+    for (const std::string& k : known)
+      if (k == value) return;
+    throw InputError(concat(name, ": ", key, " has no value ", Json(value).dump(-1, ' ', true, Json::error_handler_t::replace), "; the nearest is ", nearest(value, known)));
+  };
+  one_of(c.model.backbone, layers::ResNet::names(), "model.backbone");
+  one_of(c.model.pooling, {"average", "gem"}, "model.pooling");
+  one_of(c.optimizer.kind, {"sgd", "adam", "amsgrad", "adamw"}, "optimizer.kind");
+  one_of(c.schedule.kind, {"constant", "step", "cosine"}, "schedule.kind");
+  one_of(c.evaluation.metric, {"euclidean", "cosine"}, "evaluation.metric");
+  in_range(static_cast<double>(c.model.width), 1, 4096, "model.width");
+  in_range(static_cast<double>(c.model.last_stride), 1, 2, "model.last_stride");
+  in_range(static_cast<double>(c.data.height), 16, 4096, "data.height");
+  in_range(static_cast<double>(c.data.width), 16, 4096, "data.width");
+  in_range(static_cast<double>(c.data.identities_per_batch), 1, 65536, "data.identities_per_batch");
+  in_range(static_cast<double>(c.data.images_per_identity), 1, 65536, "data.images_per_identity");
+  in_range(c.data.flip, 0, 1, "data.flip");
+  in_range(c.data.erase, 0, 1, "data.erase");
+  in_range(c.data.jitter, 0, 1, "data.jitter");
+  in_range(static_cast<double>(c.data.pad), 0, 1024, "data.pad");
+  in_range(static_cast<double>(c.data.workers), 0, 256, "data.workers");
+  in_range(c.loss.id, 0, 1e6, "loss.id");
+  in_range(c.loss.triplet, 0, 1e6, "loss.triplet");
+  in_range(c.loss.margin, 0, 1e6, "loss.margin");
+  in_range(c.loss.smoothing, 0, 1, "loss.smoothing");
+  in_range(c.optimizer.learning_rate, 0, 1e6, "optimizer.learning_rate");
+  in_range(c.optimizer.weight_decay, 0, 1e6, "optimizer.weight_decay");
+  in_range(c.optimizer.momentum, 0, 1, "optimizer.momentum");
+  in_range(c.optimizer.clip, 0, 1e30, "optimizer.clip");
+  in_range(static_cast<double>(c.schedule.epochs), 1, 1e6, "schedule.epochs");
+  in_range(c.schedule.gamma, 0, 1, "schedule.gamma");
+  in_range(static_cast<double>(c.schedule.warmup_epochs), 0, 1e6, "schedule.warmup_epochs");
+  in_range(c.schedule.warmup_factor, 0, 1, "schedule.warmup_factor");
+  in_range(static_cast<double>(c.evaluation.every), 1, 1e6, "evaluation.every");
+  in_range(static_cast<double>(c.evaluation.batch), 1, 65536, "evaluation.batch");
+  in_range(static_cast<double>(c.checkpoint.every_epochs), 0, 1e6, "checkpoint.every_epochs");
+  in_range(static_cast<double>(c.checkpoint.every_steps), 0, 1e12, "checkpoint.every_steps");
+}
+
+constexpr int kDeepest = 16;  // sections within sections: more is no config, and would exhaust the stack
+
+}  // namespace
+
+TrainConfig parse_config(const std::string& text, const std::string& name,
+                         const std::vector<std::string>& assignments) {
+  bool too_deep = false;
+  const auto watch = [&](int depth, Json::parse_event_t, Json&) {
+    too_deep = too_deep || depth > kDeepest;
+    return !too_deep;
+  };
+  Json given;
+  try {
+    given = Json::parse(text, watch);
+  } catch (const Json::exception& error) {
+    throw InputError(concat(name, ": not JSON: ", error.what()));
+  }
+  check_input(!too_deep && given.is_object(), name, ": not a JSON object of sections");
+  Json all = TrainConfig();
+  merge(all, given, name, "");
+  for (const std::string& assignment : assignments) assign(all, assignment);
+  try {
+    const auto config = all.get<TrainConfig>();
+    check_ranges(config, name);
+    return config;
+  } catch (const Json::exception& error) {
+    throw InputError(concat(name, ": ", error.what()));
+  }
+}
+
+TrainConfig read_config(const std::string& path, const std::vector<std::string>& assignments) {
+  std::ifstream file(path, std::ios::binary);
+  check_input(file.good(), path, ": cannot be read");
+  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  check_input(!file.bad(), path, ": cannot be read");
+  return parse_config(text, path, assignments);
+}
+
+std::string to_json(const TrainConfig& config) { return Json(config).dump(); }
+
+ModelConfig TrainConfig::model_config(int64_t identities) const {
+  return {{model.backbone, model.width, model.last_stride}, model.pooling, model.neck, identities};
+}
+
+}  // namespace saccade

@@ -1,0 +1,26 @@
+// How well a network retrieves: features of query and gallery, and their scores.
+#pragma once
+
+#include <string>
+
+#include "reid/data/dataset.h"
+#include "reid/evaluation/evaluate.h"
+#include "reid/training/features.h"
+
+namespace saccade {
+
+// Metric of a config or an option; InputError if it is neither euclidean nor cosine.
+Metric metric_named(const std::string& name);
+
+// The features as one side of a retrieval. Looks at `features`, which must outlive it.
+RetrievalSet retrieval_set(const std::string& name, const Features& features);
+
+// Scores of `model` on the query and gallery parts of `dataset`; with ranked lists of a few queries spread over all,
+// if `ranked`.
+Evaluation evaluate_model(Context& context, const ReidModel& model, const ReidDataset& dataset,
+                          const TrainConfig& config, bool ranked);
+
+// mAP, mAP_trapezoid, mINP, cmc (from rank 1), queries, valid_queries, gallery, as a JSON object.
+std::string scores_json(const Evaluation& evaluation);
+
+}  // namespace saccade

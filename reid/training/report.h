@@ -1,0 +1,17 @@
+// The pictures that a run with config.report leaves.
+#pragma once
+
+#include <string>
+
+#include "reid/data/dataset.h"
+#include "reid/evaluation/evaluate.h"
+
+namespace saccade {
+
+// <folder>/curves.png: losses, scores and learning rate over epochs, from <folder>/metrics.jsonl.
+void draw_training_curves(const std::string& folder);
+
+// <folder>/ranked.png: the ranked lists of `evaluation`, right ones framed green, wrong ones red.
+void draw_ranked_lists(const std::string& folder, const ReidDataset& dataset, const Evaluation& evaluation);
+
+}  // namespace saccade

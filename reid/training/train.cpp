@@ -1,0 +1,357 @@
+#include "reid/training/train.h"
+
+#include <sys/resource.h>
+
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "autograd/functions/loss.h"
+#include "autograd/schedule.h"
+#include "autograd/segment.h"
+#include "reid/data/loader.h"
+#include "reid/training/checkpoint.h"
+#include "reid/training/evaluation.h"
+#include "reid/training/report.h"
+#include "tensor/weights/atomic_file.h"
+#include "tensor/weights/read_weights.h"
+
+namespace saccade {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+namespace {
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+int64_t peak_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
+}
+
+LoaderConfig loader_config(const TrainConfig& config, uint64_t seed) {
+  LoaderConfig options;
+  options.height = static_cast<int>(config.data.height);
+  options.width = static_cast<int>(config.data.width);
+  options.augment.flip = static_cast<float>(config.data.flip);
+  options.augment.pad = static_cast<int>(config.data.pad);
+  options.augment.erase = static_cast<float>(config.data.erase);
+  options.augment.brightness = options.augment.contrast = options.augment.saturation = static_cast<float>(config.data.jitter);
+  options.seed = seed;
+  options.workers = static_cast<int>(config.data.workers);
+  return options;
+}
+
+OptimizerConfig optimizer_config(const TrainConfig::Optimizer& o) {
+  OptimizerConfig config;
+  config.kind = o.kind == "sgd" ? OptimizerConfig::sgd : o.kind == "adamw" ? OptimizerConfig::adamw
+              : o.kind == "amsgrad" ? OptimizerConfig::amsgrad : OptimizerConfig::adam;
+  config.momentum = o.momentum;
+  config.weight_decay = o.weight_decay;
+  config.clip = o.clip;
+  return config;
+}
+
+// Learning rate of a step, from its place in the schedule (in epochs, fractions included for the warm-up).
+double learning_rate(const TrainConfig& config, int64_t epoch, int64_t batch, int64_t batches) {
+  const auto& s = config.schedule;
+  const double position = static_cast<double>(epoch) + static_cast<double>(batch) / static_cast<double>(batches);
+  double factor = 1;
+  if (s.kind == "step") factor = step_factor(epoch, s.milestones, s.gamma);
+  if (s.kind == "cosine") factor = cosine_factor(position, static_cast<double>(s.epochs));
+  return config.optimizer.learning_rate * factor *
+         warmup_factor(position, static_cast<double>(s.warmup_epochs), s.warmup_factor);
+}
+
+// The first difference between two settings, as "key: a, now b"; empty if there is none.
+std::string first_difference(const TrainConfig& before, const TrainConfig& after) {
+  const Json a = Json::parse(to_json(before)).flatten(), b = Json::parse(to_json(after)).flatten();
+  for (const auto& [key, value] : a.items())
+    if (!b.contains(key) || b[key] != value)
+      return concat(key.substr(1), ": ", value.dump(), ", now ", b.contains(key) ? b[key].dump() : "absent");
+  return a.size() == b.size() ? "" : "the lists differ in length";
+}
+
+class Trainer {
+ public:
+  Trainer(const TrainOptions& options, const TrainObserver& observer);
+  std::string run();
+
+ private:
+  void find_checkpoint();
+  void start_metrics();
+  void log(Json line);
+  void notice(const std::string& line) const {
+    if (observer_.notice) observer_.notice(line);
+  }
+  struct Losses {
+    float total = 0, id = 0, triplet = 0;
+  };
+  Losses step(const Batch& batch, double rate);
+  struct LossTerms {
+    Variable total, id, triplet;
+  };
+  LossTerms forward(Tape& tape, const Tensor& images, const Tensor& labels) const;
+  [[noreturn]] void name_the_nan(const Tensor& images, const Tensor& labels);
+  void epoch(int64_t last_step);
+  Evaluation evaluate(const char* when);
+  void save();
+  std::string finish(const Evaluation& last);
+
+  TrainOptions options_;
+  const TrainObserver& observer_;
+  double began_ = now();
+  RunState state_;
+  std::string resumed_from_;
+  ReidDataset data_;
+  std::unique_ptr<PkSampler> sampler_;
+  std::unique_ptr<Loader> loader_;
+  std::unique_ptr<Context> context_;
+  ParameterArena arena_;
+  std::unique_ptr<ReidModel> model_;
+  std::unique_ptr<Optimizer> optimizer_;
+  Tensor images_, labels_, random_;
+  std::ofstream metrics_;
+};
+
+Trainer::Trainer(const TrainOptions& options, const TrainObserver& observer) : options_(options), observer_(observer) {
+  check_input(options.precision == "f32", "--precision ", options.precision, ": the device ", name_of(options.device),
+              " trains in f32");
+  check_input(options.device == Device::cpu, "--device ", name_of(options.device), ": training runs on the cpu");
+  state_.config = options.config;
+  state_.seed = options.seed;
+  find_checkpoint();
+  context_ = std::make_unique<Context>(options.device, options.device_index,
+                                       resumed_from_.empty() ? options.threads : state_.threads);
+  state_.threads = context_->threads();
+  state_.device = name_of(options.device);
+
+  data_ = load_reid_dataset(options.data);
+  if (!data_.notice.empty()) notice(data_.notice);
+  const TrainConfig& config = state_.config;
+  sampler_ = std::make_unique<PkSampler>(data_.labels, config.data.identities_per_batch, config.data.images_per_identity, state_.seed);
+  if (sampler_->identities_per_batch() < config.data.identities_per_batch)
+    notice(concat("the training set has ", data_.identities(), " identities: batches hold ",
+                  sampler_->identities_per_batch(), " instead of ", config.data.identities_per_batch));
+  loader_ = std::make_unique<Loader>(data_.train, data_.labels, loader_config(config, state_.seed));
+  loader_->cache().preload(context_->threads());
+
+  check_input(resumed_from_.empty() || state_.identities == data_.identities(), resumed_from_, ": was trained on ",
+              state_.identities, " identities, but ", options.data, " has ", data_.identities());
+  state_.identities = data_.identities();
+  model_ = std::make_unique<ReidModel>(arena_, config.model_config(state_.identities));
+  arena_.allocate(*context_, state_.seed);
+  optimizer_ = std::make_unique<Optimizer>(*context_, arena_, optimizer_config(config.optimizer));
+  if (!resumed_from_.empty()) {
+    read_checkpoint(*context_, resumed_from_, arena_, optimizer_.get());
+    notice(concat("resumed from ", resumed_from_));
+  } else if (!config.model.weights.empty()) {
+    const LoadReport report = load_weights(*context_, arena_, read_weights(config.model.weights));
+    check_input(report.loaded > 0, config.model.weights, ": holds no tensor of the network ", config.model.backbone);
+    notice(config.model.weights + ": " + report.text());
+  }
+  images_ = Tensor(*context_, {sampler_->batch_size(), config.data.height, config.data.width, 3}, DType::f32);
+  labels_ = Tensor(*context_, {sampler_->batch_size()}, DType::i64);
+  random_ = Tensor(*context_, {2}, DType::i64);
+}
+
+void Trainer::find_checkpoint() {
+  std::error_code error;
+  fs::create_directories(options_.out, error);
+  check_input(!error && fs::is_directory(options_.out), options_.out, ": cannot be made a folder: ", error.message());
+  std::vector<int64_t> steps = list_checkpoints(options_.out);
+  if (!options_.resume) {
+    check_input(steps.empty() && !fs::exists(fs::path(options_.out) / "metrics.jsonl"), options_.out,
+                ": already holds a run; --resume continues it, another --out starts anew");
+    return;
+  }
+  for (; !steps.empty(); steps.pop_back()) {
+    const std::string path = checkpoint_path(options_.out, steps.back());
+    try {
+      RunState stored = read_run_state(path);
+      const std::string difference = first_difference(stored.config, options_.config);
+      check_input(difference.empty(), path, ": the run had other settings: ", difference);
+      check_input(stored.seed == options_.seed, path, ": the run had the seed ", stored.seed, ", not ", options_.seed);
+      state_ = stored;
+      resumed_from_ = path;
+      return;
+    } catch (const InputError& problem) {
+      // A damaged file is passed over for the one before it; other settings are not.
+      if (std::string(problem.what()).find("the run had") != std::string::npos) throw;
+      notice(concat(problem.what(), "; trying the checkpoint before it"));
+    }
+  }
+  notice(options_.out + ": no checkpoint to resume from, starting at step 0");
+}
+
+// Lines after the checkpoint's step belong to steps that will run again.
+void Trainer::start_metrics() {
+  const std::string path = options_.out + "/metrics.jsonl";
+  std::vector<std::string> kept;
+  if (!resumed_from_.empty()) {
+    std::ifstream old(path);
+    for (std::string line; std::getline(old, line);) {
+      const Json json = Json::parse(line, nullptr, false);
+      if (!json.is_discarded() && json.value("step", int64_t{0}) <= state_.step) kept.push_back(line);
+    }
+  }
+  metrics_.open(path, std::ios::trunc);
+  for (const std::string& line : kept) metrics_ << line << '\n';
+  metrics_.flush();
+  check(metrics_.good(), path, ": cannot be written");
+}
+
+void Trainer::log(Json line) {
+  Json full = {{"step", state_.step}, {"epoch", state_.epoch}, {"time", now() - began_}};
+  full.update(line);
+  metrics_ << full.dump() << '\n' << std::flush;
+  check(metrics_.good(), options_.out, "/metrics.jsonl: cannot be written (is the disk full?)");
+}
+
+Trainer::LossTerms Trainer::forward(Tape& tape, const Tensor& images, const Tensor& labels) const {
+  const auto& loss = state_.config.loss;
+  tape.random = random_;
+  const auto out = (*model_)(tape, tape.constant(images), ReidModel::Mode::train);
+  LossTerms terms;
+  terms.id = cross_entropy(tape, out.logits, labels, loss.smoothing);
+  terms.triplet = batch_hard_triplet(tape, out.embedding, labels, loss.margin).loss;
+  terms.total = weighted_sum(tape, {terms.id, terms.triplet}, {loss.id, loss.triplet});
+  return terms;
+}
+
+Trainer::Losses Trainer::step(const Batch& batch, double rate) {
+  images_.write(*context_, batch.images.data());
+  labels_.write(*context_, batch.labels.data());
+  const int64_t random[2] = {static_cast<int64_t>(state_.seed), state_.step};
+  random_.write(*context_, random);
+  optimizer_->set_learning_rate(*context_, rate);
+
+  Tensor total, id, triplet;
+  run_segment(*context_, "train step", [&] {
+    Tape tape(*context_);
+    arena_.begin_step();
+    const LossTerms terms = forward(tape, images_, labels_);
+    total = terms.total.value;
+    id = terms.id.value;
+    triplet = terms.triplet.value;
+    tape.backward(terms.total);
+    arena_.finish_gradients(*context_);
+    optimizer_->step(*context_, total.data<float>());
+  });
+  const Losses losses{total.item<float>(*context_), id.item<float>(*context_), triplet.item<float>(*context_)};
+  if (!std::isfinite(losses.total)) name_the_nan(images_, labels_);
+  return losses;
+}
+
+// The guard of the optimizer has left the weights as they were, so the same step can be run again, looking closely.
+void Trainer::name_the_nan(const Tensor& images, const Tensor& labels) {
+  const std::vector<int64_t> steps = list_checkpoints(options_.out);
+  const std::string safe = steps.empty() ? "no checkpoint was written yet" : "the last checkpoint is " + checkpoint_path(options_.out, steps.back());
+  std::string cause = "no single op made a NaN: the sum overflowed";
+  try {
+    Tape tape(*context_);
+    tape.find_nan = true;
+    forward(tape, images, labels);
+  } catch (const Error& error) {
+    cause = error.what();
+  }
+  throw Error(concat("the loss is not finite at step ", state_.step + 1, ": ", cause, "; ", safe));
+}
+
+Evaluation Trainer::evaluate(const char* when) {
+  notice(concat("evaluating ", when, ": ", data_.query.size(), " queries, ", data_.gallery.size(), " gallery images"));
+  Evaluation evaluation = evaluate_model(*context_, *model_, data_, state_.config, state_.config.report);
+  log(Json{{"mAP", evaluation.map}, {"rank1", evaluation.cmc.at(0)}, {"mINP", evaluation.minp}});
+  notice(concat("mAP ", evaluation.map, ", rank 1 ", evaluation.cmc.at(0)));
+  if (evaluation.map > state_.best_map && state_.step > 0) {
+    state_.best_map = evaluation.map;
+    state_.best_step = state_.step;
+  }
+  return evaluation;
+}
+
+void Trainer::save() { write_checkpoint(*context_, options_.out, state_, arena_, *optimizer_); }
+
+// Runs what is left of the current epoch, or less if `last_step` comes first.
+void Trainer::epoch(int64_t last_step) {
+  const TrainConfig& config = state_.config;
+  Batches batches = sampler_->batches(state_.epoch);
+  const auto count = static_cast<int64_t>(batches.size());
+  loader_->start(state_.epoch, std::move(batches), state_.batch);
+  Batch batch;
+  double before = now();
+  while (state_.step < last_step && loader_->next(batch)) {
+    const double rate = learning_rate(config, state_.epoch, state_.batch, count);
+    const Losses losses = step(batch, rate);
+    ++state_.step;
+    ++state_.batch;
+    const double after = now();
+    log(Json{{"loss", losses.total}, {"id_loss", losses.id}, {"triplet_loss", losses.triplet}, {"learning_rate", rate},
+             {"images_per_second", static_cast<double>(batch.count) / std::max(after - before, 1e-9)}});
+    before = after;
+    if (observer_.step) observer_.step(state_.step, last_step, losses.total);
+    const bool ends = state_.batch == count;
+    if (!ends && config.checkpoint.every_steps > 0 && state_.step % config.checkpoint.every_steps == 0) save();
+  }
+  loader_->stop();
+  if (state_.batch == count) {
+    ++state_.epoch;
+    state_.batch = 0;
+  }
+}
+
+std::string Trainer::run() {
+  start_metrics();
+  const TrainConfig& config = state_.config;
+  const auto per_epoch = static_cast<int64_t>(sampler_->batches(0).size());
+  const int64_t limit = options_.max_steps > 0 ? options_.max_steps : INT64_MAX;
+  if (config.report && state_.before.empty()) state_.before = scores_json(evaluate("before training"));
+
+  Evaluation last;
+  while (state_.epoch < config.schedule.epochs && state_.step < limit) {
+    const int64_t left = per_epoch * (config.schedule.epochs - state_.epoch) - state_.batch;
+    epoch(std::min(limit, state_.step + left));
+    if (state_.batch != 0) break;  // max_steps inside an epoch
+    const bool ends = state_.epoch == config.schedule.epochs;
+    const bool evaluates = !ends && state_.epoch % config.evaluation.every == 0;
+    if (evaluates) last = evaluate("the epoch");
+    if (!ends && config.checkpoint.every_epochs > 0 && (evaluates || state_.epoch % config.checkpoint.every_epochs == 0)) save();
+  }
+  last = evaluate("after training");
+  save();
+  return finish(last);
+}
+
+std::string Trainer::finish(const Evaluation& last) {
+  Json result = Json::parse(scores_json(last));
+  if (state_.config.report) {
+    result["before"] = state_.before.empty() ? Json() : Json::parse(state_.before);
+    result["after"] = Json::parse(scores_json(last));
+    draw_training_curves(options_.out);
+    draw_ranked_lists(options_.out, data_, last);
+  }
+  result["config"] = Json::parse(to_json(state_.config));
+  result["seed"] = state_.seed;
+  result["device"] = state_.device;
+  result["steps"] = state_.step;
+  result["checkpoint"] = checkpoint_path(options_.out, state_.step);
+  result["seconds"] = now() - began_;
+  result["peak_bytes"] = peak_bytes();
+  const std::string text = result.dump(2) + "\n";
+  AtomicFile file(options_.out + "/result.json");
+  file.write(text.data(), text.size());
+  file.commit();
+  return text;
+}
+
+}  // namespace
+
+std::string train(const TrainOptions& options, const TrainObserver& observer) { return Trainer(options, observer).run(); }
+
+}  // namespace saccade

@@ -1,0 +1,16 @@
+#include "reid/training/trained_model.h"
+
+#include "reid/training/checkpoint.h"
+
+namespace saccade {
+
+TrainedModel::TrainedModel(const std::string& checkpoint, Device device, int device_index) {
+  const RunState state = read_run_state(checkpoint);
+  config_ = state.config;
+  context_ = std::make_unique<Context>(device, device_index);
+  model_ = std::make_unique<ReidModel>(arena_, config_.model_config(state.identities));
+  arena_.allocate(*context_, state.seed);
+  read_checkpoint(*context_, checkpoint, arena_, nullptr);
+}
+
+}  // namespace saccade

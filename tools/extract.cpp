@@ -1,0 +1,47 @@
+// extract: the features of a folder of images.
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "reid/training/trained_model.h"
+#include "tensor/weights/safetensors.h"
+#include "tools/common/device_option.h"
+#include "tools/common/program.h"
+#include "tools/common/progress.h"
+
+using namespace saccade;
+
+int main(int argc, char** argv) {
+  CLI::App app("Computes the features of every image of a folder.");
+  std::string checkpoint, images, out, device = "auto";
+  bool json = false;
+  app.add_option("--checkpoint", checkpoint, "checkpoint of a training run")->required();
+  app.add_option("--images", images, "folder of .jpg and .png files")->required();
+  app.add_option("--out", out, "safetensors file to write")->required();
+  app.add_option("--device", device, "auto, cpu, cuda or cuda:N")->capture_default_str();
+  app.add_flag("--json", json, "print a summary as JSON on stdout");
+
+  return run_program("extract", app, argc, argv, [&] {
+    const DeviceChoice choice = choose_device(device);
+    TrainedModel trained(checkpoint, choice.device, choice.index);
+    const Folder folder = list_images(images);
+    Progress progress("extracting", static_cast<int64_t>(folder.images.size()), "images");
+    const Features features = extract_features(trained.context(), trained.model(), folder.images, trained.config(),
+                                               [&](int64_t count) { progress.advance(count); });
+    progress.finish();
+    nlohmann::json files = nlohmann::json::array();
+    for (const ImageRecord& record : folder.images) files.push_back(std::filesystem::path(record.path).filename().string());
+    const std::vector<TensorView> tensors = {
+        {"features", DType::f32, {features.count, features.size}, features.values.data(), false},
+        {"pids", DType::i64, {features.count}, features.pids.data(), false},
+        {"camids", DType::i64, {features.count}, features.camids.data(), false}};
+    const auto text = files.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    write_safetensors(out, tensors, {{"files", text}});
+    if (json) {
+      std::cout << nlohmann::json{{"images", features.count}, {"size", features.size}, {"out", out}}.dump() << '\n';
+    } else {
+      std::cout << features.count << " features of size " << features.size << " in " << out << '\n';
+    }
+  });
+}

@@ -1,0 +1,55 @@
+// train: from a folder of images and a config to an evaluated network.
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+
+#include "reid/training/train.h"
+#include "tools/common/device_option.h"
+#include "tools/common/program.h"
+#include "tools/common/progress.h"
+
+using namespace saccade;
+
+int main(int argc, char** argv) {
+  CLI::App app("Trains a re-identification network and evaluates it.");
+  TrainOptions options;
+  std::string config, device = "auto";
+  std::vector<std::string> assignments;
+  bool json = false;
+  app.add_option("--config", config, "JSON file of settings; tools/configs/ holds examples")->required();
+  app.add_option("--data", options.data, "folder of bounding_box_train, query and bounding_box_test, or its parent")->required();
+  app.add_option("--out", options.out, "folder for checkpoints, metrics.jsonl and result.json")->required();
+  app.add_option("--set", assignments, "change one setting: section.key=value (repeatable)")->allow_extra_args(false);
+  app.add_option("--device", device, "auto, cpu, cuda or cuda:N")->capture_default_str();
+  app.add_option("--precision", options.precision, "f32, tf32 or bf16")->check(CLI::IsMember({"f32", "tf32", "bf16"}))->capture_default_str();
+  app.add_option("--seed", options.seed, "of everything that is random")->capture_default_str();
+  app.add_option("--threads", options.threads, "compute threads; 0: one for each processor")->check(CLI::Range(0, 1024))->capture_default_str();
+  app.add_option("--max-steps", options.max_steps, "stop after this many steps; 0: as the schedule says")->check(CLI::NonNegativeNumber)->capture_default_str();
+  app.add_flag("--resume", options.resume, "continue from the last checkpoint in --out");
+  app.add_flag("--json", json, "print result.json on stdout");
+
+  return run_program("train", app, argc, argv, [&] {
+    const DeviceChoice choice = choose_device(device);
+    options.device = choice.device;
+    options.device_index = choice.index;
+    options.config = read_config(config, assignments);
+
+    std::unique_ptr<Progress> progress;
+    TrainObserver observer;
+    observer.notice = [&](const std::string& line) { std::cerr << (line.ends_with('\n') ? line : line + '\n'); };
+    observer.step = [&](int64_t step, int64_t steps, double loss) {
+      if (!progress) {
+        progress = std::make_unique<Progress>("training", steps, "steps");
+        progress->resume_at(step - 1);
+      }
+      progress->advance(1, concat("loss ", loss));
+      if (step == steps) progress.reset();
+    };
+    const std::string result = train(options, observer);
+    if (json) {
+      std::cout << result;
+    } else {
+      std::cout << "results in " << options.out << "/result.json\n";
+    }
+  });
+}
