@@ -22,7 +22,7 @@ ReidModel::ReidModel(ParameterArena& arena, const ModelConfig& config)
 ReidModel::Output ReidModel::operator()(Tape& tape, const Variable& images, Mode mode) const {
   const Variable map = backbone_(tape, images, mode);
   Output out;
-  out.embedding = global_average_pool(tape, map);
+  out.embedding = exponent_ ? generalised_mean_pool(tape, map, tape.parameter(*exponent_)) : global_average_pool(tape, map);
   out.feature = neck_ ? (*neck_)(tape, out.embedding, mode) : out.embedding;
   if (classifier_ && mode != Mode::eval) out.logits = (*classifier_)(tape, out.feature);
   return out;
