@@ -131,6 +131,15 @@ def softmax(x, a):
     return torch.where(masked, torch.zeros_like(x["x"]), torch.softmax(torch.where(masked, 0.0, x["x"]), -1))
 
 
+def pairwise_distance(x, a):
+    metric = int(a["metric"])  # 0 euclidean, 1 squared, 2 cosine
+    if metric == 2:
+        u, v = F.normalize(x["x"], dim=1, eps=1e-12), F.normalize(x["y"], dim=1, eps=1e-12)
+        return 1 - u @ v.T
+    d2 = (x["x"][:, None] - x["y"][None]).pow(2).sum(-1)
+    return d2 if metric == 1 else d2.clamp(min=1e-12).sqrt()
+
+
 OPS = {
     "average_pool2d": average_pool2d,
     "batch_hard_triplet": batch_hard_triplet,
@@ -145,6 +154,7 @@ OPS = {
     "log_softmax": lambda x, a: torch.log_softmax(x["x"], -1),
     "matmul": lambda x, a: x["a"] @ x["b"],
     "max_pool2d": max_pool2d,
+    "pairwise_distance": pairwise_distance,
     "region_pool": region_pool,
     "relu": lambda x, a: F.relu(x["x"]),
     "sigmoid": lambda x, a: torch.sigmoid(x["x"]),
