@@ -254,6 +254,8 @@ TEST_CASE("a damaged or hostile safetensors file is refused with its reason") {
     CHECK_THAT(refusal(std::string("{}\0x", 4), ""), ContainsSubstring("zero byte"));
     CHECK_THAT(refusal("{\"\xff\":{}}", ""), ContainsSubstring("UTF-8"));
     CHECK_THAT(refusal("{\"a\":1}", ""), ContainsSubstring("a number where it does not belong (at 'a')"));
+    CHECK_THAT(refusal("{\"a\":null}", ""), ContainsSubstring("null where it does not belong"));
+    CHECK_THAT(refusal("{\"a\":true}", ""), ContainsSubstring("true or false where it does not belong"));
     CHECK_THAT(refusal("{\"a\":{}}", ""), ContainsSubstring("missing"));
     CHECK_THAT(refusal(R"({"a":{"dtype":"F32","shape":[1]}})", four), ContainsSubstring("missing"));
     CHECK_THAT(refusal(R"({"a":{"dtype":"F32","shape":[1],"shape":[1],"data_offsets":[0,4]}})", four),

@@ -333,6 +333,11 @@ TEST_CASE("zip64 sizes are read") {
   huge.directory.replace(huge.directory.size() - 24, 16, std::string(16, '\xff'));
   CHECK_THAT(refusal_of_bytes(huge.finish()), ContainsSubstring("beyond the end"));
   huge = zip;
+  huge.directory.replace(huge.directory.size() - 26, 2, StoredZip::word(uint16_t{16}));
+  CHECK_THAT(refusal_of_bytes(huge.finish()), ContainsSubstring("extra field is too short"));
+  huge.directory.replace(huge.directory.size() - 26, 2, StoredZip::word(uint16_t{25}));
+  CHECK_THAT(refusal_of_bytes(huge.finish()), ContainsSubstring("extra field is damaged"));
+  huge = zip;
   huge.directory.replace(huge.directory.size() - 8, 8, std::string(8, '\xff'));
   CHECK_THAT(refusal_of_bytes(huge.finish()), ContainsSubstring("outside the file"));
 }
@@ -394,7 +399,9 @@ TEST_CASE("hostile pickles") {
   refuse("\x93.", "opcode 147");           // STACK_GLOBAL
   refuse("\x82\x01.", "opcode 130");       // EXT1
   refuse("P1\n.", "opcode 80");            // PERSID
+  refuse("cevil\nSize\n.", "'evil.Size'");
   refuse("R.", "empty stack");
+  refuse("N(N\x86.", "empty stack");  // a tuple across the mark
   refuse("N)R.", "what it calls is of the wrong kind");
   refuse("ctorch\nFloatStorage\n)R.", "calls a storage's type");
   refuse("ctorch._utils\n_rebuild_tensor_v2\n)R.", "0 arguments");
