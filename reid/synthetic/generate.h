@@ -38,15 +38,17 @@ struct SetSummary {
 int64_t count_images(const SetOptions& options);
 
 // Writes, in the layout of Market-1501:
-//   bounding_box_train/ query/ bounding_box_test/   64x128 JPEGs named 0002_c1s1_000451_03.jpg;
-//                          0000_ are distractors and -1_ junk, both in bounding_box_test
-//   market_attribute.mat   the annotated attributes, noise included (MATLAB v5)
-//   truth.json             what is true: per identity the true and the annotated values, which of them are
-//   wrong or
-//                          rare; per image the hidden attributes, the occluders' boxes, how far the box is
-//                          off and how much of head, upper and lower body is visible; the cameras
+// - bounding_box_train/, query/, bounding_box_test/: 64x128 JPEGs named 0002_c1s1_000451_03.jpg; 0000_ are
+//   distractors and -1_ junk, both in bounding_box_test.
+// - market_attribute.mat: the annotated attributes, noise included (MATLAB v5).
+// - truth.json: the cameras; per identity the true and the annotated values, and which are wrong or rare; per
+//   image the hidden attributes, the occluders' boxes [x0, y0, x1, y1] in pixels, how far the box is off
+//   [dx, dy, scale], and the visible share of head, upper and lower body. "hidden" names what the hidden
+//   noise took away; what an occluder or the angle happens to cover as well is told by the boxes, yaw and
+//   shares.
 // The same options and seed give the same bytes. A file appears whole or not at all, and truth.json says
 // "complete": false until everything else is there.
+//
 // `progress(n)` is called from worker threads after n more pictures.
 // InputError: options out of range; `out` holds other things, or a complete set and not `force`.
 // Error: a file cannot be written (its name and the system's reason).

@@ -313,8 +313,9 @@ class Painter {
       canvas_.ellipse(project(center), width, px(ry), label(kHead),
                       [&](float u, float v) { return lit(head_color(u, v), u); });
     });
-    if (hidden_[kHair]) return hood(center, rx, ry);
-    if (values_[kHair] == 1) {
+    if (hidden_[kHair]) {
+      hood(center, rx, ry);
+    } else if (values_[kHair] == 1) {
       const Vec3 crown = center + Vec3{0, 0.01f, -0.02f};
       const Vec3 ends = lean({0, 0.83f - traits_.hair_length, -0.055f});
       limb(crown, ends, rx * 1.12f * traits_.hair_volume, rx * 0.8f * traits_.hair_volume, kHead, -0.01f,
