@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
+#include <string>
 
 #include "kernels/common/parallel.h"
 #include "kernels/common/philox.h"
@@ -106,17 +107,31 @@ class Scorer {
   Scorer(const RetrievalSet& query, const RetrievalSet& gallery, const EvaluationOptions& options)
       : query_(query), gallery_(gallery), options_(options), index_(gallery.pids) {}
 
-  // Whether the gallery shows this query's person at all, in whichever camera.
-  bool is_shown(int64_t q) const { return pid(q) != -1 && !index_.of(pid(q)).empty(); }
+  // Throws InputError if no query has a correct image: that hangs on the labels alone.
+  void check_some_valid() const {
+    int64_t shown = 0;
+    for (int64_t q = 0; q < query_.count(); ++q) {
+      const auto images = pid(q) == -1 ? std::span<const int64_t>() : index_.of(pid(q));
+      shown += !images.empty();
+      for (const int64_t j : images)
+        if (!in_own_camera(q, j)) return;
+    }
+    const std::string what =
+        query_.name + ": no query has a correct image in the gallery " + gallery_.name + ": ";
+    check_input(shown > 0, what, "none of the query persons is in it");
+    check_input(
+        false, what, shown,
+        " queries find their person there, but only in their own camera (camid -1 says that the camera "
+        "is unknown)");
+  }
 
   // Marks what takes no rank. Returns the kept correct images, rising.
   std::vector<int64_t> skip(int64_t q, float* row) const {
     for (const int64_t j : index_.of(-1)) row[j] = kSkipped;
     std::vector<int64_t> correct;
     if (pid(q) == -1) return correct;
-    const int64_t camera = query_.camids[static_cast<size_t>(q)];
     for (const int64_t j : index_.of(pid(q))) {
-      if (camera != -1 && gallery_.camids[static_cast<size_t>(j)] == camera) {
+      if (in_own_camera(q, j)) {
         row[j] = kSkipped;
       } else {
         correct.push_back(j);
@@ -138,6 +153,11 @@ class Scorer {
 
  private:
   int64_t pid(int64_t q) const { return query_.pids[static_cast<size_t>(q)]; }
+
+  bool in_own_camera(int64_t q, int64_t j) const {
+    const int64_t camera = query_.camids[static_cast<size_t>(q)];
+    return camera != -1 && gallery_.camids[static_cast<size_t>(j)] == camera;
+  }
 
   int64_t rank_in_draw(int64_t q, const float* row, const std::vector<int64_t>& correct, int draw) const {
     PhiloxStream random(options_.seed, static_cast<uint64_t>(q) * static_cast<uint64_t>(options_.draws) +
@@ -201,17 +221,6 @@ int64_t find_nan(const float* row, int64_t gallery) {
   return any ? std::find_if(row, row + gallery, [](float d) { return std::isnan(d); }) - row : -1;
 }
 
-void check_some_valid(const Evaluation& result, int64_t shown, const RetrievalSet& query,
-                      const RetrievalSet& gallery) {
-  if (result.valid_queries > 0) return;
-  check_input(shown > 0, query.name, ": no query has a correct image in the gallery ", gallery.name,
-              ": none of the query persons is in it");
-  check_input(
-      false, query.name, ": no query has a correct image in the gallery ", gallery.name, ": ", shown,
-      " queries find their person there, but only in their own camera (camid -1 says that the camera is "
-      "unknown)");
-}
-
 Evaluation average(const std::vector<QueryResult>& results, int64_t gallery) {
   Evaluation mean;
   mean.queries = static_cast<int64_t>(results.size());
@@ -265,6 +274,7 @@ Evaluation evaluate(Context& context, const RetrievalSet& query, const Retrieval
     check(0 <= q && q < queries, "a ranked list of query ", q, " of ", queries);
 
   const Scorer scorer(query, gallery, options);
+  scorer.check_some_valid();
   std::vector<QueryResult> results(static_cast<size_t>(queries));
   std::vector<RankedList> ranked(options.ranked_queries.size());
   const int64_t tile_rows =
@@ -296,9 +306,6 @@ Evaluation evaluate(Context& context, const RetrievalSet& query, const Retrieval
   }
 
   Evaluation result = average(results, images);
-  int64_t shown = 0;
-  for (int64_t q = 0; q < queries; ++q) shown += scorer.is_shown(q);
-  check_some_valid(result, shown, query, gallery);
   result.ranked = std::move(ranked);
   return result;
 }

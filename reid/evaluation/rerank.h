@@ -1,0 +1,70 @@
+// k-reciprocal re-ranking (Zhong, Zheng, Cao, Li: "Re-ranking person re-identification with k-reciprocal
+// encoding", CVPR 2017), equal to its authors' code but without any N x N matrix, N = queries + gallery.
+//
+// All N images together, with the squared distances d2 of each row divided by the row's largest (the code's
+// column maximum, then transposed; a row of zeros stays as it is):
+//
+//   d(i,j)    = d2(i,j) / max over all N of d2(i,.)
+//   N(i,k)    = the k+1 nearest of i, itself among them; ties to the lower index, queries before the gallery
+//   R(i,k)    = { j in N(i,k) : i in N(j,k) }
+//   R*(i)     = R(i,k1) and, for each c in R(i,k1), R(c, round(k1/2)) where more than 2/3 of it lie in
+//   R(i,k1) V(i,j)    = exp(-d(i,j)) / (sum over R*(i)) for j in R*(i), else 0            (eq. 7 and 12)
+//   V'(i,.)   = mean of V(j,.) over the k2 nearest j of i                          (eq. 11)
+//   J(q,g)    = 1 - m / (2 - m),  m = sum over j of min(V'(q,j), V'(g,j))          (eq. 10)
+//   result    = (1 - lambda) J(q,g) + lambda d(q,g)                                (eq. 13)
+//
+// round() goes to the even number at a half. Sets smaller than k1 + 1 images work: neighbours end where the
+// images end. Held: max(k1 + 1, k2) neighbours and the sparse V and V' of each image, and one tile of
+// distances. The products are those of half an N x N matrix, and queries x gallery once more for the result.
+#pragma once
+
+#include <vector>
+
+#include "reid/evaluation/retrieval_set.h"
+
+namespace saccade {
+
+struct RerankOptions {
+  int64_t k1 = 20, k2 = 6;
+  float lambda = 0.3f;
+};
+
+class Reranker {
+ public:
+  // Does the work for all images. For cosine d2 is the squared distance of the normalised features. The sets'
+  // features must outlive this. Throws InputError for what FeatureRows refuses, an empty side, different
+  // widths, k1 or k2 below 1 and lambda outside 0 to 1.
+  Reranker(Context&, Metric, const RetrievalSet& query, const RetrievalSet& gallery,
+           RerankOptions options = {});
+
+  // The final distances of queries [begin, end): [end - begin, gallery]. Fits DistanceRows of evaluate.h.
+  void rows(Context&, int64_t begin, int64_t end, float* distances) const;
+
+ private:
+  struct Entry {
+    int32_t index;
+    float weight;
+  };
+  using SparseRow = std::vector<Entry>;  // by rising index
+
+  int64_t count() const { return query_.count() + gallery_.count(); }
+  float squared_distance(int64_t i, int64_t j) const;
+  void find_neighbours(Context&);
+  void take_tile(Context&, int64_t i0, int64_t i1, int64_t j0, int64_t j1, float* tile, float* transposed);
+  std::vector<int32_t> reciprocal(int64_t i, int64_t k) const;
+  std::vector<int32_t> expanded(int64_t i) const;
+  SparseRow weights(int64_t i) const;
+  SparseRow mean_of_nearest(int64_t i, const std::vector<SparseRow>& v) const;
+  void invert_gallery(const std::vector<SparseRow>& v);
+
+  RerankOptions options_;
+  FeatureRows query_, gallery_;
+  int64_t kept_;                     // neighbours of each image
+  std::vector<float> neighbour_d2_;  // [N,kept], rising
+  std::vector<int64_t> neighbours_;  // [N,kept]
+  std::vector<float> largest_d2_;    // [N]
+  std::vector<SparseRow> query_v_;   // V' of the queries
+  std::vector<SparseRow> inverted_;  // for each image j: (gallery image g, V'(g,j)) where V'(g,j) > 0
+};
+
+}  // namespace saccade

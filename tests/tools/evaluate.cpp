@@ -1,0 +1,157 @@
+// The program evaluate as its users call it: exit codes, one line on stderr, JSON on stdout.
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "tensor/weights/safetensors.h"
+#include "tests/common/catch.h"
+#include "tests/reid/folder.h"
+
+namespace saccade {
+namespace {
+
+struct Run {
+  int code;
+  std::string out, error;
+};
+
+std::string text_of(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+Run run_evaluate(const TestFolder& folder, const std::string& arguments) {
+  const std::string out = folder / "stdout", error = folder / "stderr";
+  const int status =
+      std::system((SACCADE_BINARY_DIR "/tools/evaluate " + arguments + " >" + out + " 2>" + error).c_str());
+  return {WEXITSTATUS(status), text_of(out), text_of(error)};
+}
+
+struct Features {
+  std::vector<float> features;
+  std::vector<int64_t> pids, camids;
+
+  std::string write(const std::string& path) const {
+    const auto n = static_cast<int64_t>(pids.size());
+    const TensorView tensors[] = {
+        {"features",
+         DType::f32,
+         {n, static_cast<int64_t>(features.size()) / std::max<int64_t>(n, 1)},
+         features.data()},
+        {"pids", DType::i64, {n}, pids.data()},
+        {"camids", DType::i64, {static_cast<int64_t>(camids.size())}, camids.data()}};
+    write_safetensors(path, tensors, {});
+    return path;
+  }
+};
+
+void check_refused(const Run& run, const std::string& reason) {
+  CHECK(run.code == 2);
+  CHECK(run.out.empty());
+  CHECK(std::count(run.error.begin(), run.error.end(), '\n') == 1);
+  CHECK_THAT(run.error, ContainsSubstring(reason));
+}
+
+const Features kQuery{{0, 0, 5, 5}, {7, 9}, {1, 1}};
+const Features kGallery{{1, 0, 0, 3, 2, 0}, {8, 7, -1}, {2, 2, 2}};
+
+}  // namespace
+
+TEST_CASE("evaluate: features in, the seven keys out", "[evaluate]") {
+  const TestFolder folder;
+  const std::string files = "--query " + kQuery.write(folder / "q.safetensors") + " --gallery " +
+                            kGallery.write(folder / "g.safetensors");
+  const Run run = run_evaluate(folder, files + " --json");
+  REQUIRE(run.code == 0);
+  const auto json = nlohmann::json::parse(run.out);
+  CHECK(json.size() == 7);
+  CHECK(json["mAP"] == 0.5);
+  CHECK(json["mAP_trapezoid"] == 0.25);
+  CHECK(json["mINP"] == 0.5);
+  CHECK(json["cmc"] == std::vector<double>{0, 1, 1});
+  CHECK(json["queries"] == 2);
+  CHECK(json["valid_queries"] == 1);
+  CHECK(json["gallery"] == 3);
+
+  const Run table = run_evaluate(folder, files);
+  CHECK(table.code == 0);
+  CHECK_THAT(table.out, ContainsSubstring("mAP             0.5000"));
+  CHECK_THAT(table.out, ContainsSubstring("1 queries had no correct gallery image"));
+  CHECK(run_evaluate(folder, files + " --metric cosine --rerank --json").code == 0);
+  CHECK(run_evaluate(folder, files + " --single-shot").code == 0);
+}
+
+TEST_CASE("evaluate: distances in", "[evaluate]") {
+  const TestFolder folder;
+  const float distances[] = {2, 1, 3};
+  const int64_t q = 7, qc = 1, g[] = {7, 8, 7}, gc[] = {2, 2, 1}, wide[] = {1, 2, 3, 4};
+  std::vector<TensorView> tensors = {{"distances", DType::f32, {1, 3}, distances},
+                                     {"query_pids", DType::i64, {1}, &q},
+                                     {"query_camids", DType::i64, {1}, &qc},
+                                     {"gallery_pids", DType::i64, {3}, g},
+                                     {"gallery_camids", DType::i64, {3}, gc}};
+  const std::string path = folder / "d.safetensors";
+  write_safetensors(path, tensors, {});
+  const Run run = run_evaluate(folder, "--distances " + path + " --json");
+  REQUIRE(run.code == 0);
+  CHECK(nlohmann::json::parse(run.out)["mAP"] == 0.5);
+  check_refused(run_evaluate(folder, "--distances " + path + " --rerank"), "--rerank");
+  check_refused(run_evaluate(folder, "--distances " + path + " --metric cosine"), "--metric");
+
+  tensors[4] = {"gallery_camids", DType::i64, {4}, wide};
+  write_safetensors(path, tensors, {});
+  check_refused(run_evaluate(folder, "--distances " + path),
+                path + ": 'gallery_camids' is [4], which does not fit 'distances' [1,3]");
+  tensors.pop_back();
+  write_safetensors(path, tensors, {});
+  check_refused(run_evaluate(folder, "--distances " + path), path + ": there is no tensor 'gallery_camids'");
+}
+
+TEST_CASE("evaluate: bad usage and bad files end with exit code 2 and one line", "[evaluate]") {
+  const TestFolder folder;
+  const std::string query = kQuery.write(folder / "q.safetensors"),
+                    gallery = kGallery.write(folder / "g.safetensors");
+  const auto with_gallery = [&](const std::string& path) {
+    return run_evaluate(folder, "--query " + query + " --gallery " + path);
+  };
+  check_refused(run_evaluate(folder, ""), "nothing to evaluate");
+  check_refused(run_evaluate(folder, "--query " + query), "--gallery");
+  check_refused(run_evaluate(folder, "--nonsense"), "--nonsense");
+  check_refused(run_evaluate(folder, "--query " + query + " --gallery " + gallery + " --metric euclid"),
+                "euclid");
+  check_refused(with_gallery(folder / "missing"), "missing");
+  check_refused(with_gallery(folder.write("text", "no tensors")), "text");
+  check_refused(with_gallery(folder.write("zero", "")), "zero");
+
+  Features bad = kGallery;
+  bad.camids.pop_back();
+  check_refused(with_gallery(bad.write(folder / "bad")),
+                "bad: 'camids' is [2], which does not fit 'features' [3,2]");
+  bad = kGallery;
+  bad.features = {1, 2, 3};
+  check_refused(with_gallery(bad.write(folder / "narrow")),
+                "narrow: features of width 1, but those of " + query);
+  bad.features = {1, 2, 3, 4, 5, NAN};
+  check_refused(with_gallery(bad.write(folder / "nan")), "nan: the features of image 2 hold NaN");
+  bad = {{}, {}, {}};
+  check_refused(with_gallery(bad.write(folder / "empty")), "empty");
+  bad = kGallery;
+  bad.pids = {1, 2, 3};
+  check_refused(with_gallery(bad.write(folder / "others")), "none of the query persons is in it");
+
+  const std::vector<int32_t> narrow_pids = {1, 2, 3};
+  const TensorView tensors[] = {{"features", DType::f32, {3, 2}, kGallery.features.data()},
+                                {"pids", DType::i32, {3}, narrow_pids.data()},
+                                {"camids", DType::i64, {3}, kGallery.camids.data()}};
+  write_safetensors(folder / "i32", tensors, {});
+  check_refused(with_gallery(folder / "i32"), "i32: 'pids' must be i64, but is i32");
+  const TensorView flat[] = {{"features", DType::f32, {6}, kGallery.features.data()},
+                             {"pids", DType::i64, {3}, kGallery.pids.data()},
+                             {"camids", DType::i64, {3}, kGallery.camids.data()}};
+  write_safetensors(folder / "flat", flat, {});
+  check_refused(with_gallery(folder / "flat"), "flat: 'features' must have 2 dimensions, but is [6]");
+  CHECK(run_evaluate(folder, "--help").code == 0);
+}
+
+}  // namespace saccade
