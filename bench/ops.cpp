@@ -57,7 +57,7 @@ double copy_bandwidth(Context& context, double seconds) {
       std::memcpy(to.data<uint8_t>() + begin, from.data<uint8_t>() + begin, static_cast<size_t>(end - begin));
     });
   });
-  return 2.0 * static_cast<double>(bytes) / times.median;
+  return 2.0 * static_cast<double>(bytes) / times.p10;
 }
 
 double product_rate(Context& context, double seconds) {
@@ -67,7 +67,7 @@ double product_rate(Context& context, double seconds) {
   const Times times = measure(seconds, [&](size_t) {
     sgemm(context, false, false, n, n, n, 1, a.data<float>(), n, b.data<float>(), n, 0, c.data<float>(), n);
   });
-  return 2.0 * static_cast<double>(n * n * n) / times.median;
+  return 2.0 * static_cast<double>(n * n * n) / times.p10;
 }
 
 const Case* largest_case(const Op& op) {

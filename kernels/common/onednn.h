@@ -3,6 +3,9 @@
 
 #ifdef SACCADE_ONEDNN
 #include <dnnl.hpp>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 
 #include <string>
 
@@ -15,7 +18,12 @@ struct OneDnn {
   dnnl::stream stream{engine};
 };
 
+// oneDNN takes as many threads as OpenMP would give the caller, both when it makes a primitive and when it runs it:
+// call this before either.
 inline OneDnn& onednn(Context& context) {
+#ifdef _OPENMP
+  if (omp_get_max_threads() != context.threads()) omp_set_num_threads(context.threads());
+#endif
   return context.plan<OneDnn>("", [] { return OneDnn(); });
 }
 

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "kernels/common/parallel.h"
+#include "kernels/common/vector_math.h"
 
 namespace saccade {
 
@@ -31,9 +32,11 @@ void CrossEntropy<Device::cpu>::forward(Context& context, int64_t rows, int64_t 
 #pragma omp simd reduction(max : largest)
       for (int64_t c = 0; c < classes; ++c) largest = std::max(largest, x[c]);
       double sum = 0, shifted = 0;  // of exp(x - largest), and of x - largest
+#pragma omp simd reduction(+ : sum, shifted)
       for (int64_t c = 0; c < classes; ++c) {
-        grad[c] = std::exp(x[c] - largest);
-        sum += grad[c];
+        const float power = exp_vector(x[c] - largest);
+        grad[c] = power;
+        sum += power;
         shifted += x[c] - largest;
       }
       const float inverse = static_cast<float>(1 / sum);
