@@ -23,10 +23,16 @@ struct bf16 {
 
  private:
   SACCADE_HD static uint16_t round_to_nearest_even(float value) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    uint16_t rounded;
+    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(rounded) : "f"(value));
+    return rounded;
+#else
     uint32_t word;
     memcpy(&word, &value, sizeof word);
     if ((word & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>((word >> 16) | 0x40u);  // quiet NaN
     return static_cast<uint16_t>((word + 0x7fffu + ((word >> 16) & 1u)) >> 16);
+#endif
   }
 };
 static_assert(sizeof(bf16) == 2);

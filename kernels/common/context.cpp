@@ -31,12 +31,14 @@ Context::Context(Device device, int device_index, int threads)
     : device_(device), device_index_(device_index), threads_(threads > 0 ? threads : processors_of_this_process()) {
   std::string reason;
   check_input(is_available(device, &reason), "device ", name_of(device), ": ", reason);
+  stream_ = create_stream(device, device_index);
 }
 
 Context::~Context() {
   memory.reset();
   plans_.clear();
   for (Block& block : blocks_) free_device_memory(device_, device_index_, block.data);
+  destroy_stream(device_, device_index_, stream_);
 }
 
 Context::Scratch::Scratch(Context& context, size_t bytes) : context_(context) {

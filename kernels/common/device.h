@@ -8,18 +8,27 @@
 
 namespace saccade {
 
-// Whether this binary can run kernels on `device` here: it was compiled in, and for cuda a driver and a device
-// are present. `reason` (may be null) receives one line when it is not.
+// Whether this binary can run kernels on `device` here: it was compiled in, and for cuda a driver and a
+// device are present. `reason` (may be null) receives one line when it is not.
 bool is_available(Device device, std::string* reason = nullptr);
 
 // kAlignment-aligned memory of the context's device. Throws Error when there is none left.
 void* allocate_device_memory(Device device, int device_index, size_t bytes);
 void free_device_memory(Device device, int device_index, void* data) noexcept;
 
-// Copies in the order of the context's stream. copy_to_host returns when the bytes have arrived.
+// The stream of a new context: a cudaStream_t on cuda, which also becomes this thread's current device; null
+// elsewhere. InputError when there is no device of that index.
+void* create_stream(Device device, int device_index);
+void destroy_stream(Device device, int device_index, void* stream) noexcept;
+
+// 10 * major + minor of a cuda device (75, 90, 120); 0 elsewhere.
+int compute_capability(const Context&);
+
+// Copies in the order of the context's stream. copy_to_device has read pageable memory when it returns,
+// copy_to_host returns when the bytes have arrived.
 void copy_to_device(Context&, void* to, const void* from_host, size_t bytes);
 void copy_to_host(Context&, void* to_host, const void* from, size_t bytes);
-void copy_on_device(Context&, void* to, const void* from, size_t bytes);
+void copy_on_device(Context&, void* to, const void* from, size_t bytes);  // may overlap on the host only
 void fill_zero(Context&, void* to, size_t bytes);
 void synchronize(Context&);
 

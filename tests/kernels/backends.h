@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/common/bf16.h"
 #include "kernels/common/bound.h"
 #include "kernels/common/device.h"
 #include "kernels/common/philox.h"

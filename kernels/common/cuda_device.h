@@ -1,0 +1,22 @@
+// The CUDA half of device.h. Compiled into every binary that was built with CUDA, with the runtime linked
+// statically, so that such a binary starts on a machine without a driver.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+namespace saccade::cuda_device {
+
+bool is_available(std::string* reason);
+int compute_capability(int device_index);
+void* allocate(int device_index, size_t bytes);
+void free(int device_index, void* data) noexcept;
+void* create_stream(int device_index);
+void destroy_stream(int device_index, void* stream) noexcept;
+
+enum class Copy { to_device, to_host, on_device };
+void copy(Copy direction, void* to, const void* from, size_t bytes, void* stream);  // asynchronous
+void fill_zero(void* to, size_t bytes, void* stream);
+void synchronize(void* stream);
+
+}  // namespace saccade::cuda_device

@@ -1,0 +1,114 @@
+// Vectors in kernels: load<16>(p) and store<16>(p, v) move 16 bytes in one instruction; the same calls with
+// sizeof(T) are the scalar path. p must be aligned to as many bytes.
+#pragma once
+
+#include "kernels/common/launch.h"
+
+namespace saccade {
+inline namespace SACCADE_TARGET {
+
+template <class T, int V>
+struct alignas(sizeof(T) * V) Pack {
+  T lane[V];
+};
+
+// How often the data is needed: `once` asks the caches to let it go.
+enum class Use { again, once };
+
+// The elements of T that one access moves: 16 bytes, or one where `wide` is off.
+template <class T, bool wide>
+constexpr int kVector = wide ? 16 / static_cast<int>(sizeof(T)) : 1;
+
+namespace vector_detail {
+template <int Bytes>
+struct Word;
+template <>
+struct Word<16> {
+  using type = uint4;
+};
+template <>
+struct Word<8> {
+  using type = uint2;
+};
+template <>
+struct Word<4> {
+  using type = unsigned int;
+};
+template <>
+struct Word<2> {
+  using type = unsigned short;
+};
+template <>
+struct Word<1> {
+  using type = unsigned char;
+};
+}  // namespace vector_detail
+
+template <int Bytes, Use use = Use::again, class T>
+__device__ __forceinline__ Pack<T, Bytes / sizeof(T)> load(const T* p) {
+  using Word = typename vector_detail::Word<Bytes>::type;
+#ifdef SACCADE_SIMT_TARGET
+  simt::check_aligned(p, Bytes);
+#endif
+  const Word* address = reinterpret_cast<const Word*>(p);
+  const Word word = use == Use::once ? __ldcs(address) : *address;
+  Pack<T, Bytes / sizeof(T)> pack;
+  memcpy(&pack, &word, Bytes);
+  return pack;
+}
+
+template <int Bytes, Use use = Use::again, class T>
+__device__ __forceinline__ void store(T* p, const Pack<T, Bytes / sizeof(T)>& pack) {
+  using Word = typename vector_detail::Word<Bytes>::type;
+#ifdef SACCADE_SIMT_TARGET
+  simt::check_aligned(p, Bytes);
+#endif
+  Word word;
+  memcpy(&word, &pack, Bytes);
+  if (use == Use::once)
+    __stcs(reinterpret_cast<Word*>(p), word);
+  else
+    *reinterpret_cast<Word*>(p) = word;
+}
+
+// Arithmetic is done in float, whatever is stored.
+template <class T, int V>
+__device__ __forceinline__ Pack<float, V> widen(const Pack<T, V>& pack) {
+  Pack<float, V> out;
+#pragma unroll
+  for (int i = 0; i < V; ++i) out.lane[i] = static_cast<float>(pack.lane[i]);
+  return out;
+}
+
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+__device__ __forceinline__ unsigned int bf16_pair(float low, float high) {
+  unsigned int pair;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+  return pair;
+}
+#endif
+
+template <class T, int V>
+__device__ __forceinline__ Pack<T, V> narrow(const Pack<float, V>& pack) {
+  Pack<T, V> out;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  constexpr int kPaired = std::is_same_v<T, bf16> ? V / 2 * 2 : 0;  // two conversions in one instruction
+#else
+  constexpr int kPaired = 0;
+#endif
+  if constexpr (kPaired > 0) {
+#pragma unroll
+    for (int i = 0; i < kPaired; i += 2) {
+      const unsigned int pair = bf16_pair(pack.lane[i], pack.lane[i + 1]);
+      memcpy(&out.lane[i], &pair, sizeof pair);
+    }
+  }
+  if constexpr (kPaired < V) {
+#pragma unroll
+    for (int i = kPaired; i < V; ++i) out.lane[i] = static_cast<T>(pack.lane[i]);
+  }
+  return out;
+}
+
+}  // namespace SACCADE_TARGET
+}  // namespace saccade

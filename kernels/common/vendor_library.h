@@ -1,0 +1,35 @@
+// A vendor's shared library, opened at its first use: linked, cuBLASLt and cuDNN would cost every start 0.1 s
+// and 200 MB, and a binary could not start where they are missing.
+#pragma once
+
+#include <string>
+
+#include "kernels/common/error.h"
+
+namespace saccade {
+
+class VendorLibrary {
+ public:
+  // `file` as the loader knows it: "libcublasLt.so.13", "libcudnn.so.9".
+  explicit VendorLibrary(std::string file) : file_(std::move(file)) {}
+  VendorLibrary(const VendorLibrary&) = delete;
+  VendorLibrary& operator=(const VendorLibrary&) = delete;
+
+  // Whether the library opens here. `reason` (may be null) receives one line when it does not.
+  bool is_available(std::string* reason = nullptr);
+
+  // The function `name`. Error, naming the library, when it does not open or has no such function.
+  template <class Function>
+  Function* function(const char* name) {
+    return reinterpret_cast<Function*>(symbol(name));
+  }
+
+ private:
+  void* symbol(const char* name);
+
+  std::string file_, reason_;
+  void* handle_ = nullptr;  // never closed: vendor libraries keep state until the process ends
+  bool tried_ = false;
+};
+
+}  // namespace saccade

@@ -1,0 +1,312 @@
+#include "kernels/common/launch.h"
+#include "kernels/common/vector.h"
+#include "kernels/metric/batch_hard_triplet.h"
+
+namespace saccade {
+
+namespace {
+
+constexpr int kTile = 8;               // rows of each side whose distances one block sums
+constexpr int kPairs = kTile * kTile;  // two for each lane of a warp
+constexpr int kThreads = 256;
+constexpr int kWarps = kThreads / 32;
+constexpr int kSelectThreads = 1024;  // a warp an anchor
+constexpr int64_t kOneBlock = 256;    // anchors up to which one block selects, and so can take the mean, too
+
+// Sums 64 values over the 32 lanes of a warp. Each exchange halves how many a lane keeps; afterwards value[0]
+// and value[1] of lane l are the sums of 2l and 2l + 1. Recursive, so that every index is a constant and the
+// values stay in registers.
+template <int half = kPairs / 2>
+__device__ __forceinline__ void sum_over_warp(float (&value)[kPairs]) {
+  constexpr unsigned kOffset = half / 2;
+  const bool upper = (threadIdx.x & kOffset) != 0;
+#pragma unroll
+  for (int i = 0; i < half; ++i) {
+    const float away = upper ? value[i] : value[i + half];
+    const float mine = upper ? value[i + half] : value[i];
+    value[i] = mine + __shfl_xor_sync(kAllLanes, away, kOffset);
+  }
+  if constexpr (half > 2) sum_over_warp<half / 2>(value);
+}
+
+// distances[i, j] = distances[j, i] = sum (x_i - x_j)^2. A block: one tile of pairs on or above the diagonal;
+// its threads share the vectors of V elements, in an order that is the same for every pair.
+template <class T, int V>
+__global__ void __launch_bounds__(kThreads)
+    triplet_distances(uint32_t count, uint32_t dim, const T* __restrict__ x, float* __restrict__ distances) {
+  __shared__ float sums[kWarps][kPairs];
+  if (blockIdx.x < blockIdx.y) return;  // the whole block: the tile's mirror image does the work
+  const uint32_t first_row = blockIdx.y * kTile, first_column = blockIdx.x * kTile;
+  float sum[kPairs] = {};
+  for (uint32_t k = threadIdx.x * V; k < dim; k += blockDim.x * V) {
+    Pack<T, V> p[kTile], q[kTile];
+#pragma unroll
+    for (uint32_t i = 0; i < kTile; ++i) {  // rows past the end: the last one once more
+      const int64_t row = first_row + i < count ? first_row + i : count - 1;
+      const int64_t column = first_column + i < count ? first_column + i : count - 1;
+      p[i] = load<V * sizeof(T)>(x + row * dim + k);
+      q[i] = load<V * sizeof(T)>(x + column * dim + k);
+    }
+#pragma unroll
+    for (int i = 0; i < kTile; ++i)
+#pragma unroll
+      for (int j = 0; j < kTile; ++j)
+#pragma unroll
+        for (int e = 0; e < V; ++e) {
+          const float difference = static_cast<float>(p[i].lane[e]) - static_cast<float>(q[j].lane[e]);
+          sum[i * kTile + j] += difference * difference;
+        }
+  }
+  sum_over_warp(sum);
+  const uint32_t warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
+  sums[warp][2 * lane] = sum[0];
+  sums[warp][2 * lane + 1] = sum[1];
+  __syncthreads();
+  for (uint32_t pair = threadIdx.x; pair < kPairs; pair += blockDim.x) {
+    float total = 0;
+    for (uint32_t w = 0; w < blockDim.x / kWarp; ++w) total += sums[w][pair];
+    const uint32_t row = first_row + pair / kTile, column = first_column + pair % kTile;
+    if (row >= count || column >= count) continue;
+    distances[static_cast<int64_t>(row) * count + column] = total;
+    // The diagonal tile holds both orders already.
+    if (first_row != first_column) distances[static_cast<int64_t>(column) * count + row] = total;
+  }
+}
+
+// (distance, index) as one integer, so that comparing integers compares distances, then indices: the bits of
+// floats that are not negative are in their order. NaN counts as the farthest.
+__device__ __forceinline__ uint64_t ordered(float distance, uint32_t index) {
+  const uint32_t bits = distance != distance ? 0x7f800000u : __float_as_uint(distance);
+  return static_cast<uint64_t>(bits) << 32 | index;
+}
+
+// The sum of one value per thread of a block of kSelectThreads, in a fixed order. For thread 0.
+__device__ __forceinline__ float sum_over_block(float value) {
+  __shared__ float sums[kWarp];
+#pragma unroll
+  for (int offset = kWarp / 2; offset > 0; offset /= 2) value += __shfl_xor_sync(kAllLanes, value, offset);
+  if (threadIdx.x % kWarp == 0) sums[threadIdx.x / kWarp] = value;
+  __syncthreads();
+  float total = 0;
+  if (threadIdx.x == 0)
+    for (int i = 0; i < kSelectThreads / 32; ++i) total += sums[i];
+  return total;
+}
+
+__device__ __forceinline__ void write_mean(uint32_t count, const float* terms, float* loss) {
+  float sum = 0;
+  for (uint32_t a = threadIdx.x; a < count; a += kSelectThreads) sum += terms[a];
+  const float total = sum_over_block(sum);
+  if (threadIdx.x == 0) *loss = count > 0 ? total / static_cast<float>(count) : 0.0f;
+}
+
+// A warp an anchor: its farthest positive and nearest negative, and its term of the loss.
+__global__ void __launch_bounds__(kSelectThreads)
+    triplet_select(uint32_t count, const float* __restrict__ distances, const int64_t* __restrict__ labels,
+                   float margin, bool squared, int64_t* __restrict__ positive, int64_t* __restrict__ negative,
+                   float* __restrict__ positive_d2, float* __restrict__ negative_d2, float* terms,
+                   float* loss) {
+  constexpr uint64_t kNone = ~uint64_t{0};
+  const uint32_t lane = threadIdx.x % kWarp, anchors_a_block = kSelectThreads / kWarp;
+  for (uint32_t a = blockIdx.x * anchors_a_block + threadIdx.x / kWarp; a < count;
+       a += gridDim.x * anchors_a_block) {
+    const float* row = distances + static_cast<int64_t>(a) * count;
+    const int64_t label = labels[a];
+    uint64_t farthest = 0,
+             nearest = kNone;  // the farthest keeps ~index: the greatest is then the lowest index
+    for (uint32_t b = lane; b < count; b += kWarp) {
+      const float d2 = row[b], d = squared || !(d2 < 1e-12f) ? d2 : 1e-12f;
+      if (labels[b] == label) {
+        const uint64_t key = ordered(d, ~b);
+        farthest = key > farthest ? key : farthest;
+      } else {
+        const uint64_t key = ordered(d, b);
+        nearest = key < nearest ? key : nearest;
+      }
+    }
+#pragma unroll
+    for (int offset = kWarp / 2; offset > 0; offset /= 2) {
+      const uint64_t f = __shfl_xor_sync(kAllLanes, farthest, offset);
+      const uint64_t n = __shfl_xor_sync(kAllLanes, nearest, offset);
+      farthest = f > farthest ? f : farthest;
+      nearest = n < nearest ? n : nearest;
+    }
+    if (lane != 0) continue;
+    const uint32_t p = ~static_cast<uint32_t>(farthest), n = static_cast<uint32_t>(nearest);
+    const bool has_negative = nearest != kNone;
+    const float near_d2 = has_negative ? row[n] : 0.0f;
+    positive[a] = p;
+    negative[a] = has_negative ? static_cast<int64_t>(n) : -1;
+    positive_d2[a] = row[p];
+    negative_d2[a] = near_d2;
+    terms[a] = triplet_term(has_negative ? 0 : -1, row[p], near_d2, margin, squared);
+  }
+  if (gridDim.x > 1) return;  // triplet_mean follows
+  __syncthreads();
+  write_mean(count, terms, loss);
+}
+
+__global__ void __launch_bounds__(kSelectThreads)
+    triplet_mean(uint32_t count, const float* terms, float* loss) {
+  write_mean(count, terms, loss);
+}
+
+// sum += weight * (x - y)
+template <class T, int V>
+__device__ __forceinline__ void pull(float weight, const Pack<float, V>& x, const T* y, Pack<float, V>& sum) {
+  const Pack<float, V> other = widen(load<V * sizeof(T)>(y));
+#pragma unroll
+  for (int i = 0; i < V; ++i) sum.lane[i] += weight * (x.lane[i] - other.lane[i]);
+}
+
+struct Pairs {
+  const int64_t *positive, *negative;
+  const float *positive_d2, *negative_d2;
+  float margin;
+  bool squared;
+
+  __device__ TripletWeights weights(uint32_t count, float grad_loss, uint32_t a) const {
+    return triplet_weights(count, grad_loss, negative[a], positive_d2[a], negative_d2[a], margin, squared);
+  }
+};
+
+// Block (i, tile): blockDim.x vectors of row i's gradient. Its threads look through the anchors, blockDim.x
+// at a time, for those that chose i (a ballot a warp: the inverted list, in order), and add what each pulls.
+template <class T, int V>
+__global__ void __launch_bounds__(kThreads)
+    triplet_backward(uint32_t count, uint32_t dim, const float* __restrict__ grad_loss,
+                     const T* __restrict__ x, Pairs pairs, T* __restrict__ grad_x) {
+  __shared__ unsigned chose_as_positive[kWarps], chose_as_negative[kWarps];
+  __shared__ TripletWeights weight[kThreads];
+  const uint32_t row = blockIdx.x, column = (blockIdx.y * blockDim.x + threadIdx.x) * V;
+  const bool inside = column < dim;
+  const float grad = *grad_loss;
+  x += column;
+  Pack<float, V> own = {}, sum = {};
+  if (inside) {
+    own = widen(load<V * sizeof(T)>(x + static_cast<int64_t>(row) * dim));
+    if (pairs.negative[row] >= 0) {
+      const TripletWeights w = pairs.weights(count, grad, row);
+      pull(w.positive, own, x + pairs.positive[row] * dim, sum);
+      pull(-w.negative, own, x + pairs.negative[row] * dim, sum);
+    }
+  }
+  for (uint32_t first = 0; first < count; first += blockDim.x) {
+    const uint32_t anchor = first + threadIdx.x;
+    const bool as_positive = anchor < count && anchor != row && pairs.positive[anchor] == row;
+    const bool as_negative = anchor < count && pairs.negative[anchor] == row;
+    if (as_positive || as_negative) weight[threadIdx.x] = pairs.weights(count, grad, anchor);
+    const unsigned positive_lanes = __ballot_sync(kAllLanes, as_positive);
+    const unsigned negative_lanes = __ballot_sync(kAllLanes, as_negative);
+    if (threadIdx.x % kWarp == 0) {
+      chose_as_positive[threadIdx.x / kWarp] = positive_lanes;
+      chose_as_negative[threadIdx.x / kWarp] = negative_lanes;
+    }
+    __syncthreads();
+    if (inside) {
+      for (uint32_t w = 0; w < blockDim.x / kWarp; ++w) {
+        for (unsigned lanes = chose_as_positive[w]; lanes != 0; lanes &= lanes - 1) {
+          const uint32_t thread = w * kWarp + __ffs(static_cast<int>(lanes)) - 1;
+          pull(weight[thread].positive, own, x + static_cast<int64_t>(first + thread) * dim, sum);
+        }
+        for (unsigned lanes = chose_as_negative[w]; lanes != 0; lanes &= lanes - 1) {
+          const uint32_t thread = w * kWarp + __ffs(static_cast<int>(lanes)) - 1;
+          pull(-weight[thread].negative, own, x + static_cast<int64_t>(first + thread) * dim, sum);
+        }
+      }
+    }
+    __syncthreads();
+  }
+  if (inside) store<V * sizeof(T)>(grad_x + static_cast<int64_t>(row) * dim + column, narrow<T>(sum));
+}
+
+// Threads for `vectors` of a row: whole warps, no more than a block.
+unsigned threads_for(int64_t vectors) {
+  return vectors >= kThreads ? kThreads
+                             : static_cast<unsigned>((vectors + 31) / 32 * 32) + (vectors == 0 ? 32 : 0);
+}
+
+void check_sizes(int64_t count, int64_t dim) {
+  check(count >= 0 && dim >= 0, "batch_hard_triplet: a negative size");
+  check(count < 65536 * kTile && dim < (int64_t{1} << 24), "batch_hard_triplet: ", count, " embeddings of ",
+        dim, " are too many for one launch");
+}
+
+template <class T>
+void forward_on_gpu(Context& context, int64_t count, int64_t dim, const T* embeddings, const int64_t* labels,
+                    double margin, bool squared, float* loss, int64_t* positive, int64_t* negative,
+                    float* positive_d2, float* negative_d2) {
+  check_element<T>(context);
+  check_sizes(count, dim);
+  constexpr int kWide = kVector<T, true>;
+  Context::Scratch distances(context, static_cast<size_t>(count * count) * sizeof(float));
+  Context::Scratch terms(context, static_cast<size_t>(count) * sizeof(float));
+  const bool wide = dim % kWide == 0 && aligned(embeddings, 16);
+  const unsigned tiles = blocks_for(count, kTile);
+  launch(wide ? triplet_distances<T, kWide> : triplet_distances<T, 1>, {tiles, tiles},
+         threads_for(dim / (wide ? kWide : 1)), 0, context.stream(), count, dim, embeddings,
+         distances.as<float>());
+  const bool one_block = count <= kOneBlock;
+  launch(triplet_select, one_block ? 1 : blocks_for(count, kSelectThreads / kWarp), kSelectThreads, 0,
+         context.stream(), count, distances.as<float>(), labels, margin, squared, positive, negative,
+         positive_d2, negative_d2, terms.as<float>(), loss);
+  if (!one_block)
+    launch(triplet_mean, 1, kSelectThreads, 0, context.stream(), count, terms.as<float>(), loss);
+}
+
+template <class T>
+void backward_on_gpu(Context& context, int64_t count, int64_t dim, const float* grad_loss,
+                     const T* embeddings, const Pairs& pairs, T* grad_embeddings) {
+  check_element<T>(context);
+  check_sizes(count, dim);
+  constexpr int kWide = kVector<T, true>;
+  const bool wide = dim % kWide == 0 && aligned(embeddings, 16) && aligned(grad_embeddings, 16);
+  const int64_t vectors = dim / (wide ? kWide : 1);
+  const unsigned threads = threads_for(vectors);
+  launch(wide ? triplet_backward<T, kWide> : triplet_backward<T, 1>,
+         {blocks_for(count, 1), blocks_for(vectors, threads)}, threads, 0, context.stream(), count, dim,
+         grad_loss, embeddings, pairs, grad_embeddings);
+}
+
+}  // namespace
+
+template <>
+template <>
+void BatchHardTriplet<kGpu>::forward(Context& context, int64_t count, int64_t dim, const float* embeddings,
+                                     const int64_t* labels, double margin, bool squared, float* loss,
+                                     int64_t* positive, int64_t* negative, float* positive_d2,
+                                     float* negative_d2) {
+  forward_on_gpu(context, count, dim, embeddings, labels, margin, squared, loss, positive, negative,
+                 positive_d2, negative_d2);
+}
+template <>
+template <>
+void BatchHardTriplet<kGpu>::forward(Context& context, int64_t count, int64_t dim, const bf16* embeddings,
+                                     const int64_t* labels, double margin, bool squared, float* loss,
+                                     int64_t* positive, int64_t* negative, float* positive_d2,
+                                     float* negative_d2) {
+  forward_on_gpu(context, count, dim, embeddings, labels, margin, squared, loss, positive, negative,
+                 positive_d2, negative_d2);
+}
+template <>
+template <>
+void BatchHardTriplet<kGpu>::backward(Context& context, int64_t count, int64_t dim, const float* grad_loss,
+                                      const float* embeddings, const int64_t* positive,
+                                      const int64_t* negative, const float* positive_d2,
+                                      const float* negative_d2, double margin, bool squared,
+                                      float* grad_embeddings) {
+  const Pairs pairs{positive, negative, positive_d2, negative_d2, static_cast<float>(margin), squared};
+  backward_on_gpu(context, count, dim, grad_loss, embeddings, pairs, grad_embeddings);
+}
+template <>
+template <>
+void BatchHardTriplet<kGpu>::backward(Context& context, int64_t count, int64_t dim, const float* grad_loss,
+                                      const bf16* embeddings, const int64_t* positive,
+                                      const int64_t* negative, const float* positive_d2,
+                                      const float* negative_d2, double margin, bool squared,
+                                      bf16* grad_embeddings) {
+  const Pairs pairs{positive, negative, positive_d2, negative_d2, static_cast<float>(margin), squared};
+  backward_on_gpu(context, count, dim, grad_loss, embeddings, pairs, grad_embeddings);
+}
+
+}  // namespace saccade

@@ -1,0 +1,201 @@
+#include "kernels/common/launch.h"
+#include "kernels/common/vector.h"
+#include "kernels/pool/bin_pool.h"
+
+namespace saccade {
+
+namespace {
+
+constexpr int kThreads = 256;
+
+struct Sizes {
+  uint32_t batch, time, height, width, channels, bin_t, bin_h, bin_w, bin_cells;
+
+  __device__ bool holds(const int32_t* corner) const {
+    return corner[0] >= 0 && corner[0] + bin_t <= time && corner[1] >= 0 && corner[1] + bin_h <= height &&
+           corner[2] >= 0 && corner[2] + bin_w <= width;
+  }
+  // The cell of a sample's volume that is number `i` of the bin at `corner`.
+  __device__ uint32_t bin_cell(const int32_t* corner, uint32_t i) const {
+    const uint32_t row = i / bin_w, w = i - row * bin_w, t = row / bin_h, h = row - t * bin_h;
+    return ((corner[0] + t) * height + corner[1] + h) * width + corner[2] + w;
+  }
+};
+
+__device__ __forceinline__ float not_a_number() {
+  return __uint_as_float(0x7fc00000u);
+}
+
+// A block: blockDim.x vectors of V channels of sample blockIdx.x; its blockDim.y rows of threads share the
+// cells.
+template <class T, int V>
+__global__ void __launch_bounds__(kThreads)
+    bin_pool_forward(Sizes s, const T* __restrict__ features, const int32_t* __restrict__ corners,
+                     T* __restrict__ output) {
+  __shared__ float sums[V * kThreads];
+  const uint32_t channel = (blockIdx.y * blockDim.x + threadIdx.x) * V;
+  const uint32_t thread = threadIdx.y * blockDim.x + threadIdx.x;
+  const bool inside = channel < s.channels;
+  const int32_t* corner = corners + 3 * static_cast<int64_t>(blockIdx.x);
+  const bool held = s.holds(corner);
+  const T* volume =
+      features + static_cast<int64_t>(blockIdx.x) * s.time * s.height * s.width * s.channels + channel;
+
+  Pack<float, V> sum = {};
+  if (inside && held) {
+#pragma unroll 4
+    for (uint32_t i = threadIdx.y; i < s.bin_cells; i += blockDim.y) {
+      const int64_t cell = s.bin_cell(corner, i);
+      const Pack<float, V> x = widen(load<V * sizeof(T)>(volume + cell * s.channels));
+#pragma unroll
+      for (int lane = 0; lane < V; ++lane) sum.lane[lane] += x.lane[lane];
+    }
+  }
+#pragma unroll
+  for (int lane = 0; lane < V; ++lane) sums[lane * kThreads + thread] = sum.lane[lane];
+  __syncthreads();
+  if (threadIdx.y != 0 || !inside) return;
+  Pack<float, V> mean;
+#pragma unroll
+  for (int lane = 0; lane < V; ++lane) {
+    float total = 0;
+    for (uint32_t y = 0; y < blockDim.y; ++y) total += sums[lane * kThreads + y * blockDim.x + threadIdx.x];
+    mean.lane[lane] = held ? total / static_cast<float>(s.bin_cells) : not_a_number();
+  }
+  store<V * sizeof(T)>(output + static_cast<int64_t>(blockIdx.x) * s.channels + channel, narrow<T>(mean));
+}
+
+// One thread: one vector of V channels of one cell of sample blockIdx.y's volume, written whatever it is.
+template <class T, int V>
+__global__ void __launch_bounds__(kThreads)
+    bin_pool_backward(Sizes s, const T* __restrict__ grad_output, const int32_t* __restrict__ corners,
+                      T* __restrict__ grad_features) {
+  const uint32_t vectors = s.channels / V, cells = s.time * s.height * s.width;
+  const uint32_t item = blockIdx.x * kThreads + threadIdx.x;
+  const uint32_t cell = item / vectors, channel = (item - cell * vectors) * V;
+  if (cell >= cells) return;
+  const uint32_t row = cell / s.width, t = row / s.height;
+  for (uint32_t n = blockIdx.y; n < s.batch; n += gridDim.y) {
+    const int32_t* corner = corners + 3 * static_cast<int64_t>(n);
+    // Unsigned: below the corner wraps to far above the bin.
+    const bool inside = t - corner[0] < s.bin_t && row - t * s.height - corner[1] < s.bin_h &&
+                        cell - row * s.width - corner[2] < s.bin_w;
+    const bool held = s.holds(corner);
+    Pack<float, V> grad = {};
+    if (inside && held)
+      grad = widen(load<V * sizeof(T)>(grad_output + static_cast<int64_t>(n) * s.channels + channel));
+#pragma unroll
+    for (int i = 0; i < V; ++i)
+      grad.lane[i] = held ? grad.lane[i] / static_cast<float>(s.bin_cells) : not_a_number();
+    store<V * sizeof(T)>(grad_features + (static_cast<int64_t>(n) * cells + cell) * s.channels + channel,
+                         narrow<T>(grad));
+  }
+}
+
+// The same for the cells of the bin alone, added to what is there.
+template <class T, int V>
+__global__ void __launch_bounds__(kThreads)
+    bin_pool_backward_add(Sizes s, const T* __restrict__ grad_output, const int32_t* __restrict__ corners,
+                          T* __restrict__ grad_features) {
+  const uint32_t vectors = s.channels / V, cells = s.time * s.height * s.width;
+  const uint32_t item = blockIdx.x * kThreads + threadIdx.x;
+  const uint32_t number = item / vectors, channel = (item - number * vectors) * V;
+  if (number >= s.bin_cells) return;
+  for (uint32_t n = blockIdx.y; n < s.batch; n += gridDim.y) {
+    const int32_t* corner = corners + 3 * static_cast<int64_t>(n);
+    const bool held = s.holds(corner);
+    const uint32_t cell = held ? s.bin_cell(corner, number) : number;
+    T* at = grad_features + (static_cast<int64_t>(n) * cells + cell) * s.channels + channel;
+    const Pack<float, V> grad =
+        widen(load<V * sizeof(T)>(grad_output + static_cast<int64_t>(n) * s.channels + channel));
+    Pack<float, V> sum = widen(load<V * sizeof(T)>(at));
+#pragma unroll
+    for (int i = 0; i < V; ++i)
+      sum.lane[i] = held ? sum.lane[i] + grad.lane[i] / static_cast<float>(s.bin_cells) : not_a_number();
+    store<V * sizeof(T)>(at, narrow<T>(sum));
+  }
+}
+
+Sizes narrowed(const BinPoolShape& s) {
+  constexpr int64_t kMost = int64_t{1} << 31;
+  check(s.batch < kMost && s.cells() * s.channels < kMost, "bin_pool: a volume of ", s.cells(), " cells and ",
+        s.channels, " channels is too large for one launch");
+  const auto u = [](int64_t value) { return static_cast<uint32_t>(value); };
+  return {u(s.batch), u(s.time),  u(s.height), u(s.width),      u(s.channels),
+          u(s.bin_t), u(s.bin_h), u(s.bin_w),  u(s.bin_cells())};
+}
+
+template <class T, int V>
+void run_forward(Context& context, const BinPoolShape& shape, const T* features, const int32_t* corner,
+                 T* output) {
+  const unsigned vectors = static_cast<unsigned>(shape.channels / V);
+  unsigned x = 1;
+  while (x < kWarp && x < vectors) x *= 2;
+  launch(bin_pool_forward<T, V>, {blocks_for(shape.batch, 1), (vectors + x - 1) / x}, dim3(x, kThreads / x),
+         0, context.stream(), narrowed(shape), features, corner, output);
+}
+
+template <class T, int V>
+void run_backward(Context& context, const BinPoolShape& shape, const T* grad_output, const int32_t* corner,
+                  bool accumulate, T* grad_features) {
+  const Sizes s = narrowed(shape);
+  const unsigned samples = s.batch < 65535 ? s.batch : 65535;
+  const int64_t cells = accumulate ? shape.bin_cells() : shape.cells();
+  launch(accumulate ? bin_pool_backward_add<T, V> : bin_pool_backward<T, V>,
+         {blocks_for(cells * (shape.channels / V), kThreads), samples}, kThreads, 0, context.stream(), s,
+         grad_output, corner, grad_features);
+}
+
+template <class T>
+bool wide(int64_t channels, const T* a, const T* b) {
+  return channels % kVector<T, true> == 0 && aligned(a, 16) && aligned(b, 16);
+}
+
+template <class T>
+void forward_on_gpu(Context& context, const BinPoolShape& s, const T* features, const int32_t* corner,
+                    T* output) {
+  check_element<T>(context);
+  s.check_sizes();
+  const auto run = wide(s.channels, features, output) ? run_forward<T, kVector<T, true>> : run_forward<T, 1>;
+  run(context, s, features, corner, output);
+}
+
+template <class T>
+void backward_on_gpu(Context& context, const BinPoolShape& s, const T* grad_output, const int32_t* corner,
+                     bool accumulate, T* grad_features) {
+  check_element<T>(context);
+  s.check_sizes();
+  const auto run = wide(s.channels, grad_output, static_cast<const T*>(grad_features))
+                       ? run_backward<T, kVector<T, true>>
+                       : run_backward<T, 1>;
+  run(context, s, grad_output, corner, accumulate, grad_features);
+}
+
+}  // namespace
+
+template <>
+template <>
+void BinPool<kGpu>::forward(Context& context, const BinPoolShape& s, const float* features,
+                            const int32_t* corner, float* output) {
+  forward_on_gpu(context, s, features, corner, output);
+}
+template <>
+template <>
+void BinPool<kGpu>::forward(Context& context, const BinPoolShape& s, const bf16* features,
+                            const int32_t* corner, bf16* output) {
+  forward_on_gpu(context, s, features, corner, output);
+}
+template <>
+template <>
+void BinPool<kGpu>::backward(Context& context, const BinPoolShape& s, const float* grad_output,
+                             const int32_t* corner, bool accumulate, float* grad_features) {
+  backward_on_gpu(context, s, grad_output, corner, accumulate, grad_features);
+}
+template <>
+template <>
+void BinPool<kGpu>::backward(Context& context, const BinPoolShape& s, const bf16* grad_output,
+                             const int32_t* corner, bool accumulate, bf16* grad_features) {
+  backward_on_gpu(context, s, grad_output, corner, accumulate, grad_features);
+}
+
+}  // namespace saccade
