@@ -19,7 +19,7 @@ std::map<std::string, std::string> to_metadata(const RunState& s) {
                     {"epoch", s.epoch},   {"batch", s.batch},           {"threads", s.threads},
                     {"device", s.device}, {"best_map", s.best_map},     {"best_step", s.best_step},
                     {"before", s.before}};
-  return {{"format", kFormat}, {"config", to_json(s.config)}, {"run", run.dump()}};
+  return {{"format", kFormat}, {"config", to_json(s.config.essential())}, {"run", run.dump()}};
 }
 
 }  // namespace

@@ -50,6 +50,13 @@ struct TrainConfig {
   bool report = false;  // evaluate before training too, and draw curves.png and ranked.png
 
   ModelConfig model_config(int64_t identities) const;
+
+  // What decides the numbers of a run: this config, with the settings that only decide its speed at their defaults.
+  TrainConfig essential() const {
+    TrainConfig copy = *this;
+    copy.data.workers = Data().workers;
+    return copy;
+  }
 };
 
 // Reads `path` over the defaults, then the assignments "section.key=value" (from --set). InputError names the file or

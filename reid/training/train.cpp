@@ -171,14 +171,19 @@ void Trainer::find_checkpoint() {
                 ": already holds a run; --resume continues it, another --out starts anew");
     return;
   }
+  for (const auto& entry : fs::directory_iterator(options_.out)) {  // what a killed run was writing
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("checkpoint-") && name.find(".tmp.") != std::string::npos) fs::remove(entry.path(), error);
+  }
   for (; !steps.empty(); steps.pop_back()) {
     const std::string path = checkpoint_path(options_.out, steps.back());
     try {
       RunState stored = read_run_state(path);
-      const std::string difference = first_difference(stored.config, options_.config);
+      const std::string difference = first_difference(stored.config, options_.config.essential());
       check_input(difference.empty(), path, ": the run had other settings: ", difference);
       check_input(stored.seed == options_.seed, path, ": the run had the seed ", stored.seed, ", not ", options_.seed);
       state_ = stored;
+      state_.config = options_.config;  // with this run's own number of workers
       resumed_from_ = path;
       return;
     } catch (const InputError& problem) {

@@ -1,0 +1,203 @@
+// The program `train` as a user meets it: same bits whatever happens to the run, and one clear line for bad input.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <thread>
+
+#include "tensor/weights/safetensors.h"
+#include "tests/common/catch.h"
+
+namespace fs = std::filesystem;
+using saccade::concat;
+
+namespace {
+
+const std::string kTools = std::string(SACCADE_BINARY_DIR) + "/tools/";
+
+struct Result {
+  int code;
+  std::string out, errors;
+};
+
+std::string contents(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+// A folder of this test run with a small generated set in it.
+const fs::path& folder() {
+  static const fs::path path = [] {
+    char name[] = "/tmp/saccade_train_XXXXXX";
+    REQUIRE(mkdtemp(name) != nullptr);
+    static struct Cleaner {
+      fs::path target;
+      ~Cleaner() { fs::remove_all(target); }
+    } cleaner{name};
+    const std::string make = kTools + "synthesize --kind image --ids 8 --cams 2 --images-per-cam 3 --seed 3 --out " + cleaner.target.string() + "/data >/dev/null 2>&1";
+    REQUIRE(std::system(make.c_str()) == 0);
+    std::ofstream(cleaner.target / "config.json")
+        << R"({"model": {"backbone": "resnet10_compact", "width": 8},
+               "data": {"height": 32, "width": 16, "identities_per_batch": 2, "images_per_identity": 3, "pad": 2, "workers": 1},
+               "schedule": {"epochs": 6, "warmup_epochs": 1}, "evaluation": {"every": 2},
+               "checkpoint": {"every_epochs": 1, "every_steps": 1}})";
+    return cleaner.target;
+  }();
+  return path;
+}
+
+std::string command(const std::string& program, const std::string& arguments) {
+  return kTools + program + " " + arguments + " >" + (folder() / "out").string() + " 2>" + (folder() / "err").string();
+}
+
+Result run(const std::string& program, const std::string& arguments) {
+  const int status = std::system(command(program, arguments).c_str());
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, contents(folder() / "out"), contents(folder() / "err")};
+}
+
+std::string train_arguments(const std::string& out, const std::string& more = "") {
+  return "--config " + (folder() / "config.json").string() + " --data " + (folder() / "data").string() + " --out " +
+         (folder() / out).string() + " --seed 5 --threads 2 " + more;
+}
+
+// The name and bytes of the last checkpoint.
+std::pair<std::string, std::string> last_checkpoint(const std::string& out) {
+  std::map<long, fs::path> found;
+  for (const auto& entry : fs::directory_iterator(folder() / out)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("checkpoint-")) found[std::stol(name.substr(11))] = entry.path();
+  }
+  REQUIRE(!found.empty());
+  return {found.rbegin()->second.filename().string(), contents(found.rbegin()->second)};
+}
+
+// Bad input: exit code 2 and one line that holds every given part.
+void check_refused(const Result& result, std::initializer_list<std::string> parts, int code = 2) {
+  INFO(result.errors);
+  CHECK(result.code == code);
+  const size_t last = result.errors.find_last_not_of('\n');
+  const size_t begin = last == std::string::npos ? 0 : result.errors.rfind('\n', last);
+  const std::string line = result.errors.substr(begin == std::string::npos ? 0 : begin + 1);
+  for (const std::string& part : parts) CHECK(line.find(part) != std::string::npos);
+}
+
+}  // namespace
+
+TEST_CASE("same seed, same bits: two runs, other numbers of data workers, and a run killed and resumed") {
+  const Result first = run("train", train_arguments("a"));
+  INFO(first.errors);
+  REQUIRE(first.code == 0);
+  const auto expected = last_checkpoint("a");
+
+  REQUIRE(run("train", train_arguments("b")).code == 0);
+  CHECK((last_checkpoint("b") == expected));
+
+  for (const std::string workers : {"0", "2"}) {
+    REQUIRE(run("train", train_arguments("workers" + workers, "--set data.workers=" + workers)).code == 0);
+    CHECK((last_checkpoint("workers" + workers) == expected));
+  }
+
+  // SIGKILL at ever later moments until a run gets through.
+  int kills = 0;
+  for (int milliseconds = 150; milliseconds < 60000; milliseconds += 170) {
+    const pid_t child = fork();
+    if (child == 0) {
+      const std::string all = "exec " + command("train", train_arguments("killed", fs::exists(folder() / "killed") ? "--resume" : ""));
+      execl("/bin/sh", "sh", "-c", all.c_str(), static_cast<char*>(nullptr));
+      _exit(127);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+    kill(child, SIGKILL);
+    int status = 0;
+    waitpid(child, &status, 0);
+    if (WIFEXITED(status)) {
+      INFO(contents(folder() / "err"));
+      REQUIRE(WEXITSTATUS(status) == 0);
+      break;
+    }
+    ++kills;
+  }
+  CHECK(kills >= 2);
+  CHECK((last_checkpoint("killed") == expected));
+}
+
+TEST_CASE("max-steps writes a checkpoint that resume continues to the same bits") {
+  REQUIRE(run("train", train_arguments("whole")).code == 0);
+  REQUIRE(run("train", train_arguments("parts", "--max-steps 5")).code == 0);
+  CHECK(fs::exists(folder() / "parts/checkpoint-5.safetensors"));
+  CHECK(fs::exists(folder() / "parts/result.json"));
+  REQUIRE(run("train", train_arguments("parts", "--resume")).code == 0);
+  CHECK((last_checkpoint("parts") == last_checkpoint("whole")));
+  // The last two and the best are kept.
+  int kept = 0;
+  for (const auto& entry : fs::directory_iterator(folder() / "parts"))
+    kept += entry.path().filename().string().starts_with("checkpoint-");
+  CHECK(kept >= 2);
+  CHECK(kept <= 3);
+  // metrics.jsonl names every step once.
+  std::map<std::string, int> seen;
+  std::ifstream lines(folder() / "parts/metrics.jsonl");
+  for (std::string line; std::getline(lines, line);)
+    if (line.find("\"loss\"") != std::string::npos) ++seen[line.substr(line.find("\"step\""), line.find(',', line.find("\"step\"")) - line.find("\"step\""))];
+  CHECK(seen.size() >= 5);
+  for (const auto& [step, count] : seen) CHECK(count == 1);
+}
+
+TEST_CASE("a checkpoint alone is enough for extract, and a damaged one is passed over by resume") {
+  REQUIRE(run("train", train_arguments("c", "--max-steps 3")).code == 0);
+  const auto newest = last_checkpoint("c");
+  const std::string features = (folder() / "features.safetensors").string();
+  const Result extracted = run("extract", "--checkpoint " + (folder() / "c" / newest.first).string() + " --images " + (folder() / "data/query").string() + " --out " + features);
+  INFO(extracted.errors);
+  REQUIRE(extracted.code == 0);
+  const auto file = saccade::read_safetensors(features);
+  REQUIRE(file.find("features") != nullptr);
+  CHECK(file.find("features")->shape == std::vector<int64_t>{file.find("pids")->shape[0], 64});
+  CHECK(file.metadata.at("files").find(".jpg") != std::string::npos);
+
+  std::ofstream(folder() / "c" / newest.first, std::ios::binary | std::ios::trunc) << newest.second.substr(0, newest.second.size() / 2);
+  const Result resumed = run("train", train_arguments("c", "--resume --max-steps 4"));
+  INFO(resumed.errors);
+  CHECK(resumed.code == 0);
+  CHECK(resumed.errors.find("trying the checkpoint before it") != std::string::npos);
+  check_refused(run("extract", "--checkpoint " + (folder() / "config.json").string() + " --images " + (folder() / "data/query").string() + " --out " + features), {"config.json"});
+}
+
+TEST_CASE("bad input is one line with the file and the reason, and exit code 2") {
+  check_refused(run("train", train_arguments("x", "--set model.backbome=resnet50")), {"model.backbome", "model.backbone"});
+  check_refused(run("train", train_arguments("x", "--set model.backbone=resnet51")), {"resnet51", "resnet50"});
+  check_refused(run("train", train_arguments("x", "--set data.height=tall")), {"data.height", "whole number"});
+  check_refused(run("train", train_arguments("x", "--set data.flip=2")), {"data.flip", "between"});
+  check_refused(run("train", train_arguments("x", "--precision bf16 --device cpu")), {"bf16"});
+  check_refused(run("train", train_arguments("x", "--device cuda:9")), {"cuda:9"});
+  check_refused(run("train", "--config /nowhere.json --data /nowhere --out /tmp/x"), {"/nowhere.json"});
+  check_refused(run("train", "--data /nowhere"), {"--config"});
+  check_refused(run("train", "--config " + (folder() / "config.json").string() + " --data " + (folder() / "nothing").string() + " --out " + (folder() / "x").string()), {"nothing"});
+  REQUIRE(run("train", train_arguments("taken", "--max-steps 1")).code == 0);
+  check_refused(run("train", train_arguments("taken")), {"taken", "--resume"});
+  check_refused(run("train", train_arguments("taken", "--resume --set loss.margin=0.5")), {"loss/margin", "0.5"});
+  check_refused(run("train", train_arguments("weights", "--set model.weights=" + (folder() / "config.json").string())), {"config.json"});
+}
+
+TEST_CASE("a loss that is not a number ends the run, names the op and the last good checkpoint") {
+  const Result result = run("train", train_arguments("nan", "--set optimizer.learning_rate=1e6 --set optimizer.kind=sgd --set schedule.warmup_epochs=0 --set loss.smoothing=0"));
+  INFO(result.errors);
+  CHECK(result.code == 1);
+  CHECK(result.errors.find("not finite at step") != std::string::npos);
+  CHECK(result.errors.find("checkpoint-") != std::string::npos);
+}
+
+TEST_CASE("a damaged image stops the run before its first step and is named") {
+  fs::copy(folder() / "data", folder() / "damaged", fs::copy_options::recursive);
+  const fs::path victim = fs::directory_iterator(folder() / "damaged/bounding_box_train")->path();
+  std::ofstream(victim, std::ios::binary | std::ios::trunc).close();
+  const Result result = run("train", "--config " + (folder() / "config.json").string() + " --data " + (folder() / "damaged").string() + " --out " + (folder() / "d").string());
+  check_refused(result, {victim.filename().string()});
+  CHECK_FALSE(fs::exists(folder() / "d/result.json"));
+}
