@@ -1,4 +1,4 @@
-// evaluate: the retrieval scores of features or of distances, whatever made them.
+// evaluate: the retrieval scores of a trained network, or of features or distances, whatever made them.
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <iostream>
@@ -10,6 +10,9 @@
 #include "reid/evaluation/feature_file.h"
 #include "reid/evaluation/report.h"
 #include "reid/evaluation/rerank.h"
+#include "reid/training/evaluation.h"
+#include "reid/training/trained_model.h"
+#include "tools/common/device_option.h"
 #include "tools/common/program.h"
 #include "tools/common/progress.h"
 
@@ -18,8 +21,8 @@ namespace {
 using namespace saccade;
 
 struct Options {
-  std::string query, gallery, distances;
-  Metric metric = Metric::euclidean;
+  std::string query, gallery, distances, checkpoint, data, device = "auto";
+  std::optional<Metric> metric;  // unset: euclidean, or what the checkpoint's config says
   bool rerank = false, json = false, single_shot = false;
   uint64_t seed = 0;
 };
@@ -56,8 +59,9 @@ Evaluation evaluate_sets(Context& context, const Options& options, const Retriev
                          const RetrievalSet& gallery) {
   LongWork work(query.count());
   const EvaluationOptions evaluation = options_of(options, work);
-  if (!options.rerank) return evaluate_features(context, options.metric, query, gallery, evaluation);
-  const Reranker reranker(context, options.metric, query, gallery);
+  const Metric metric = options.metric.value_or(Metric::euclidean);
+  if (!options.rerank) return evaluate_features(context, metric, query, gallery, evaluation);
+  const Reranker reranker(context, metric, query, gallery);
   const auto rows = [&](int64_t begin, int64_t end, float* to) { reranker.rows(context, begin, end, to); };
   return evaluate(context, query, gallery, rows, evaluation);
 }
@@ -73,6 +77,22 @@ Evaluation evaluate_distance_file(Context& context, const Options& options) {
   return evaluate_distances(context, file.distances, file.query, file.gallery, options_of(options, work));
 }
 
+Evaluation evaluate_checkpoint(Options options) {
+  const DeviceChoice choice = choose_device(options.device);
+  TrainedModel trained(options.checkpoint, choice.device, choice.index);
+  const ReidDataset dataset = load_reid_dataset(options.data, {.train = false});
+  if (!dataset.notice.empty()) std::cerr << dataset.notice << '\n';
+  if (!options.metric) options.metric = metric_named(trained.config().evaluation.metric);
+  Progress progress("extracting", static_cast<int64_t>(dataset.query.size() + dataset.gallery.size()), "images");
+  const auto features_of = [&](const std::vector<ImageRecord>& records) {
+    return extract_features(trained.context(), trained.model(), records, trained.config(), [&](int64_t count) { progress.advance(count); });
+  };
+  const Features query = features_of(dataset.query), gallery = features_of(dataset.gallery);
+  progress.finish();
+  return evaluate_sets(trained.context(), options, retrieval_set(options.data + ": query", query),
+                       retrieval_set(options.data + ": bounding_box_test", gallery));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -86,8 +106,11 @@ int main(int argc, char** argv) {
   auto* distances = app.add_option("--distances", options.distances,
                                    "safetensors with distances f32 [Q,G], query_pids, query_camids, "
                                    "gallery_pids, gallery_camids (i64)");
+  auto* checkpoint = app.add_option("--checkpoint", options.checkpoint, "checkpoint of a training run");
+  auto* data = app.add_option("--data", options.data, "folder of query and bounding_box_test, or its parent: what the checkpoint's network is scored on");
+  app.add_option("--device", options.device, "of the network: auto, cpu, cuda or cuda:N")->capture_default_str();
   const std::map<std::string, Metric> metrics{{"euclidean", Metric::euclidean}, {"cosine", Metric::cosine}};
-  auto* metric = app.add_option("--metric", options.metric, "euclidean (the default) or cosine")
+  auto* metric = app.add_option("--metric", options.metric, "euclidean (the default without a checkpoint) or cosine")
                      ->transform(CLI::CheckedTransformer(metrics));
   auto* rerank =
       app.add_flag("--rerank", options.rerank, "k-reciprocal re-ranking (k1 20, k2 6, lambda 0.3)");
@@ -96,14 +119,18 @@ int main(int argc, char** argv) {
   app.add_flag("--json", options.json, "one JSON object on stdout");
   query->needs(gallery);
   gallery->needs(query);
+  checkpoint->needs(data)->excludes(query)->excludes(gallery)->excludes(distances);
+  data->needs(checkpoint);
   distances->excludes(query)->excludes(gallery)->excludes(metric)->excludes(rerank);
 
   return run_program("evaluate", app, argc, argv, [&] {
     Context context;
-    check_input(!options.distances.empty() || !options.query.empty(),
-                "nothing to evaluate: give --query and --gallery, or --distances (--help lists the options)");
-    const Evaluation result = options.distances.empty() ? evaluate_feature_files(context, options)
-                                                        : evaluate_distance_file(context, options);
+    check_input(!options.distances.empty() || !options.query.empty() || !options.checkpoint.empty(),
+                "nothing to evaluate: give --checkpoint and --data, --query and --gallery, or --distances (--help "
+                "lists the options)");
+    const Evaluation result = !options.checkpoint.empty() ? evaluate_checkpoint(options)
+                              : options.distances.empty() ? evaluate_feature_files(context, options)
+                                                          : evaluate_distance_file(context, options);
     std::cout << (options.json ? to_json(result).dump() + "\n" : table_of(result));
   });
 }

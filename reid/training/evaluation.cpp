@@ -1,7 +1,5 @@
 #include "reid/training/evaluation.h"
 
-#include <nlohmann/json.hpp>
-
 namespace saccade {
 
 Metric metric_named(const std::string& name) {
@@ -23,12 +21,6 @@ Evaluation evaluate_model(Context& context, const ReidModel& model, const ReidDa
     options.ranked_queries.push_back(i * query.count / std::min(kShown, query.count));
   return evaluate_features(context, metric_named(config.evaluation.metric), retrieval_set("the query set", query),
                            retrieval_set("the gallery", gallery), options);
-}
-
-std::string scores_json(const Evaluation& e) {
-  return nlohmann::ordered_json{{"mAP", e.map}, {"mAP_trapezoid", e.map_trapezoid}, {"mINP", e.minp}, {"cmc", e.cmc},
-                                {"queries", e.queries}, {"valid_queries", e.valid_queries}, {"gallery", e.gallery}}
-      .dump();
 }
 
 }  // namespace saccade

@@ -20,7 +20,4 @@ RetrievalSet retrieval_set(const std::string& name, const Features& features);
 Evaluation evaluate_model(Context& context, const ReidModel& model, const ReidDataset& dataset,
                           const TrainConfig& config, bool ranked);
 
-// mAP, mAP_trapezoid, mINP, cmc (from rank 1), queries, valid_queries, gallery, as a JSON object.
-std::string scores_json(const Evaluation& evaluation);
-
 }  // namespace saccade

@@ -1,6 +1,7 @@
 #include "reid/training/features.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "reid/data/loader.h"
 
@@ -28,6 +29,10 @@ Features extract_features(Context& context, const ReidModel& model, const std::v
                                             batch.images.data(), batch.images.size());
     const auto out = model(tape, tape.constant(images), ReidModel::Mode::eval);
     const auto values = out.feature.value.to_host<float>(context);
+    for (size_t i = 0; i < values.size(); ++i)
+      check(std::isfinite(values[i]), "the network gives features that are not finite, first for ",
+            records[static_cast<size_t>(features.count) + i / static_cast<size_t>(features.size)].path,
+            ": its weights or statistics have overflowed");
     features.values.insert(features.values.end(), values.begin(), values.end());
     features.pids.insert(features.pids.end(), batch.labels.begin(), batch.labels.end());
     features.camids.insert(features.camids.end(), batch.camids.begin(), batch.camids.end());

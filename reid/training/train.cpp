@@ -12,6 +12,7 @@
 #include "autograd/schedule.h"
 #include "autograd/segment.h"
 #include "reid/data/loader.h"
+#include "reid/evaluation/report.h"
 #include "reid/training/checkpoint.h"
 #include "reid/training/evaluation.h"
 #include "reid/training/report.h"
@@ -102,6 +103,7 @@ class Trainer {
   void epoch(int64_t last_step);
   Evaluation evaluate(const char* when);
   void save();
+  std::string last_checkpoint() const;
   std::string finish(const Evaluation& last);
 
   TrainOptions options_;
@@ -256,8 +258,6 @@ Trainer::Losses Trainer::step(const Batch& batch, double rate) {
 
 // The guard of the optimizer has left the weights as they were, so the same step can be run again, looking closely.
 void Trainer::name_the_nan(const Tensor& images, const Tensor& labels) {
-  const std::vector<int64_t> steps = list_checkpoints(options_.out);
-  const std::string safe = steps.empty() ? "no checkpoint was written yet" : "the last checkpoint is " + checkpoint_path(options_.out, steps.back());
   std::string cause = "no single op made a NaN: the sum overflowed";
   try {
     Tape tape(*context_);
@@ -266,7 +266,7 @@ void Trainer::name_the_nan(const Tensor& images, const Tensor& labels) {
   } catch (const Error& error) {
     cause = error.what();
   }
-  throw Error(concat("the loss is not finite at step ", state_.step + 1, ": ", cause, "; ", safe));
+  throw Error(concat("the loss is not finite at step ", state_.step + 1, ": ", cause, "; ", last_checkpoint()));
 }
 
 Evaluation Trainer::evaluate(const char* when) {
@@ -281,7 +281,20 @@ Evaluation Trainer::evaluate(const char* when) {
   return evaluation;
 }
 
-void Trainer::save() { write_checkpoint(*context_, options_.out, state_, arena_, *optimizer_); }
+// A checkpoint is a place to go back to: one with an infinity in it would be none. (The loss can stay finite for a step
+// after a weight has overflowed, so the optimizer's guard does not see it.)
+void Trainer::save() {
+  for (const Parameter& p : arena_.all())
+    for (float value : p.value.to_host<float>(*context_))
+      check(std::isfinite(value), "the weights are not finite at step ", state_.step, ": ", p.name,
+            " has overflowed (is the learning rate too high?); ", last_checkpoint());
+  write_checkpoint(*context_, options_.out, state_, arena_, *optimizer_);
+}
+
+std::string Trainer::last_checkpoint() const {
+  const std::vector<int64_t> steps = list_checkpoints(options_.out);
+  return steps.empty() ? "no checkpoint was written yet" : "the last checkpoint is " + checkpoint_path(options_.out, steps.back());
+}
 
 // Runs what is left of the current epoch, or less if `last_step` comes first.
 void Trainer::epoch(int64_t last_step) {
@@ -316,7 +329,7 @@ std::string Trainer::run() {
   const TrainConfig& config = state_.config;
   const auto per_epoch = static_cast<int64_t>(sampler_->batches(0).size());
   const int64_t limit = options_.max_steps > 0 ? options_.max_steps : INT64_MAX;
-  if (config.report && state_.before.empty()) state_.before = scores_json(evaluate("before training"));
+  if (config.report && state_.before.empty()) state_.before = to_json(evaluate("before training")).dump();
 
   Evaluation last;
   while (state_.epoch < config.schedule.epochs && state_.step < limit) {
@@ -334,10 +347,10 @@ std::string Trainer::run() {
 }
 
 std::string Trainer::finish(const Evaluation& last) {
-  Json result = Json::parse(scores_json(last));
+  Json result = to_json(last);
   if (state_.config.report) {
     result["before"] = state_.before.empty() ? Json() : Json::parse(state_.before);
-    result["after"] = Json::parse(scores_json(last));
+    result["after"] = to_json(last);
     draw_training_curves(options_.out);
     draw_ranked_lists(options_.out, data_, last);
   }

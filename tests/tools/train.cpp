@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cmath>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -186,11 +187,29 @@ TEST_CASE("bad input is one line with the file and the reason, and exit code 2")
 }
 
 TEST_CASE("a loss that is not a number ends the run, names the op and the last good checkpoint") {
-  const Result result = run("train", train_arguments("nan", "--set optimizer.learning_rate=1e6 --set optimizer.kind=sgd --set schedule.warmup_epochs=0 --set loss.smoothing=0"));
-  INFO(result.errors);
-  CHECK(result.code == 1);
-  CHECK(result.errors.find("not finite at step") != std::string::npos);
-  CHECK(result.errors.find("checkpoint-") != std::string::npos);
+  const std::string wild = " --set optimizer.learning_rate=1e6 --set optimizer.kind=sgd --set schedule.warmup_epochs=0";
+  const std::string exploding = "--set model.neck=false --set loss.id=1e6 --set evaluation.every=100" + wild;
+  const Result nan = run("train", train_arguments("named", exploding + " --set checkpoint.every_steps=0 --set checkpoint.every_epochs=0"));
+  INFO(nan.errors);
+  CHECK(nan.code == 1);
+  CHECK(nan.errors.find("not finite at step") != std::string::npos);
+  CHECK(nan.errors.find("the op ") != std::string::npos);
+  const Result kept = run("train", train_arguments("nan", exploding));
+  INFO(kept.errors);
+  CHECK(kept.code == 1);
+  CHECK(kept.errors.find("not finite at step") != std::string::npos);
+  CHECK(kept.errors.find("nan/checkpoint-") != std::string::npos);
+  // What is on disk is from before: every weight is finite.
+  const auto saved = saccade::read_safetensors((folder() / "nan" / last_checkpoint("nan").first).string());
+  for (const auto& tensor : saved.tensors)
+    if (tensor.dtype == saccade::DType::f32)
+      for (float value : tensor.values<float>()) REQUIRE(std::isfinite(value));
+
+  // With a neck the loss stays finite while the statistics overflow: evaluation says so.
+  const Result features = run("train", train_arguments("inf", wild));
+  INFO(features.errors);
+  CHECK(features.code == 1);
+  CHECK(features.errors.find("not finite") != std::string::npos);
 }
 
 TEST_CASE("a damaged image stops the run before its first step and is named") {
