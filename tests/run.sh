@@ -19,7 +19,7 @@ while [ $# -gt 0 ]; do
 done
 
 # Every room of tests/ that holds programs of its own; one that ctest does not know is a failure.
-rooms="autograd kernels reid tensor tools"
+rooms="autograd kernels layers reid tensor tools"
 
 parts=() # what passed, for the last lines
 say() { printf '\n== %s (%d s)\n' "$1" "$SECONDS"; }

@@ -56,8 +56,19 @@ def summary(values):
 
 def put(store, name, values):
     """Adds a tensor to the file's dictionary: whole if it is small, else its summary."""
-    values = np.asarray(values, dtype=np.float64)
+    values = np.array(values, dtype=np.float64).reshape(-1)  # a copy: PyTorch goes on writing to its own
     if values.size <= WHOLE:
-        store[name] = np.ascontiguousarray(values.reshape(-1))
+        store[name] = values
     else:
         store[name + "|summary"] = summary(values)
+
+
+def error(name, value, golden, size):
+    """The largest error of a stored tensor, as tests/common/golden.h measures it; `size` is the tensor's full count."""
+    if not name.endswith("|summary"):
+        scale = np.linalg.norm(golden) / np.sqrt(max(1, size))
+        return float(np.max(np.abs(value - golden) / np.maximum(np.abs(golden), scale))) if golden.size else 0.0
+    norm = golden[0]
+    heads = np.abs(value[:3] - golden[:3]) / norm
+    entries = np.abs(value[3:] - golden[3:]) / np.maximum(np.abs(golden[3:]), norm / np.sqrt(size))
+    return float(max(heads.max(), entries.max()))

@@ -4,8 +4,11 @@ Written from the contracts and the papers with PyTorch's own functions wherever 
 Images come as [N,H,W,C]; PyTorch's functions want [N,C,H,W].
 """
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+
+import formula
 
 
 def to_nchw(x):
@@ -123,6 +126,53 @@ def batch_hard_triplet(x, a):
     return terms.mean().reshape(1), positive, torch.where(alone, -1, negative)
 
 
+# --- Elementwise, sums, rows ---
+
+
+def dropout(x, a):
+    """The mask is drawn by formula: seed 17, step 3, stream 0 of the tests' random state."""
+    words = formula.philox_words(17, x["x"].numel(), 3) >> np.uint64(8)
+    kept = torch.from_numpy(words.astype(np.float64) * 2.0**-24).reshape(x["x"].shape) >= a["p"]
+    return torch.where(kept, x["x"] / (1 - a["p"]), 0.0)
+
+
+def over(reduce, x, a):
+    x = x["x"]
+    if a["over"] == 1:
+        return reduce(x, -1)
+    return reduce(x.reshape(-1, x.shape[-1]), 0) if a["over"] == 2 else reduce(x.reshape(-1), 0).reshape(1)
+
+
+def scatter_add_rows(x, a):
+    zeros = torch.zeros(int(a["rows"]), *x["x"].shape[1:], dtype=x["x"].dtype)
+    return zeros.index_add(0, x["index"], x["x"])
+
+
+# --- Attention ---
+
+
+def group_max(x, a):
+    groups = int(a["groups"])
+    n, h, w, channels = x["features"].shape
+    grouped = x["features"].reshape(n, h, w, groups, channels // groups)
+    kept = (x["keep"] != 0).reshape(n, 1, 1, groups, 1)
+    if x["features"].numel() == 0:
+        return grouped.sum(3)
+    best = torch.where(kept, grouped, -float("inf")).max(3).values
+    return torch.where(kept.any(3), best, 0.0)
+
+
+def sigmoid_gate(x, a):
+    return x["feature"] * torch.sigmoid(x["logits"] + x["bias"]) + x["feature"]
+
+
+def bin_pool(x, a):
+    t, h, w = whole(a, "bin_t", "bin_h", "bin_w")
+    pooled = [features[i : i + t, j : j + h, k : k + w].mean((0, 1, 2))
+              for features, (i, j, k) in zip(x["features"], x["corner"].tolist())]
+    return torch.stack(pooled) if pooled else x["features"].sum((1, 2, 3))
+
+
 # --- Softmax ---
 
 
@@ -141,23 +191,41 @@ def pairwise_distance(x, a):
 
 
 OPS = {
+    "add": lambda x, a: x["a"] + x["b"],
     "average_pool2d": average_pool2d,
     "batch_hard_triplet": batch_hard_triplet,
     "batch_norm": batch_norm,
     "batch_norm_residual": batch_norm,
+    "bin_pool": bin_pool,
+    "concat": lambda x, a: torch.cat([x["a"], x["b"], x["c"]], -1),
     "conv2d": conv2d,
     "cross_entropy": cross_entropy,
+    "div": lambda x, a: x["a"] / x["b"],
+    "dropout": dropout,
+    "gather_rows": lambda x, a: x["x"][x["index"]],
     "gelu": lambda x, a: F.gelu(x["x"]),
     "generalised_mean_pool": generalised_mean_pool,
     "global_average_pool": global_average_pool,
+    "group_max": group_max,
+    "l2_normalize": lambda x, a: F.normalize(x["x"], dim=-1, eps=a["epsilon"]),
     "linear": linear,
     "log_softmax": lambda x, a: torch.log_softmax(x["x"], -1),
     "matmul": lambda x, a: x["a"] @ x["b"],
     "max_pool2d": max_pool2d,
+    "mean": lambda x, a: over(torch.mean, x, a),
+    "mul": lambda x, a: x["a"] * x["b"],
     "pairwise_distance": pairwise_distance,
     "region_pool": region_pool,
     "relu": lambda x, a: F.relu(x["x"]),
+    "scale": lambda x, a: a["factor"] * x["x"],
+    "scatter_add_rows": scatter_add_rows,
     "sigmoid": lambda x, a: torch.sigmoid(x["x"]),
+    "sigmoid_gate": sigmoid_gate,
+    "slice_columns": lambda x, a: x["x"][..., int(a["begin"]) : int(a["end"])],
     "softmax": softmax,
+    "split": lambda x, a: (x["x"][..., : int(a["at"])], x["x"][..., int(a["at"]) :]),
+    "sub": lambda x, a: x["a"] - x["b"],
+    "sum": lambda x, a: over(torch.sum, x, a),
     "tanh": lambda x, a: torch.tanh(x["x"]),
+    "transpose2d": lambda x, a: x["x"].T.contiguous(),
 }
