@@ -97,6 +97,10 @@ if [ $cuda = yes ] && [ $has_nvcc = yes ]; then
     architectures="90a-real" # one, for time
   fi
   build release -DSACCADE_CUDA=ON "-DCMAKE_CUDA_ARCHITECTURES=$architectures"
+  say "compile gate: no spills, no local memory"
+  tests/compile_gate.sh $([ $all = yes ] && echo --all) >build/compile_gate.log || fail "compile gate: see build/compile_gate.log"
+  tail -1 build/compile_gate.log
+  parts+=("compile gate")
 else
   build release -DSACCADE_CUDA=OFF
 fi
