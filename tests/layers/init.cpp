@@ -1,0 +1,86 @@
+// Each initialiser has the moments that its paper or PyTorch states.
+#include "layers/init.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "tests/common/catch.h"
+
+using namespace saccade;
+
+namespace {
+
+struct Moments {
+  double mean, deviation, fourth, largest;  // fourth: standardised, 3 for a normal and 1.8 for a uniform
+};
+
+Moments moments_of(const Initializer& initialize, int64_t count) {
+  std::vector<float> values(static_cast<size_t>(count));
+  PhiloxStream random(5, 11);
+  initialize(values.data(), count, random);
+  double sum = 0, second = 0, fourth = 0, largest = 0;
+  for (float v : values) {
+    sum += v;
+    largest = std::max(largest, std::fabs(static_cast<double>(v)));
+  }
+  const double n = static_cast<double>(count), mean = sum / n;
+  for (float v : values) {
+    const double d = v - mean;
+    second += d * d / n;
+    fourth += d * d * d * d / n;
+  }
+  return {mean, std::sqrt(second), fourth / (second * second), largest};
+}
+
+// Bounds of five standard errors for n values: mean 5 s / sqrt(n), deviation about 4 s / sqrt(n).
+void check_moments(const Initializer& initialize, double mean, double deviation, bool is_normal) {
+  const int64_t count = 200000;
+  const Moments m = moments_of(initialize, count);
+  const double error = deviation / std::sqrt(static_cast<double>(count));
+  CHECK(std::fabs(m.mean - mean) < 5 * error);
+  CHECK(std::fabs(m.deviation - deviation) < 4 * error);
+  CHECK(std::fabs(m.fourth - (is_normal ? 3.0 : 1.8)) < (is_normal ? 0.06 : 0.02));
+  if (!is_normal) {
+    CHECK(m.largest <= deviation * std::sqrt(3.0) * (1 + 1e-6));
+    CHECK(m.largest > deviation * std::sqrt(3.0) * 0.999);
+  }
+}
+
+const Shape kConvolution{64, 3, 5, 16};  // KRSC
+const Shape kLinear{751, 512};           // [O,I]
+
+}  // namespace
+
+TEST_CASE("fans count what feeds an output and what an input feeds") {
+  CHECK(init::fan_in(kConvolution) == 3 * 5 * 16);
+  CHECK(init::fan_out(kConvolution) == 64 * 3 * 5);
+  CHECK(init::fan_in(kLinear) == 512);
+  CHECK(init::fan_out(kLinear) == 751);
+}
+
+TEST_CASE("initialisers have the stated moments") {
+  check_moments(init::normal(0.01f, 0.5f), 0.5, 0.01, true);
+  check_moments(init::uniform(-0.25f, 0.25f), 0, 0.25 / std::sqrt(3.0), false);
+  check_moments(init::kaiming_normal_fan_in(kConvolution), 0, std::sqrt(2.0 / 240), true);
+  check_moments(init::kaiming_normal_fan_out(kConvolution), 0, std::sqrt(2.0 / 960), true);
+  check_moments(init::xavier_normal(kLinear), 0, std::sqrt(2.0 / (512 + 751)), true);
+  check_moments(init::xavier_uniform(kLinear), 0, std::sqrt(2.0 / (512 + 751)), false);
+  check_moments(init::torch_linear(512), 0, 1 / std::sqrt(3.0 * 512), false);
+  float values[3];
+  PhiloxStream random(1);
+  init::constant(0.75f)(values, 3, random);
+  CHECK((values[0] == 0.75f && values[1] == 0.75f && values[2] == 0.75f));
+}
+
+TEST_CASE("a parameter starts with the same values whatever else the network holds") {
+  Context context;
+  std::vector<std::vector<float>> starts;
+  for (int more : {0, 1}) {
+    ParameterArena arena;
+    if (more) arena.add("before", {13}, init::normal(1));
+    Parameter& p = arena.add("layer.weight", kLinear, init::xavier_uniform(kLinear));
+    arena.allocate(context, 42);
+    starts.push_back(p.value.to_host<float>(context));
+  }
+  CHECK(starts[0] == starts[1]);
+}
