@@ -42,6 +42,7 @@ build() {
     cat "build/$preset.log" >&2
     fail "$preset does not configure"
   }
+  if grep -q "without the simt device" "build/$preset.log"; then fail "$preset builds without the simt device"; fi
   cmake --build --preset "$preset" --parallel "$jobs" || fail "$preset does not build"
 }
 
