@@ -1,0 +1,193 @@
+#include "autograd/functions/rows.h"
+
+#include "autograd/functions/common.h"
+#include "kernels/common/device.h"
+#include "kernels/rows/copy_rows.ref.h"
+#include "kernels/rows/gather.ref.h"
+#include "kernels/rows/l2_normalize.ref.h"
+#include "kernels/rows/transpose.ref.h"
+
+namespace saccade {
+
+namespace {
+Shape with_size(const Shape& shape, int dimension, int64_t size) {
+  std::vector<int64_t> sizes(shape.begin(), shape.end());
+  sizes[static_cast<size_t>(dimension)] = size;
+  return Shape(sizes);
+}
+
+int64_t width_of(const Shape& shape) {  // elements of a row of the first dimension
+  int64_t width = 1;
+  for (int d = 1; d < shape.rank(); ++d) width *= shape[d];
+  return width;
+}
+
+Tensor gathered(Tape& t, const Tensor& x, const Tensor& index) {
+  const Tensor y = t.empty(with_size(x.shape(), 0, index.count()), x.dtype());
+  dispatch_cpu(t.context(), x.dtype(), [&]<Device D, class T>() {
+    Gather<D>::gather(t.context(), x.size(0), index.count(), width_of(x.shape()), x.data<T>(),
+                      index.data<int64_t>(), y.data<T>());
+  });
+  return y;
+}
+
+Tensor scattered(Tape& t, const Tensor& x, const Tensor& index, int64_t rows) {
+  const Tensor y = t.empty(with_size(x.shape(), 0, rows), x.dtype());
+  dispatch_cpu(t.context(), x.dtype(), [&]<Device D, class T>() {
+    Gather<D>::scatter_add(t.context(), rows, index.count(), width_of(x.shape()), x.data<T>(),
+                           index.data<int64_t>(), y.data<T>());
+  });
+  return y;
+}
+
+// `width` columns of x from `x_column` on become those of y from `y_column` on.
+void copy_columns(Tape& t, const Tensor& x, int64_t x_column, const Tensor& y, int64_t y_column,
+                  int64_t width) {
+  dispatch_cpu(t.context(), x.dtype(), [&]<Device D, class T>() {
+    CopyRows<D>::copy(t.context(), x.shape().rows(), width, x.data<T>() + x_column, x.size(-1),
+                      y.data<T>() + y_column, y.size(-1));
+  });
+}
+}  // namespace
+
+Variable gather_rows(Tape& tape, const Variable& x, const Tensor& index) {
+  tape.begin("gather_rows");
+  check_input(x.shape().rank() >= 1 && index.shape().rank() == 1, "gather_rows: x ", x.shape().text(),
+              " and index ", index.shape().text(), " do not fit [R,...] and [K]");
+  return tape.record(
+      gathered(tape, x.value, index), {&x},
+      [x = slot_of(x), rows = x.shape()[0], index = Saved(index)](Tape& t, const Tensor& grad_y) {
+        t.add_gradient(x, scattered(t, grad_y, index.get(), rows));
+      });
+}
+
+Variable scatter_add_rows(Tape& tape, const Variable& x, const Tensor& index, int64_t rows) {
+  tape.begin("scatter_add_rows");
+  check_input(x.shape().rank() >= 1 && index.shape() == Shape{x.shape()[0]} && rows >= 0,
+              "scatter_add_rows: x ", x.shape().text(), ", index ", index.shape().text(), " and ", rows,
+              " rows do not fit [K,...] and [K]");
+  return tape.record(scattered(tape, x.value, index, rows), {&x},
+                     [x = slot_of(x), index = Saved(index)](Tape& t, const Tensor& grad_y) {
+                       t.add_gradient(x, gathered(t, grad_y, index.get()));
+                     });
+}
+
+Variable concat(Tape& tape, const std::vector<Variable>& parts) {
+  tape.begin("concat");
+  check_input(!parts.empty() && parts[0].shape().rank() >= 1, "concat: nothing to join");
+  const Shape& first = parts[0].shape();
+  int64_t width = 0;
+  const Variable* learned = &parts[0];  // record needs one that wants a gradient, if any does
+  for (const Variable& part : parts) {
+    check_input(part.shape().rank() == first.rank() && part.dtype() == parts[0].dtype() &&
+                    with_size(part.shape(), first.rank() - 1, 0) == with_size(first, first.rank() - 1, 0),
+                "concat: shapes ", first.text(), " and ", part.shape().text(),
+                " differ before the last dimension");
+    width += part.shape()[-1];
+    if (part.needs_gradient()) learned = &part;
+  }
+  const Tensor y = tape.empty(with_size(first, first.rank() - 1, width), parts[0].dtype());
+  std::vector<Variable> slots;
+  std::vector<Shape> shapes;
+  int64_t column = 0;
+  for (const Variable& part : parts) {
+    copy_columns(tape, part.value, 0, y, column, part.shape()[-1]);
+    column += part.shape()[-1];
+    slots.push_back(slot_of(part));
+    shapes.push_back(part.shape());
+  }
+  return tape.record(y, {learned}, [slots, shapes](Tape& t, const Tensor& grad_y) {
+    int64_t begin = 0;
+    for (size_t i = 0; i < slots.size(); ++i) {
+      if (slots[i].needs_gradient()) {
+        const Tensor grad = t.empty(shapes[i], grad_y.dtype());
+        copy_columns(t, grad_y, begin, grad, 0, shapes[i][-1]);
+        t.add_gradient(slots[i], grad);
+      }
+      begin += shapes[i][-1];
+    }
+  });
+}
+
+std::vector<Variable> split(Tape& tape, const Variable& x, const std::vector<int64_t>& widths) {
+  tape.begin("split");
+  int64_t total = 0;
+  for (int64_t width : widths) {
+    check_input(width >= 0, "split: a part of ", width, " columns");
+    total += width;
+  }
+  check_input(x.shape().rank() >= 1 && total == x.shape()[-1], "split: parts of ", total,
+              " columns together, x has shape ", x.shape().text());
+  std::vector<Tensor> parts;
+  int64_t column = 0;
+  for (int64_t width : widths) {
+    parts.push_back(tape.empty(with_size(x.shape(), x.shape().rank() - 1, width), x.dtype()));
+    copy_columns(tape, x.value, column, parts.back(), 0, width);
+    column += width;
+  }
+  return tape.record_many(parts, {&x},
+                          [x = slot_of(x), shape = x.shape(), dtype = x.dtype(), widths](
+                              Tape& t, const std::vector<Tensor>& grads) {
+                            const Tensor grad_x = t.empty(shape, dtype);
+                            bool whole = true;
+                            for (const Tensor& grad : grads) whole = whole && grad;
+                            if (!whole) fill_zero(t.context(), grad_x.raw(), grad_x.bytes());
+                            int64_t begin = 0;
+                            for (size_t i = 0; i < widths.size(); ++i) {
+                              if (grads[i]) copy_columns(t, grads[i], 0, grad_x, begin, widths[i]);
+                              begin += widths[i];
+                            }
+                            t.add_gradient(x, grad_x);
+                          });
+}
+
+Variable slice_columns(Tape& tape, const Variable& x, int64_t begin, int64_t end) {
+  tape.begin("slice_columns");
+  check_input(x.shape().rank() >= 1 && 0 <= begin && begin <= end && end <= x.shape()[-1],
+              "slice_columns: columns ", begin, "..", end, " of ", x.shape().text());
+  const Tensor y = tape.empty(with_size(x.shape(), x.shape().rank() - 1, end - begin), x.dtype());
+  copy_columns(tape, x.value, begin, y, 0, end - begin);
+  return tape.record(y, {&x}, [=, x = slot_of(x), shape = x.shape()](Tape& t, const Tensor& grad_y) {
+    const Tensor grad_x = Tensor::zeros(t.context(), shape, grad_y.dtype());
+    copy_columns(t, grad_y, 0, grad_x, begin, end - begin);
+    t.add_gradient(x, grad_x);
+  });
+}
+
+Variable transpose2d(Tape& tape, const Variable& x) {
+  tape.begin("transpose2d");
+  check_input(x.shape().rank() == 2, "transpose2d: x has shape ", x.shape().text(), ", not [R,C]");
+  const auto turned = [](Tape& t, const Tensor& from) {
+    const Tensor to = t.empty({from.size(1), from.size(0)}, from.dtype());
+    dispatch_cpu(t.context(), from.dtype(), [&]<Device D, class T>() {
+      Transpose<D>::forward(t.context(), from.size(0), from.size(1), from.data<T>(), to.data<T>());
+    });
+    return to;
+  };
+  return tape.record(turned(tape, x.value), {&x}, [turned, x = slot_of(x)](Tape& t, const Tensor& grad_y) {
+    t.add_gradient(x, turned(t, grad_y));
+  });
+}
+
+Variable l2_normalize(Tape& tape, const Variable& x, double epsilon) {
+  tape.begin("l2_normalize");
+  check_input(x.shape().rank() >= 1, "l2_normalize: x has no dimension");
+  check_input(epsilon > 0, "l2_normalize: epsilon ", epsilon, " is not above 0");
+  const int64_t rows = x.shape().rows(), columns = x.shape()[-1];
+  const Tensor y = tape.empty_like(x.value), norm = tape.empty({rows}, x.dtype());
+  dispatch_cpu(tape.context(), x.dtype(), [&]<Device D, class T>() {
+    L2Normalize<D>::forward(tape.context(), rows, columns, epsilon, x.value.data<T>(), y.data<T>(),
+                            norm.data<T>());
+  });
+  return tape.record(y, {&x},
+                     [=, x = slot_of(x), y = Saved(y), norm = Saved(norm)](Tape& t, const Tensor& grad_y) {
+                       const Tensor grad_x = t.empty_like(grad_y);
+                       dispatch_cpu(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
+                         L2Normalize<D>::backward(t.context(), rows, columns, epsilon, grad_y.data<T>(),
+                                                  y.data<T>(), norm.data<T>(), grad_x.data<T>());
+                       });
+                       t.add_gradient(x, grad_x);
+                     });
+}
+
+}  // namespace saccade

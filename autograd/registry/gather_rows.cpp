@@ -1,0 +1,30 @@
+#include "autograd/functions/rows.h"
+#include "autograd/registry/registry.h"
+#include "kernels/rows/gather.h"
+
+namespace saccade {
+
+static const Registration registration{{
+    .name = "gather_rows",
+    .inputs = {{"x"}, {"index", Kind::i64}},
+    .outputs = {{"y"}},
+    .attributes = {},
+    .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes&) -> std::vector<Variable> {
+      return {gather_rows(tape, in[0], in[1].value)};
+    },
+    .cases = {{.name = "empty", .inputs = {{{3, 2}}, {{0}}}},
+              {.name = "one", .inputs = {{{1, 1}}, {{1}, {Fill::constant, 0}}}},
+              {.name = "odd", .inputs = {{{5, 7}}, {{9}, {Fill::integers, 0, 5}}}},
+              {.name = "deep", .inputs = {{{4, 3, 2}}, {{3}, {Fill::integers, 0, 4}}}},
+              {.name = "one row many times", .inputs = {{{3, 4}}, {{40}, {Fill::constant, 1}}}},
+              {.name = "large",
+               .inputs = {{{1000, 129}}, {{3000}, {Fill::integers, 0, 1000}}},
+               .small = false}},
+    .floor =
+        [](const std::vector<Shape>& in, const Attributes&, int element) {
+          const int64_t width = in[0][0] ? in[0].count() / in[0][0] : 0;
+          return Gather<Device::cpu>::floor(in[1].count(), in[1].count(), width, element);
+        },
+}};
+
+}  // namespace saccade

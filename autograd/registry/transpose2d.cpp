@@ -1,0 +1,23 @@
+#include "autograd/functions/rows.h"
+#include "autograd/registry/registry.h"
+#include "kernels/rows/transpose.h"
+
+namespace saccade {
+
+static const Registration registration{{
+    .name = "transpose2d",
+    .inputs = {{"x"}},
+    .outputs = {{"y"}},
+    .attributes = {},
+    .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes&) -> std::vector<Variable> {
+      return {transpose2d(tape, in[0])};
+    },
+    .cases = {{.name = "empty", .inputs = {{{0, 3}}}},
+              {.name = "one", .inputs = {{{1, 1}}}},
+              {.name = "odd", .inputs = {{{19, 35}}}},
+              {.name = "large", .inputs = {{{257, 1031}}}, .small = false}},
+    .floor = [](const std::vector<Shape>& in, const Attributes&,
+                int element) { return Transpose<Device::cpu>::floor(in[0].count(), element); },
+}};
+
+}  // namespace saccade

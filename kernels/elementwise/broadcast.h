@@ -1,0 +1,31 @@
+// y[o,r,i] = x[o,r,i] + b[o,i]  or  x[o,r,i] * b[o,i].   x, y [outer, repeated, inner], b [outer, inner]; y
+// may alias x. A bias [C] is outer 1, inner C; a gate [N,1,1,C] outer N, inner C; a map [N,H,W,1] outer N H
+// W, inner 1; a scalar outer 1, inner 1. The gradient to b is a sum over `repeated`
+// (kernels/elementwise/sum.h). Overwrites. Floor: s (2 E + E / repeated) bytes.
+#pragma once
+
+#include "kernels/common/context.h"
+#include "kernels/common/floor.h"
+
+namespace saccade {
+
+struct BroadcastShape {
+  int64_t outer = 1, repeated = 1, inner = 1;
+
+  int64_t count() const { return outer * repeated * inner; }
+};
+
+template <Device D>
+struct Broadcast {
+  template <class T>
+  static void add(Context&, const BroadcastShape&, const T* x, const T* b, T* y);
+  template <class T>
+  static void multiply(Context&, const BroadcastShape&, const T* x, const T* b, T* y);
+
+  static Floor floor(const BroadcastShape& s, int element_bytes) {
+    const double all = static_cast<double>(s.count()), once = static_cast<double>(s.outer * s.inner);
+    return {element_bytes * (2 * all + once), all};
+  }
+};
+
+}  // namespace saccade

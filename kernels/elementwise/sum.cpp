@@ -1,0 +1,109 @@
+#include "kernels/elementwise/sum.h"
+
+#include "kernels/common/parallel.h"
+
+namespace saccade {
+
+namespace {
+constexpr int64_t kBlock = 64;  // columns whose sums stay in registers and L1
+constexpr int64_t kRun = 32;    // rows added in f32 before they join a sum in f64
+
+// to[i] = sum over `rows` rows of term(row * inner + i).
+template <class Term>
+void sum_columns(int64_t rows, int64_t inner, Term term, double* to) {
+  for (int64_t first = 0; first < inner; first += kBlock) {
+    const int64_t count = std::min(kBlock, inner - first);
+    float run[kBlock];
+    std::fill(to + first, to + first + count, 0.0);
+    for (int64_t start = 0; start < rows; start += kRun) {
+      std::fill(run, run + count, 0.0f);
+      for (int64_t r = start; r < std::min(rows, start + kRun); ++r)
+        for (int64_t i = 0; i < count; ++i) run[i] += term(r * inner + first + i);
+      for (int64_t i = 0; i < count; ++i) to[first + i] += static_cast<double>(run[i]);
+    }
+  }
+}
+
+template <class Term>
+double sum_row(int64_t count, Term term) {
+  double total = 0;
+  for (int64_t start = 0; start < count; start += 1024) {
+    const int64_t end = std::min(count, start + 1024);
+    float run = 0;
+#pragma omp simd reduction(+ : run)
+    for (int64_t i = start; i < end; ++i) run += term(i);
+    total += static_cast<double>(run);
+  }
+  return total;
+}
+
+// y[o,i] = scale * sum over r of term(position of o, r, i).
+template <class Term>
+void reduce(Context& context, int64_t outer, int64_t reduced, int64_t inner, double scale, Term term,
+            float* y) {
+  if (outer * inner == 0) return;
+  // At most 256 chunks of at least 16384 terms each.
+  const int64_t rows = std::max<int64_t>({1, 16384 / inner, (reduced + 255) / 256});
+  const int64_t chunks = std::max<int64_t>(1, (reduced + rows - 1) / rows);
+  Context::Scratch scratch(context, static_cast<size_t>(outer * chunks * inner) * sizeof(double));
+  double* partial = scratch.as<double>();
+  const int64_t grain = std::max<int64_t>(1, 16384 / (std::min(rows, reduced + 1) * inner));
+  parallel_for(context, outer * chunks, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t first = task % chunks * rows, count = std::min(rows, reduced - first);
+      const int64_t start = (task / chunks * reduced + first) * inner;
+      const auto at = [=](int64_t i) { return term(start + i); };
+      if (inner == 1) {
+        partial[task] = sum_row(count, at);
+      } else {
+        sum_columns(count, inner, at, partial + task * inner);
+      }
+    }
+  });
+  for (int64_t o = 0; o < outer; ++o)
+    for (int64_t i = 0; i < inner; ++i) {
+      double sum = 0;
+      for (int64_t k = 0; k < chunks; ++k) sum += partial[(o * chunks + k) * inner + i];
+      y[o * inner + i] = static_cast<float>(scale * sum);
+    }
+}
+}  // namespace
+
+template <>
+template <>
+void Sum<Device::cpu>::forward(Context& context, int64_t outer, int64_t reduced, int64_t inner, double scale,
+                               const float* x, float* y) {
+  reduce(
+      context, outer, reduced, inner, scale, [=](int64_t i) { return x[i]; }, y);
+}
+
+template <>
+template <>
+void Sum<Device::cpu>::of_products(Context& context, int64_t outer, int64_t reduced, int64_t inner,
+                                   const float* a, const float* b, float* y) {
+  reduce(
+      context, outer, reduced, inner, 1.0, [=](int64_t i) { return a[i] * b[i]; }, y);
+}
+
+template <>
+template <>
+void Sum<Device::cpu>::backward(Context& context, int64_t outer, int64_t reduced, int64_t inner, double scale,
+                                const float* grad_y, float* grad_x) {
+  const float factor = static_cast<float>(scale);
+  const int64_t stretch = inner == 1 ? reduced : inner;
+  parallel_for(context, outer * reduced * inner, 32768, [&](int64_t begin, int64_t end) {
+    while (begin < end) {
+      const int64_t row = begin / stretch, column = begin % stretch,
+                    length = std::min(stretch - column, end - begin);
+      if (inner == 1) {
+        std::fill(grad_x + begin, grad_x + begin + length, factor * grad_y[row]);
+      } else {
+        const float* from = grad_y + row / reduced * inner + column;
+        for (int64_t i = 0; i < length; ++i) grad_x[begin + i] = factor * from[i];
+      }
+      begin += length;
+    }
+  });
+}
+
+}  // namespace saccade

@@ -1,0 +1,34 @@
+// y[o,i] = scale * sum over r of x[o,r,i].   x [outer, reduced, inner], y [outer, inner]. Overwrites; no
+// aliasing. The last dimension is inner 1; the leading ones (a bias gradient) outer 1; all of them both. Two
+// fixed stages: partial sums of chunks that depend on the shape alone, then the chunks in order; so the
+// result does not depend on threads. Floor: s (E + outer inner) bytes.
+#pragma once
+
+#include "kernels/common/context.h"
+#include "kernels/common/floor.h"
+
+namespace saccade {
+
+template <Device D>
+struct Sum {
+  template <class T>
+  static void forward(Context&, int64_t outer, int64_t reduced, int64_t inner, double scale, const T* x,
+                      T* y);
+
+  // y[o,i] = sum over r of a[o,r,i] * b[o,r,i].
+  template <class T>
+  static void of_products(Context&, int64_t outer, int64_t reduced, int64_t inner, const T* a, const T* b,
+                          T* y);
+
+  // grad_x[o,r,i] = scale * grad_y[o,i].
+  template <class T>
+  static void backward(Context&, int64_t outer, int64_t reduced, int64_t inner, double scale, const T* grad_y,
+                       T* grad_x);
+
+  static Floor floor(int64_t outer, int64_t reduced, int64_t inner, int element_bytes) {
+    const double in = static_cast<double>(outer * reduced * inner);
+    return {element_bytes * (in + static_cast<double>(outer * inner)), in};
+  }
+};
+
+}  // namespace saccade
