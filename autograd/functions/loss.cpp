@@ -36,14 +36,14 @@ Triplet batch_hard_triplet(Tape& tape, const Variable& embeddings, const Tensor&
   const DType wide = embeddings.dtype() == DType::bf16 ? DType::f32 : embeddings.dtype();
   const Tensor loss = tape.empty({1}, wide), positive_d2 = tape.empty({n}, wide), negative_d2 = tape.empty({n}, wide);
   const Tensor positive = tape.empty({n}, DType::i64), negative = tape.empty({n}, DType::i64);
-  dispatch_cpu(tape.context(), embeddings.dtype(), [&]<Device D, class T>() {
+  dispatch(tape.context(), embeddings.dtype(), [&]<Device D, class T>() {
     using A = Accumulator<T>;
     BatchHardTriplet<D>::forward(tape.context(), n, d, embeddings.value.data<T>(), labels.data<int64_t>(), margin, squared,
                                  loss.data<A>(), positive.data<int64_t>(), negative.data<int64_t>(), positive_d2.data<A>(), negative_d2.data<A>());
   });
   const auto backward = [=, xs = Saved(embeddings.value)](Tape& t, const Tensor& grad_loss) {
     const Tensor grad = t.empty_like(xs.get());
-    dispatch_cpu(t.context(), grad.dtype(), [&]<Device D, class T>() {
+    dispatch(t.context(), grad.dtype(), [&]<Device D, class T>() {
       using A = Accumulator<T>;
       BatchHardTriplet<D>::backward(t.context(), n, d, grad_loss.data<A>(), xs.data<T>(), positive.data<int64_t>(), negative.data<int64_t>(),
                                     positive_d2.data<A>(), negative_d2.data<A>(), margin, squared, grad.data<T>());

@@ -25,6 +25,7 @@ static const Registration registration{{
     .floor = [](const std::vector<Shape>& in, const Attributes&, int element) {
       return BatchHardTriplet<Device::cpu>::forward_floor(in[0][0], in[0][1], element);
     },
+    .devices = devices_with_gpu(),
 }};
 
 }  // namespace saccade

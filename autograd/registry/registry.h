@@ -74,6 +74,18 @@ struct Registration {
   explicit Registration(Op op);
 };
 
+// The devices of an op that has a CUDA version, in this build.
+inline std::vector<Device> devices_with_gpu() {
+  std::vector<Device> devices{Device::cpu};
+#ifdef SACCADE_SIMT
+  devices.push_back(Device::simt);
+#endif
+#ifdef SACCADE_CUDA
+  devices.push_back(Device::cuda);
+#endif
+  return devices;
+}
+
 // The inputs of a case as host doubles, already rounded to the dtype under test.
 std::vector<std::vector<double>> make_inputs(const Op& op, const Case& test_case, DType dtype);
 
