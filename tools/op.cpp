@@ -1,0 +1,249 @@
+// op: lists the registered ops, and runs one on the tensors of a safetensors file. This is how other software
+// checks the kernels.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "autograd/registry/registry.h"
+#include "kernels/common/device.h"
+#include "kernels/common/text.h"
+#include "tensor/weights/safetensors.h"
+#include "tools/common/program.h"
+
+using namespace saccade;
+
+namespace {
+
+// --- list ---
+
+std::vector<std::string> names_of(const std::vector<Port>& ports) {
+  std::vector<std::string> names;
+  for (const Port& port : ports) names.push_back(port.name);
+  return names;
+}
+
+std::vector<std::string> attributes_of(const Op& op) {
+  std::vector<std::string> names;
+  for (const AttributeSpec& spec : op.attributes) names.push_back(spec.name);
+  return names;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+void list(bool json) {
+  auto array = nlohmann::ordered_json::array();
+  for (const Op& op : all_ops()) {
+    std::vector<std::string> devices;
+    for (Device device : op.devices) devices.emplace_back(name_of(device));
+    if (json) {
+      array.push_back({{"name", op.name},
+                       {"inputs", names_of(op.inputs)},
+                       {"outputs", names_of(op.outputs)},
+                       {"attrs", attributes_of(op)},
+                       {"devices", devices}});
+    } else {
+      std::vector<std::string> attributes;
+      for (const AttributeSpec& spec : op.attributes)
+        attributes.push_back(spec.required ? spec.name : concat(spec.name, "=", spec.fallback));
+      std::cout << op.name << "(" << joined(names_of(op.inputs)) << ")"
+                << (attributes.empty() ? "" : " [" + joined(attributes) + "]") << " -> "
+                << joined(names_of(op.outputs)) << "   on " << joined(devices) << "\n";
+    }
+  }
+  if (json) std::cout << array.dump(1) << "\n";
+}
+
+// --- run ---
+
+struct RunOptions {
+  std::string op, in, out, device = "cpu";
+  std::vector<std::string> attributes;
+  bool gradients = false;
+  int64_t seed = 0;
+};
+
+Attributes parse_attributes(const std::vector<std::string>& given) {
+  Attributes attributes;
+  for (const std::string& text : given) {
+    const size_t equals = text.find('=');
+    check_input(equals != std::string::npos && equals > 0, "--attr ", printable(text), " is not key=value");
+    const std::string name = text.substr(0, equals);
+    const char *begin = text.data() + equals + 1, *end = text.data() + text.size();
+    double value = 0;
+    const auto parsed = std::from_chars(begin, end, value);
+    check_input(parsed.ec == std::errc() && parsed.ptr == end && std::isfinite(value), "--attr ",
+                printable(text), ": ", printable(std::string(begin, end)), " is not a number");
+    check_input(attributes.emplace(name, value).second, "--attr ", printable(name), " is given twice");
+  }
+  return attributes;
+}
+
+Device device_named(const Op& op, const std::string& name) {
+  for (Device device : {Device::cpu, Device::simt, Device::cuda}) {
+    if (name != name_of(device)) continue;
+    std::string reason;
+    check_input(is_available(device, &reason), "--device ", name, ": ", reason);
+    check_input(std::find(op.devices.begin(), op.devices.end(), device) != op.devices.end(), op.name,
+                " has no version for --device ", name);
+    return device;
+  }
+  throw InputError(concat("--device ", printable(name), " is none of cpu, simt, cuda"));
+}
+
+const HostTensor& find_tensor(const WeightFile& file, const std::string& path, const std::string& name) {
+  const HostTensor* tensor = file.find(name);
+  check_input(tensor != nullptr, path, ": there is no tensor ", name);
+  return *tensor;
+}
+
+bool is_floating(DType dtype) {
+  return dtype == DType::f32 || dtype == DType::bf16 || dtype == DType::f64;
+}
+
+// The dtype that the op computes in: the one of its floating inputs.
+DType floating_dtype(const Op& op, const WeightFile& file, const std::string& path) {
+  const HostTensor* first = nullptr;
+  for (const Port& port : op.inputs) {
+    if (port.kind != Kind::floating) continue;
+    const HostTensor& tensor = find_tensor(file, path, port.name);
+    check_input(is_floating(tensor.dtype), path, ": ", port.name, " is ", name_of(tensor.dtype),
+                ", not f32, bf16 or f64");
+    if (!first) first = &tensor;
+    check_input(tensor.dtype == first->dtype, path, ": ", port.name, " is ", name_of(tensor.dtype), " but ",
+                first->name, " is ", name_of(first->dtype));
+  }
+  return first ? first->dtype : DType::f32;
+}
+
+void refuse_unexpected(const Op& op, const WeightFile& file, const std::string& path) {
+  std::vector<std::string> known = names_of(op.inputs);
+  for (const Port& port : op.outputs)
+    if (port.kind == Kind::floating) known.push_back("grad_" + port.name);
+  for (const HostTensor& tensor : file.tensors)
+    check_input(std::find(known.begin(), known.end(), tensor.name) != known.end(), path, ": ", op.name,
+                " takes no tensor ", printable(tensor.name), "; the nearest is ",
+                nearest(tensor.name, known));
+}
+
+Tensor on_device(Context& context, const HostTensor& tensor, const std::string& path) {
+  check_input(tensor.shape.size() <= static_cast<size_t>(Shape::kMaxRank), path, ": ", tensor.name, " has ",
+              tensor.shape.size(), " dimensions");
+  const Shape shape(tensor.shape);
+  return Tensor::from_host(context, shape, tensor.dtype, tensor.bytes.data(),
+                           static_cast<size_t>(shape.count()));
+}
+
+HostTensor on_host(Context& context, const Tensor& tensor, const std::string& name) {
+  HostTensor host{name, tensor.dtype(), {tensor.shape().begin(), tensor.shape().end()}, {}};
+  host.bytes.resize(tensor.bytes());
+  tensor.read(context, host.bytes.data());
+  return host;
+}
+
+// The cotangents of the file, for the outputs that have a gradient.
+void go_back(Tape& tape, const Op& op, const std::vector<Variable>& outputs, const WeightFile& file,
+             const std::string& path) {
+  std::vector<Variable> ends;
+  std::vector<Tensor> cotangents;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (op.outputs[i].kind != Kind::floating || !op.outputs[i].differentiable) continue;
+    const HostTensor& grad = find_tensor(file, path, "grad_" + op.outputs[i].name);
+    const Tensor& output = outputs[i].value;
+    check_input(grad.dtype == output.dtype(), path, ": ", grad.name, " is ", name_of(grad.dtype), ", but ",
+                op.outputs[i].name, " is ", name_of(output.dtype()));
+    const Tensor cotangent = on_device(tape.context(), grad, path);
+    check_input(cotangent.shape() == output.shape(), path, ": ", grad.name, " has shape ",
+                cotangent.shape().text(), ", but ", op.outputs[i].name, " has ", output.shape().text());
+    if (!outputs[i].needs_gradient()) continue;
+    ends.push_back(outputs[i]);
+    cotangents.push_back(cotangent);
+  }
+  tape.backward(ends, cotangents);
+}
+
+WeightFile compute(const Op& op, const RunOptions& options, const WeightFile& file,
+                   const Attributes& attributes, Context& context) {
+  const DType dtype = floating_dtype(op, file, options.in);
+  Tape tape(context, options.gradients);
+  tape.random = Tensor::from<int64_t>(context, {2}, {options.seed, 0});
+  std::vector<Variable> inputs;
+  for (const Port& port : op.inputs) {
+    const HostTensor& tensor = find_tensor(file, options.in, port.name);
+    const DType expected = dtype_for(port.kind, dtype);
+    check_input(tensor.dtype == expected, options.in, ": ", port.name, " is ", name_of(tensor.dtype),
+                ", not ", name_of(expected));
+    const Tensor value = on_device(context, tensor, options.in);
+    const bool learns = port.kind == Kind::floating && port.differentiable;
+    inputs.push_back(learns ? tape.input(value) : tape.constant(value));
+  }
+  const std::vector<Variable> outputs = op.run(tape, inputs, attributes);
+  WeightFile result;
+  for (size_t i = 0; i < outputs.size(); ++i)
+    result.tensors.push_back(on_host(context, outputs[i].value, op.outputs[i].name));
+  if (!options.gradients) return result;
+  go_back(tape, op, outputs, file, options.in);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (op.inputs[i].kind != Kind::floating) continue;
+    const Tensor grad = inputs[i].needs_gradient()
+                            ? tape.grad(inputs[i])
+                            : Tensor::zeros(context, inputs[i].shape(), inputs[i].dtype());
+    result.tensors.push_back(on_host(context, grad, "grad_" + op.inputs[i].name));
+  }
+  return result;
+}
+
+void run(const RunOptions& options) {
+  const Op& op = find_op(options.op);
+  const Attributes attributes = complete(op, parse_attributes(options.attributes));
+  const Device device = device_named(op, options.device);
+  const WeightFile file = read_safetensors(options.in);
+  for (const Port& port : op.inputs) find_tensor(file, options.in, port.name);
+  refuse_unexpected(op, file, options.in);
+  Context context(device);
+  WeightFile result;
+  try {
+    result = compute(op, options, file, attributes, context);
+  } catch (const InputError& error) {
+    const std::string reason = error.what();
+    throw InputError(reason.rfind(options.in, 0) == 0 ? reason : options.in + ": " + reason);
+  } catch (const Error& error) {
+    // An op refuses what it is given, and all that it is given comes from the file and the command line.
+    throw InputError(concat(options.in, ": ", error.what()));
+  }
+  write_safetensors(options.out, result);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Lists the registered ops, or runs one on the tensors of a safetensors file."};
+  app.require_subcommand(1);
+  bool json = false;
+  RunOptions options;
+  CLI::App* list_command = app.add_subcommand("list", "the ops with their inputs, attributes and outputs");
+  list_command->add_flag("--json", json, "as a JSON array");
+  CLI::App* run_command = app.add_subcommand(
+      "run",
+      "run one op; the file holds its inputs by name, and with --grad also grad_<output> for each output");
+  run_command->add_option("name", options.op, "the op")->required();
+  run_command->add_option("--in", options.in, "safetensors file with the inputs: f32, bf16 or f64")
+      ->required();
+  run_command->add_option("--out", options.out, "safetensors file for the outputs and grad_<input>")
+      ->required();
+  run_command->add_option("--attr", options.attributes, "key=value; once for each attribute")
+      ->allow_extra_args(false);
+  run_command->add_flag("--grad", options.gradients, "go back, too");
+  run_command->add_option("--device", options.device, "cpu, simt or cuda")->capture_default_str();
+  run_command->add_option("--seed", options.seed, "of ops that draw random numbers")->capture_default_str();
+  return run_program("op", app, argc, argv, [&] {
+    if (list_command->parsed()) return list(json);
+    run(options);
+  });
+}
