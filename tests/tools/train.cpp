@@ -106,7 +106,7 @@ TEST_CASE("same seed, same bits: two runs, other numbers of data workers, and a 
 
   // SIGKILL at ever later moments until a run gets through.
   int kills = 0;
-  for (int milliseconds = 150; milliseconds < 60000; milliseconds += 170) {
+  for (int milliseconds = 60; milliseconds < 120000; milliseconds += milliseconds / 2) {
     const pid_t child = fork();
     if (child == 0) {
       const std::string all = "exec " + command("train", train_arguments("killed", fs::exists(folder() / "killed") ? "--resume" : ""));
