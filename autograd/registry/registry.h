@@ -74,17 +74,8 @@ struct Registration {
   explicit Registration(Op op);
 };
 
-// The devices of an op that has a CUDA version, in this build.
-inline std::vector<Device> devices_with_gpu() {
-  std::vector<Device> devices{Device::cpu};
-#ifdef SACCADE_SIMT
-  devices.push_back(Device::simt);
-#endif
-#ifdef SACCADE_CUDA
-  devices.push_back(Device::cuda);
-#endif
-  return devices;
-}
+// The devices of an op that has a CUDA version. Whether this build and this machine have them: is_available().
+inline std::vector<Device> devices_with_gpu() { return {Device::cpu, Device::simt, Device::cuda}; }
 
 // The inputs of a case as host doubles, already rounded to the dtype under test.
 std::vector<std::vector<double>> make_inputs(const Op& op, const Case& test_case, DType dtype);

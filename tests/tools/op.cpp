@@ -9,6 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "kernels/common/device.h"
 #include "tensor/weights/safetensors.h"
 #include "tests/common/catch.h"
 
@@ -96,6 +97,17 @@ TEST_CASE("op: group_max by hand: a dropped group takes no part, ties go to the 
   CHECK(values<float>(out, "output") == Floats{1, -2, 0, 0});
   CHECK(values<float>(out, "grad_features") == Floats{0.5f, 0, 0, 2, 0, 0, 0, 0});
   CHECK(out.find("output")->shape == std::vector<int64_t>{2, 1, 1, 2});
+}
+
+TEST_CASE("op: group_max gives the same on simt, where this build has it") {
+  if (!is_available(Device::simt)) return;
+  const Folder folder;
+  const WeightFile out =
+      run(folder, "group_max --attr groups=2 --device simt",
+          {tensor<float>("features", {1, 1, 1, 4}, {1, -5, 1, -2}), tensor<uint8_t>("keep", {1, 2}, {1, 1}),
+           tensor<float>("grad_output", {1, 1, 1, 2}, {0.5f, 2})});
+  CHECK(values<float>(out, "output") == Floats{1, -2});
+  CHECK(values<float>(out, "grad_features") == Floats{0.5f, 0, 0, 2});
 }
 
 TEST_CASE("op: sigmoid_gate by hand, in f32 and in f64") {
