@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -284,10 +285,12 @@ Evaluation Trainer::evaluate(const char* when) {
 // A checkpoint is a place to go back to: one with an infinity in it would be none. (The loss can stay finite for a step
 // after a weight has overflowed, so the optimizer's guard does not see it.)
 void Trainer::save() {
-  for (const Parameter& p : arena_.all())
-    for (float value : p.value.to_host<float>(*context_))
-      check(std::isfinite(value), "the weights are not finite at step ", state_.step, ": ", p.name,
-            " has overflowed (is the learning rate too high?); ", last_checkpoint());
+  for (const Parameter& p : arena_.all()) {
+    const std::vector<float> values = p.value.to_host<float>(*context_);
+    if (std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); })) continue;
+    throw Error(concat("the weights are not finite at step ", state_.step, ": ", p.name,
+                       " has overflowed (is the learning rate too high?); ", last_checkpoint()));
+  }
   write_checkpoint(*context_, options_.out, state_, arena_, *optimizer_);
 }
 
