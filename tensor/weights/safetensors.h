@@ -1,4 +1,4 @@
-// The safetensors format (https://huggingface.co/docs/safetensors): eight bytes of header length, a JSON
+// The safetensors format: eight bytes of header length, a JSON
 // header {name: {dtype, shape, data_offsets}, "__metadata__": {text: text}}, then the data, dense and without
 // gaps.
 //
