@@ -95,11 +95,11 @@ CheckResult check_parity(const Op& op, const Case& test_case, Context& context, 
   for (size_t i = 0; i < op.outputs.size(); ++i) {
     const bool exact = op.outputs[i].kind != Kind::floating;
     compare(result, head + op.outputs[i].name, got.outputs[i], reference.outputs[i], bound.outputs[i],
-            exact ? 0 : c, epsilon_of(dtype), exact ? 0 : op.absolute);
+            exact ? 0 : c, epsilon_of(dtype_for(op.outputs[i], dtype)), exact ? 0 : op.absolute);
   }
   for (size_t i = 0; i < op.inputs.size(); ++i)
     compare(result, head + "grad_" + op.inputs[i].name, got.input_gradients[i], reference.input_gradients[i],
-            bound.input_gradients[i], c, epsilon_of(dtype), op.absolute);
+            bound.input_gradients[i], c, epsilon_of(dtype_for(op.inputs[i], dtype)), op.absolute);
   return result;
 }
 

@@ -176,7 +176,7 @@ WeightFile compute(const Op& op, const RunOptions& options, const WeightFile& fi
   std::vector<Variable> inputs;
   for (const Port& port : op.inputs) {
     const HostTensor& tensor = find_tensor(file, options.in, port.name);
-    const DType expected = dtype_for(port.kind, dtype);
+    const DType expected = dtype_for(port, dtype);
     check_input(tensor.dtype == expected, options.in, ": ", port.name, " is ", name_of(tensor.dtype),
                 ", not ", name_of(expected));
     const Tensor value = on_device(context, tensor, options.in);

@@ -43,7 +43,7 @@ std::vector<Variable> run(Tape& tape, const std::vector<Variable>& in, const Att
 }
 
 const std::vector<Port> outputs = {
-    {"y"}, {"new_running_mean", Kind::floating, false}, {"new_running_var", Kind::floating, false}};
+    {"y"}, {"new_running_mean", Kind::floating, false, true}, {"new_running_var", Kind::floating, false, true}};
 const std::vector<AttributeSpec> attributes = {{"mode", false, kTrain},
                                                {"eps", false, 1e-5},
                                                {"momentum", false, 0.1},
@@ -53,10 +53,10 @@ const std::vector<AttributeSpec> attributes = {{"mode", false, kTrain},
 const Registration plain{{
     .name = "batch_norm",
     .inputs = {{"x"},
-               {"gamma"},
-               {"beta"},
-               {"running_mean", Kind::floating, false},
-               {"running_var", Kind::floating, false}},
+               {"gamma", Kind::floating, true, true},
+               {"beta", Kind::floating, true, true},
+               {"running_mean", Kind::floating, false, true},
+               {"running_var", Kind::floating, false, true}},
     .outputs = outputs,
     .attributes = attributes,
     .run = run,
@@ -92,10 +92,10 @@ const Registration plain{{
 const Registration residual{{
     .name = "batch_norm_residual",
     .inputs = {{"x"},
-               {"gamma"},
-               {"beta"},
-               {"running_mean", Kind::floating, false},
-               {"running_var", Kind::floating, false},
+               {"gamma", Kind::floating, true, true},
+               {"beta", Kind::floating, true, true},
+               {"running_mean", Kind::floating, false, true},
+               {"running_var", Kind::floating, false, true},
                {"residual"}},
     .outputs = outputs,
     .attributes = attributes,

@@ -52,9 +52,9 @@ int64_t integer(const Attributes& attributes, const std::string& name) {
   return static_cast<int64_t>(value);
 }
 
-DType dtype_for(Kind kind, DType floating) {
-  switch (kind) {
-    case Kind::floating: return floating;
+DType dtype_for(const Port& port, DType floating) {
+  switch (port.kind) {
+    case Kind::floating: return port.wide && floating == DType::bf16 ? DType::f32 : floating;
     case Kind::u8: return DType::u8;
     case Kind::i32: return DType::i32;
     case Kind::i64: return DType::i64;
@@ -93,7 +93,7 @@ std::vector<Variable> place_inputs(Tape& tape, const Op& op, const Case& test_ca
   std::vector<Variable> inputs;
   for (size_t i = 0; i < op.inputs.size(); ++i) {
     const Tensor wide = Tensor::from(tape.context(), test_case.inputs[i].shape, values[i]);
-    const Tensor tensor = converted(tape.context(), wide, dtype_for(op.inputs[i].kind, dtype));
+    const Tensor tensor = converted(tape.context(), wide, dtype_for(op.inputs[i], dtype));
     const bool learns = op.inputs[i].kind == Kind::floating && op.inputs[i].differentiable;
     inputs.push_back(learns ? tape.input(tensor) : tape.constant(tensor));
   }

@@ -20,6 +20,7 @@ struct Port {
   std::string name;
   Kind kind = Kind::floating;
   bool differentiable = true;  // floating ones only: running statistics, say, take no gradient
+  bool wide = false;           // stays f32 where the op runs in bf16: statistics, and what norms learn
 };
 
 using Attributes = std::map<std::string, double>;  // every attribute is a number; switches are 0 or 1
@@ -90,6 +91,6 @@ Attributes complete(const Op& op, const Attributes& given);
 // The attribute as a whole number; InputError if it is none (or beyond 2^53).
 int64_t integer(const Attributes& attributes, const std::string& name);
 
-DType dtype_for(Kind kind, DType floating);
+DType dtype_for(const Port& port, DType floating);
 
 }  // namespace saccade

@@ -1,22 +1,54 @@
+#include <algorithm>
 #include <set>
 
 #include "autograd/op_check.h"
+#include "kernels/common/device.h"
 #include "tests/common/catch.h"
 
 using namespace saccade;
 
-TEST_CASE("every op agrees with the f64 oracle, values and gradients") {
-  Context context(Device::cpu, 0, 2);
+namespace {
+// Every case of every op that has a version for the context's device.
+void check_all(Context& context, DType dtype, bool small_only) {
   for (const Op& op : all_ops()) {
+    if (std::count(op.devices.begin(), op.devices.end(), context.device()) == 0) continue;
     double worst = 0;
     for (const Case& test_case : op.cases) {
-      const CheckResult result = check_parity(op, test_case, context, DType::f32);
+      if (small_only && !test_case.small) continue;
+      const CheckResult result = check_parity(op, test_case, context, dtype);
       INFO(result.failure);
       CHECK(result.passed);
       worst = std::max(worst, result.worst);
     }
-    WARN(op.name << ": largest error " << worst << " eps S");
+    WARN(op.name << " on " << name_of(context.device()) << " " << name_of(dtype) << ": largest error " << worst
+                 << " eps S");
   }
+}
+}  // namespace
+
+TEST_CASE("every op agrees with the f64 oracle, values and gradients") {
+  Context context(Device::cpu, 0, 2);
+  check_all(context, DType::f32, false);
+}
+
+TEST_CASE("every op's CUDA source, run on simt, agrees with the f64 oracle") {
+  std::string reason;
+  if (!is_available(Device::simt, &reason)) {
+    WARN(reason);
+    return;
+  }
+  Context context(Device::simt);
+  for (const DType dtype : {DType::f32, DType::bf16}) check_all(context, dtype, true);
+}
+
+TEST_CASE("every op agrees with the f64 oracle on the GPU") {
+  std::string reason;
+  if (!is_available(Device::cuda, &reason)) {
+    WARN(reason);
+    return;
+  }
+  Context context(Device::cuda);
+  for (const DType dtype : {DType::f32, DType::bf16}) check_all(context, dtype, false);
 }
 
 TEST_CASE("every op's gradient agrees with finite differences") {
