@@ -45,7 +45,10 @@ void ParameterArena::allocate(Context& context, uint64_t seed, DType dtype) {
     std::vector<float> initial(static_cast<size_t>(p.shape.count()));
     PhiloxStream random(seed, hash_of(p.name));
     if (p.initialize) p.initialize(initial.data(), p.shape.count(), random);
-    copy(context, p.value, converted(context, Tensor::from(context, p.shape, initial), dtype));
+    if (dtype == DType::f32)
+      p.value.write(context, initial.data());
+    else
+      copy(context, p.value, converted(context, Tensor::from(context, p.shape, initial), dtype));
   }
 }
 

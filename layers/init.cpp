@@ -14,7 +14,7 @@ Initializer constant(float value) {
 
 Initializer normal(float deviation, float mean) {
   return [=](float* values, int64_t count, PhiloxStream& random) {
-    for (int64_t i = 0; i < count; ++i) values[i] = mean + deviation * random.normal();
+    random.fill_normal(values, count, mean, deviation);
   };
 }
 

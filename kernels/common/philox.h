@@ -84,6 +84,8 @@ class PhiloxStream {
     normal_from(a, next(), &first, &second);
     return first;
   }
+  // values[i] = mean + deviation * N(0, 1), from whole blocks of words, as vector code: what initialises networks.
+  void fill_normal(float* values, int64_t count, float mean, float deviation);
 
  private:
   uint64_t seed_, stream_, block_ = 0;
