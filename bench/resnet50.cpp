@@ -53,7 +53,7 @@ int main(int argc, char** argv) {
 
   PhiloxStream random(2);
   std::vector<float> pixels(static_cast<size_t>(batch * height * width * 3));
-  for (float& p : pixels) p = random.normal();
+  random.fill_normal(pixels.data(), static_cast<int64_t>(pixels.size()), 0, 1);
   std::vector<int64_t> ids(static_cast<size_t>(batch));
   for (int64_t& id : ids) id = random.below(static_cast<uint32_t>(classes));
   const Tensor images = Tensor::from(context, {batch, height, width, 3}, pixels), labels = Tensor::from(context, {batch}, ids);
