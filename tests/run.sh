@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Sets up, builds and tests. Without an option: what CI runs, the release build. --all adds the seven GPU
-# architectures, the debug build, AddressSanitizer + UBSan, ThreadSanitizer and the fuzzers over their corpora.
+# Sets up, builds and tests. Without an option: what CI runs, which is the release build, the readers of files under
+# AddressSanitizer + UBSan, and the loader and other threads under ThreadSanitizer. --all adds the seven GPU
+# architectures, the debug build, all tests under the sanitizers, the fuzzers, and the build without oneDNN.
 # A part that is missing (a test program, nvcc under --all) fails; nothing is skipped in silence.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -33,36 +34,38 @@ if command -v ccache >/dev/null; then
   options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_CUDA_COMPILER_LAUNCHER=ccache)
 fi
 
-# build PRESET [OPTION...]: configures and builds everything of the preset.
+# build FOLDER PRESET TARGETS [OPTION...]: configures the preset in build/FOLDER and builds the targets ("all",
+# "test_tensor test_reid").
 build() {
-  local preset=$1
-  shift
-  say "$preset: build"
-  cmake --preset "$preset" "${options[@]}" "$@" >"build/$preset.log" 2>&1 || {
-    cat "build/$preset.log" >&2
-    fail "$preset does not configure"
+  local folder=$1 preset=$2 targets=$3
+  shift 3
+  say "$folder: build"
+  cmake --preset "$preset" -B "build/$folder" "${options[@]}" "$@" >"build/$folder.log" 2>&1 || {
+    cat "build/$folder.log" >&2
+    fail "$folder does not configure"
   }
-  if grep -q "without the simt device" "build/$preset.log"; then fail "$preset builds without the simt device"; fi
-  cmake --build --preset "$preset" --parallel "$jobs" || fail "$preset does not build"
+  if grep -q "without the simt device" "build/$folder.log"; then fail "$folder builds without the simt device"; fi
+  # shellcheck disable=SC2086 # a list of words
+  cmake --build "build/$folder" --parallel "$jobs" --target $targets || fail "$folder does not build"
 }
 
-# run_tests PRESET: all its tests; the rooms must be there.
+# run_tests FOLDER ROOMS: the tests of these rooms of tests/, each of which must be there.
 run_tests() {
-  local preset=$1 room known
-  say "$preset: tests"
-  known=$(ctest --test-dir "build/$preset" --show-only)
+  local folder=$1 rooms=$2 room known
+  say "$folder: tests of $rooms"
+  known=$(ctest --test-dir "build/$folder" --show-only)
   for room in $rooms; do
-    grep -Eq ": $room\$" <<<"$known" || fail "$preset has no tests of tests/$room"
+    grep -Eq ": $room\$" <<<"$known" || fail "$folder has no tests of tests/$room"
   done
-  ctest --test-dir "build/$preset" --output-on-failure --no-tests=error --timeout 2400 ||
-    fail "$preset: tests failed"
-  parts+=("$preset")
+  ctest --test-dir "build/$folder" --output-on-failure --no-tests=error --timeout 2400 \
+    --tests-regex "^(${rooms// /|})\$" || fail "$folder: tests failed"
+  parts+=("$folder ($rooms)")
 }
 
 run_fuzzers() {
   say "fuzzers: build"
-  cmake --preset debug -B build/fuzz -DSACCADE_FUZZ=ON -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ \
-    "${options[@]}" >build/fuzz.log 2>&1 || { cat build/fuzz.log >&2; fail "the fuzzers do not configure"; }
+  cmake --preset debug -B build/fuzz -DSACCADE_FUZZ=ON -DSACCADE_SIMT=OFF -DCMAKE_C_COMPILER=clang \
+    -DCMAKE_CXX_COMPILER=clang++ "${options[@]}" >build/fuzz.log 2>&1 || { cat build/fuzz.log >&2; fail "the fuzzers do not configure"; }
   local source name
   for source in tests/fuzz/fuzz_*.cpp; do
     [ -e "$source" ] || fail "tests/fuzz holds no fuzzer"
@@ -73,6 +76,7 @@ run_fuzzers() {
     # The corpus first, then half a minute of new inputs; these go to a scratch folder.
     mkdir -p "build/fuzz/scratch/$name"
     "build/fuzz/tests/fuzz/fuzz_$name" -max_total_time=30 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
+      "-dict=tests/fuzz/$name.dict" "-artifact_prefix=build/fuzz/$name-" \
       "build/fuzz/scratch/$name" "tests/fuzz/corpus/$name" || fail "fuzz_$name found a fault"
   done
   parts+=("fuzzers")
@@ -97,22 +101,31 @@ if [ $cuda = yes ] && [ $has_nvcc = yes ]; then
   else
     architectures="90a-real" # one, for time
   fi
-  build release -DSACCADE_CUDA=ON "-DCMAKE_CUDA_ARCHITECTURES=$architectures"
+  build release release all -DSACCADE_CUDA=ON "-DCMAKE_CUDA_ARCHITECTURES=$architectures"
   say "compile gate: no spills, no local memory"
   tests/compile_gate.sh $([ $all = yes ] && echo --all) >build/compile_gate.log || fail "compile gate: see build/compile_gate.log"
   tail -1 build/compile_gate.log
   parts+=("compile gate")
 else
-  build release -DSACCADE_CUDA=OFF
+  build release release all -DSACCADE_CUDA=OFF
 fi
-run_tests release
+run_tests release "$rooms"
 
 if [ $all = yes ]; then
   for preset in debug asan tsan; do
-    build "$preset"
-    run_tests "$preset"
+    build "$preset" "$preset" all
+    run_tests "$preset" "$rooms"
   done
+  build without-onednn release all -DSACCADE_CUDA=OFF -DSACCADE_ONEDNN=OFF
+  run_tests without-onednn "$rooms"
   run_fuzzers
+else
+  # tensor reads weights, reid everything else: configs, pictures, data sets, attributes.
+  build asan asan "test_tensor test_reid"
+  run_tests asan "tensor reid"
+  # reid has the loader and other users of threads, kernels the loops in parallel.
+  build tsan tsan "test_kernels test_reid"
+  run_tests tsan "kernels reid"
 fi
 
 printf '\nPassed in %d s: %s.\n' "$SECONDS" "$(IFS=,; echo "${parts[*]}")"

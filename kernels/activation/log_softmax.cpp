@@ -16,9 +16,7 @@ void LogSoftmax<Device::cpu>::forward(Context& context, int64_t rows, int64_t co
     for (int64_t r = begin; r < end; ++r) {
       const float* in = x + r * columns;
       float* out = y + r * columns;
-      float best = in[0];
-#pragma omp simd reduction(max : best)
-      for (int64_t c = 0; c < columns; ++c) best = in[c] > best ? in[c] : best;
+      const float best = largest(in, columns);
       float sum = 0;
 #pragma omp simd reduction(+ : sum)
       for (int64_t c = 0; c < columns; ++c) sum += exp_vector(in[c] - best);

@@ -2,9 +2,11 @@
 // (the C library's versions are calls). Errors are relative, measured against f64 over the whole range.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 
 namespace saccade {
 
@@ -34,6 +36,15 @@ inline float power_of_two(float n) {
   return std::bit_cast<float>(static_cast<uint32_t>(static_cast<int32_t>(n) + 127) << 23);
 }
 }  // namespace detail
+
+// The largest of x[0, count), count >= 1. A NaN may or may not be seen.
+inline float largest(const float* x, int64_t count) {
+  float best = x[0];
+#pragma omp simd reduction(max : best)
+  for (int64_t i = 0; i < count; ++i) best = x[i] > best ? x[i] : best;
+  // clang starts the lanes of a maximum at the lowest finite number, which hides that all are -infinity.
+  return best > std::numeric_limits<float>::lowest() ? best : *std::max_element(x, x + count);
+}
 
 // exp(x), error 2 ulp; 0 below the denormals, infinity above the range, NaN for NaN.
 inline float exp_vector(float x) {

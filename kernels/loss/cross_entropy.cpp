@@ -28,21 +28,19 @@ void CrossEntropy<Device::cpu>::forward(Context& context, int64_t rows, int64_t 
         std::fill_n(grad, classes, 0.0f);
         continue;
       }
-      float largest = x[0];
-#pragma omp simd reduction(max : largest)
-      for (int64_t c = 0; c < classes; ++c) largest = std::max(largest, x[c]);
-      double sum = 0, shifted = 0;  // of exp(x - largest), and of x - largest
+      const float top = largest(x, classes);
+      double sum = 0, shifted = 0;  // of exp(x - top), and of x - top
 #pragma omp simd reduction(+ : sum, shifted)
       for (int64_t c = 0; c < classes; ++c) {
-        const float power = exp_vector(x[c] - largest);
+        const float power = exp_vector(x[c] - top);
         grad[c] = power;
         sum += power;
-        shifted += x[c] - largest;
+        shifted += x[c] - top;
       }
       const float inverse = static_cast<float>(1 / sum);
       for (int64_t c = 0; c < classes; ++c) grad[c] = (grad[c] * inverse - off) * share;
       grad[label] -= static_cast<float>(1 - smoothing) * share;
-      terms[n] = std::log(sum) - (1 - smoothing) * (x[label] - largest) - smoothing / static_cast<double>(classes) * shifted;
+      terms[n] = std::log(sum) - (1 - smoothing) * (x[label] - top) - smoothing / static_cast<double>(classes) * shifted;
     }
   });
   double total = 0;

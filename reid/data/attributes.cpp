@@ -1,14 +1,9 @@
 #include "reid/data/attributes.h"
 
-#include <matio.h>
-
 #include <algorithm>
 #include <cctype>
-#include <cstring>
+#include <cmath>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <memory>
 #include <numeric>
 
 #include "kernels/common/error.h"
@@ -66,124 +61,46 @@ std::vector<Source> duke_sources() {
   };
 }
 
-// Whether the file is MATLAB v5 with all of its elements in it: libmatio reads beyond the end of one that was
-// cut off.
-bool is_whole_mat_file(const std::string& path) {
-  constexpr size_t kHeader = 128;  // text, then version 0x0100 and the mark of the byte order
-  std::ifstream file(path, std::ios::binary);
-  const std::vector<char> bytes((std::istreambuf_iterator<char>(file)), {});
-  if (bytes.size() < kHeader + 8 || std::memcmp(bytes.data(), "MATLAB 5.0", 10) != 0) return false;
-  const bool little = bytes[126] == 'I' && bytes[127] == 'M';
-  if (!little && !(bytes[126] == 'M' && bytes[127] == 'I')) return false;
-  size_t at = kHeader;
-  while (at + 8 <= bytes.size()) {  // elements: type and length, 4 bytes each, then `length` bytes
-    size_t length = 0;
-    for (size_t i = 0; i < 4; ++i) {
-      const size_t byte = static_cast<uint8_t>(bytes[at + 4 + i]);
-      length |= byte << 8 * (little ? i : 3 - i);
-    }
-    if (length > bytes.size() - at - 8) return false;
-    at += 8 + length;
-  }
-  return at == bytes.size();
-}
-
-using MatFile = std::unique_ptr<mat_t, int (*)(mat_t*)>;
-using MatValue = std::unique_ptr<matvar_t, void (*)(matvar_t*)>;
-
-size_t count_of(const matvar_t& value) {
-  return value.dims == nullptr
-             ? 0
-             : std::accumulate(value.dims, value.dims + value.rank, size_t{1}, std::multiplies<>());
-}
-
-// Null unless `value` is one struct with that field. In a damaged file, names and data may be missing.
-matvar_t* field_of(matvar_t* value, const char* name) {
-  if (value == nullptr || value->class_type != MAT_C_STRUCT || value->data == nullptr ||
-      count_of(*value) != 1)
-    return nullptr;
-  const unsigned fields = Mat_VarGetNumberOfFields(value);
-  char* const* names = Mat_VarGetStructFieldnames(value);
-  if (names == nullptr || value->nbytes < fields * sizeof(matvar_t*)) return nullptr;
-  for (unsigned i = 0; i < fields; ++i)
-    if (names[i] != nullptr && std::strcmp(names[i], name) == 0)
-      return Mat_VarGetStructFieldByIndex(value, i, 0);
-  return nullptr;
-}
-
-template <class T>
-std::vector<int> whole_numbers(const matvar_t& value) {
-  const T* data = static_cast<const T*>(value.data);
-  std::vector<int> numbers(count_of(value));
-  // A code that is no small whole number becomes 0, which no attribute knows.
-  for (size_t i = 0; i < numbers.size(); ++i)
-    numbers[i] = data[i] >= 1 && data[i] <= 100 && data[i] == static_cast<T>(static_cast<int>(data[i]))
-                     ? static_cast<int>(data[i])
-                     : 0;
-  return numbers;
+// A code that is no small whole number becomes 0, which no attribute knows.
+std::vector<int> whole_numbers(const std::vector<double>& values) {
+  std::vector<int> codes;
+  for (const double v : values) codes.push_back(v >= 1 && v <= 100 && v == std::trunc(v) ? static_cast<int>(v) : 0);
+  return codes;
 }
 
 // The halves of one file, read by name with errors that say where they are.
 class Half {
  public:
-  Half(const std::string& path, const char* name, matvar_t* value)
+  Half(const std::string& path, const char* name, const MatValue& value)
       : where_(concat(path, ": ", name)), value_(value) {
-    check_input(value->class_type == MAT_C_STRUCT, where_, " is not a struct");
+    check_input(value.kind == MatValue::Kind::structure, where_, " is not a struct");
   }
 
   std::vector<int> persons() const {
-    matvar_t* index = field("image_index");
-    check_input(index->class_type == MAT_C_CELL && (index->data != nullptr || count_of(*index) == 0), where_,
-                ".image_index is not a cell array of strings");
-    std::vector<int> pids(count_of(*index));
-    for (size_t i = 0; i < pids.size(); ++i) pids[i] = person(Mat_VarGetCell(index, static_cast<int>(i)), i);
+    const MatValue& index = field("image_index");
+    check_input(index.kind == MatValue::Kind::cells, where_, ".image_index is not a cell array of strings");
+    std::vector<int> pids(index.count);
+    for (size_t i = 0; i < pids.size(); ++i) pids[i] = person(index.parts[i].text, i);
     return pids;
   }
 
   // [persons] codes of one field.
   std::vector<int> codes(const std::string& name, size_t persons) const {
-    const matvar_t& value = *field(name.c_str());
-    check_input(count_of(value) == persons, where_, ".", name, " has ", count_of(value), " values for ",
-                persons, " persons");
-    check_input(value.data != nullptr && !value.isComplex, where_, ".", name, " is not a row of numbers");
-    switch (value.class_type) {
-      case MAT_C_UINT8:
-        return whole_numbers<uint8_t>(value);
-      case MAT_C_INT8:
-        return whole_numbers<int8_t>(value);
-      case MAT_C_UINT16:
-        return whole_numbers<uint16_t>(value);
-      case MAT_C_INT16:
-        return whole_numbers<int16_t>(value);
-      case MAT_C_UINT32:
-        return whole_numbers<uint32_t>(value);
-      case MAT_C_INT32:
-        return whole_numbers<int32_t>(value);
-      case MAT_C_SINGLE:
-        return whole_numbers<float>(value);
-      case MAT_C_DOUBLE:
-        return whole_numbers<double>(value);
-      default:
-        throw InputError(concat(where_, ".", name, " is not a row of numbers"));
-    }
+    const MatValue& value = field(name);
+    check_input(value.kind == MatValue::Kind::numbers, where_, ".", name, " is not a row of numbers");
+    check_input(value.count == persons, where_, ".", name, " has ", value.count, " values for ", persons,
+                " persons");
+    return whole_numbers(value.numbers);
   }
 
  private:
-  matvar_t* field(const char* name) const {
-    matvar_t* found = field_of(value_, name);
+  const MatValue& field(const std::string& name) const {
+    const MatValue* found = value_.field(name);
     check_input(found != nullptr, where_, " has no field \"", name, "\"");
-    return found;
+    return *found;
   }
 
-  int person(const matvar_t* cell, size_t i) const {
-    std::string text;
-    const bool characters = cell != nullptr && cell->class_type == MAT_C_CHAR && cell->data != nullptr;
-    if (characters && (cell->data_type == MAT_T_UINT16 || cell->data_type == MAT_T_UTF16)) {
-      for (size_t c = 0; c < count_of(*cell); ++c)
-        text += static_cast<char>(std::min<uint16_t>(static_cast<const uint16_t*>(cell->data)[c], 127));
-    } else if (characters && cell->data_size == 1) {
-      text.assign(static_cast<const char*>(cell->data), std::min(count_of(*cell), cell->nbytes));
-    }
+  int person(const std::string& text, size_t i) const {
     const bool number =
         !text.empty() && text.size() <= 9 &&
         std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
@@ -192,7 +109,7 @@ class Half {
   }
 
   std::string where_;
-  matvar_t* value_;
+  const MatValue& value_;
 };
 
 // The one answer that the fields of an attribute give for person i.
@@ -256,27 +173,26 @@ AttributeSet read_attributes(const std::string& path) {
   std::error_code failure;
   check_input(std::filesystem::exists(path, failure), path, ": no such file");
   check_input(std::filesystem::is_regular_file(path, failure), path, ": is not a file");
-  check_input(is_whole_mat_file(path), path, ": is not a MATLAB v5 file, or is truncated");
-  const MatFile file(Mat_Open(path.c_str(), MAT_ACC_RDONLY), Mat_Close);
-  check_input(file != nullptr, path, ": is not a MATLAB v5 file");
+  return attributes_in(read_mat_file(path), path);
+}
 
-  AttributeSet set;
-  while (true) {
-    const MatValue value(Mat_VarReadNext(file.get()), Mat_VarFree);
-    check_input(value != nullptr, path, ": holds no struct with the fields \"train\" and \"test\"");
-    matvar_t* train = field_of(value.get(), "train");
-    matvar_t* test = field_of(value.get(), "test");
+AttributeSet attributes_in(const MatValue& file, const std::string& path) {
+  for (const MatValue& value : file.parts) {
+    const MatValue* train = value.field("train");
+    const MatValue* test = value.field("test");
     if (train == nullptr || test == nullptr) continue;
 
-    const bool duke = field_of(train, "boots") != nullptr;
+    AttributeSet set;
+    const bool duke = train->field("boots") != nullptr;
     const std::vector<Source> sources = duke ? duke_sources() : market_sources();
     for (const Source& source : sources) set.attributes.push_back(source.attribute);
-    set.train = read_half(Half(path, "train", train), concat(path, ": train"), sources);
-    set.test = read_half(Half(path, "test", test), concat(path, ": test"), sources);
+    set.train = read_half(Half(path, "train", *train), concat(path, ": train"), sources);
+    set.test = read_half(Half(path, "test", *test), concat(path, ": test"), sources);
     report_unknown("train", set.train, &set);
     report_unknown("test", set.test, &set);
     return set;
   }
+  throw InputError(concat(path, ": holds no struct with the fields \"train\" and \"test\""));
 }
 
 std::vector<int8_t> attributes_of(const AttributeSet& set, const AttributeTable& table,

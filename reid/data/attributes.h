@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "reid/data/mat_file.h"
+
 namespace saccade {
 
 constexpr int kUnknownAttribute = -1;  // takes no part in an attribute loss
@@ -40,6 +42,9 @@ struct AttributeSet {
 // InputError names the file and what is wrong: no MATLAB file, a field that is missing, not numeric or of the
 // wrong length, a person that is no number or comes twice.
 AttributeSet read_attributes(const std::string& path);
+
+// The same from a file that was read; `path` names it in messages.
+AttributeSet attributes_in(const MatValue& file, const std::string& path);
 
 // The answers for each of `pids`, [pids, attributes]. InputError (naming `path`, the file that `table` is
 // from) if a person is not in the table: then the file belongs to another data set.

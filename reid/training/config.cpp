@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "kernels/common/text.h"
+#include "tensor/weights/weight_file.h"
 
 namespace saccade {
 
@@ -58,6 +59,8 @@ void merge(Json& target, const Json& given, const std::string& name, const std::
     check_input(fits(value, slot), name, ": ", full, " must be ", kind_of(slot));
     if (slot.is_object()) {
       merge(slot, value, name, full + ".");
+    } else if (slot.is_number_float()) {
+      slot = value.get<double>();  // a whole number must not turn the key into one of whole numbers
     } else {
       slot = value;
     }
@@ -66,7 +69,9 @@ void merge(Json& target, const Json& given, const std::string& name, const std::
 
 void assign(Json& target, const std::string& assignment) {
   const size_t equals = assignment.find('=');
-  check_input(equals != std::string::npos && equals > 0, "--set ", assignment, ": not of the form key=value");
+  const std::string name = "--set " + printable(assignment);
+  check_input(equals != std::string::npos && equals > 0, name, ": not of the form key=value");
+  check_input(is_utf8(assignment), name, ": is not UTF-8");
   const std::string text = assignment.substr(equals + 1);
   Json value = Json::parse(text, nullptr, false);
   if (value.is_discarded()) value = text;  // a bare word is a text
@@ -77,7 +82,7 @@ void assign(Json& target, const std::string& assignment) {
     if (dot == std::string::npos) break;
     path = path.substr(0, dot);
   }
-  merge(target, value, "--set " + assignment, "");
+  merge(target, value, name, "");
 }
 
 // What the types cannot say.
@@ -115,6 +120,8 @@ void check_ranges(const TrainConfig& c, const std::string& name) {
   in_range(c.optimizer.momentum, 0, 1, "optimizer.momentum");
   in_range(c.optimizer.clip, 0, 1e30, "optimizer.clip");
   in_range(static_cast<double>(c.schedule.epochs), 1, 1e6, "schedule.epochs");
+  for (const int64_t milestone : c.schedule.milestones)
+    in_range(static_cast<double>(milestone), 0, 1e6, "schedule.milestones");
   in_range(c.schedule.gamma, 0, 1, "schedule.gamma");
   in_range(static_cast<double>(c.schedule.warmup_epochs), 0, 1e6, "schedule.warmup_epochs");
   in_range(c.schedule.warmup_factor, 0, 1, "schedule.warmup_factor");

@@ -6,10 +6,10 @@
 #include <span>
 #include <string>
 
-#include "kernels/common/error.h"
 #include "tensor/weights/safetensors.h"
 #include "tensor/weights/torch_pickle.h"
 #include "tests/common/stored_zip.h"
+#include "tests/fuzz/refusal.h"
 
 namespace saccade {
 
@@ -26,19 +26,11 @@ inline void check_whole(const WeightFile& file) {
     check(is_utf8(key) && is_utf8(value), "metadata is not UTF-8");
 }
 
-// Reads, and takes an InputError of one line for an answer: every other exception goes through. True if it
-// was read.
+// True if it was read.
 template <class Read>
 bool read_or_refuse(const Read& read) {
   WeightFile file;
-  try {
-    file = read();
-  } catch (const InputError& error) {
-    const std::string message = error.what();
-    check(message.rfind("input: ", 0) == 0 && message.find('\n') == std::string::npos,
-          "a bad message: ", message);
-    return false;
-  }
+  if (refuses([&] { file = read(); })) return false;
   check_whole(file);
   return true;
 }

@@ -3,7 +3,9 @@
 #include <matio.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
+#include <span>
 
 #include "tests/common/catch.h"
 #include "tests/reid/folder.h"
@@ -98,6 +100,11 @@ std::string answer(const AttributeSet& set, const AttributeTable& table, int pid
   const size_t a = index_of(set, name);
   const int value = attributes_of(set, table, {pid}, "file")[a];
   return value == kUnknownAttribute ? "unknown" : set.attributes[a].values[value];
+}
+
+std::string bytes_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 }  // namespace
@@ -242,11 +249,79 @@ TEST_CASE("a wrong attribute file is refused by name and reason") {
                }),
                ContainsSubstring(path) && ContainsSubstring("knows nothing of person 9"));
   }
-  SECTION("cut off at any length") {
-    write_attributes(path, "market_attribute", train, test, false, false);
-    std::ifstream whole(path, std::ios::binary);
-    const std::string bytes((std::istreambuf_iterator<char>(whole)), {});
-    for (size_t size = 0; size < bytes.size(); size += 97)
-      CHECK_THROWS_AS(read_attributes(folder.write("cut.mat", bytes.substr(0, size))), InputError);
+  for (const bool compressed : {false, true})
+    SECTION(compressed ? "compressed, cut off at any length" : "cut off at any length") {
+      write_attributes(path, "market_attribute", train, test, false, compressed);
+      const std::string bytes = bytes_of(path);
+      for (size_t size = 0; size < bytes.size(); size += 37)
+        CHECK_THROWS_AS(read_attributes(folder.write("cut.mat", bytes.substr(0, size))), InputError);
+    }
+}
+
+TEST_CASE("a flipped byte in an attribute file gives an error or a table, never a crash") {
+  const TestFolder folder;
+  const std::string path = folder / "market_attribute.mat";
+  const Half train = clean_half(kMarketFields, 2, 5), test = clean_half(kMarketFields, 101, 3);
+  for (const bool compressed : {false, true}) {
+    write_attributes(path, "market_attribute", train, test, false, compressed);
+    const std::string bytes = bytes_of(path);
+    for (size_t at = 0; at < bytes.size(); ++at)
+      for (const int flip : {0x01, 0x80, 0xff}) {
+        std::string damaged = bytes;
+        damaged[at] = static_cast<char>(damaged[at] ^ flip);
+        try {
+          const AttributeSet set = attributes_in(parse_mat_file(std::as_bytes(std::span(damaged)), path), path);
+          REQUIRE(set.train.values.size() == set.train.pids.size() * set.attributes.size());
+        } catch (const InputError& error) {
+          REQUIRE(std::string(error.what()).rfind(path, 0) == 0);
+        }
+      }
   }
+}
+
+TEST_CASE("numbers, text, cells and structs of a .mat file, in every stored type") {
+  // What libmatio writes is what we read, whatever the type of the numbers.
+  const TestFolder folder;
+  const std::string path = folder / "types.mat";
+  size_t dims[2] = {2, 3};
+  int8_t bytes[] = {-1, 2, 3, 4, 5, 6};
+  uint16_t shorts[] = {1, 65535, 3, 4, 5, 6};
+  int32_t ints[] = {1, -70000, 3, 4, 5, 6};
+  float singles[] = {0.5f, 2, 3, 4, 5, 6};
+  double doubles[] = {0.1, 2, 3, 4, 5, 1e300};
+  int64_t longs[] = {1, int64_t{1} << 40, 3, 4, 5, 6};
+  mat_t* file = Mat_CreateVer(path.c_str(), nullptr, MAT_FT_MAT5);
+  const auto put = [&](const char* name, matio_classes kind, matio_types type, void* data) {
+    matvar_t* value = Mat_VarCreate(name, kind, type, 2, dims, data, 0);
+    CHECK(Mat_VarWrite(file, value, MAT_COMPRESSION_ZLIB) == 0);
+    Mat_VarFree(value);
+  };
+  put("bytes", MAT_C_INT8, MAT_T_INT8, bytes);
+  put("shorts", MAT_C_UINT16, MAT_T_UINT16, shorts);
+  put("ints", MAT_C_INT32, MAT_T_INT32, ints);
+  put("singles", MAT_C_SINGLE, MAT_T_SINGLE, singles);
+  put("doubles", MAT_C_DOUBLE, MAT_T_DOUBLE, doubles);
+  put("longs", MAT_C_INT64, MAT_T_INT64, longs);
+  char text[] = "person";
+  put("text", MAT_C_CHAR, MAT_T_UINT8, text);
+  Mat_Close(file);
+
+  const MatValue all = read_mat_file(path);
+  const auto check_numbers = [&](const char* name, const auto& expected) {
+    INFO(name);
+    const MatValue* value = all.field(name);
+    REQUIRE(value != nullptr);
+    CHECK(value->kind == MatValue::Kind::numbers);
+    CHECK(value->count == 6);
+    CHECK(value->numbers == std::vector<double>(std::begin(expected), std::end(expected)));
+  };
+  check_numbers("bytes", bytes);
+  check_numbers("shorts", shorts);
+  check_numbers("ints", ints);
+  check_numbers("singles", singles);
+  check_numbers("doubles", doubles);
+  check_numbers("longs", longs);
+  REQUIRE(all.field("text") != nullptr);
+  CHECK(all.field("text")->text == "person");
+  CHECK(all.field("other") == nullptr);
 }
