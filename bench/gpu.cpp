@@ -33,7 +33,8 @@ using namespace saccade::bench;
 using Json = nlohmann::ordered_json;
 
 struct Options {
-  std::string op, shapes = "bench/shapes.json", roofs;
+  std::string shapes = "bench/shapes.json", roofs;
+  std::vector<std::string> ops;  // these alone; empty: all
   Device device = Device::cuda;
   double seconds = 0.4;  // of measuring, a row
   bool small = false;
@@ -312,11 +313,13 @@ Json measure_case(const Options& options, const Op& op, const Case& test_case, D
 
 template <class Visit>
 void for_each_op(const Options& options, Visit&& visit) {
-  if (!options.op.empty())
-    check_input(runs_on(find_op(options.op), options.device), options.op, " has no version for ",
+  for (const std::string& name : options.ops)
+    check_input(runs_on(find_op(name), options.device), name, " has no version for ",
                 name_of(options.device));
   for (const Op& op : all_ops())
-    if (runs_on(op, options.device) && (options.op.empty() || op.name == options.op)) visit(op);
+    if (runs_on(op, options.device) &&
+        (options.ops.empty() || std::count(options.ops.begin(), options.ops.end(), op.name) > 0))
+      visit(op);
 }
 
 Json measure(const Options& options, bool& failed) {
@@ -434,7 +437,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   app.add_option("--device", device)->check(CLI::IsMember({"cuda", "simt", "cpu"}))->capture_default_str();
-  app.add_option("--op", options.op, "This op alone");
+  app.add_option("--op", options.ops, "These ops alone, comma-separated")->delimiter(',');
   app.add_option("--shapes", options.shapes, "The benchmark cases")->capture_default_str();
   app.add_option("--roofs", options.roofs, "What `roofs` printed, instead of measuring them again");
   app.add_option("--seconds", options.seconds, "Of measuring, for each row")->capture_default_str();
