@@ -1,0 +1,317 @@
+"""The stages of bench/gpu_check.sh (which see), each with a time limit: a stage that fails or is refused is a line of the
+report and the next one goes on. Exit code 1 where the device computes something wrong, a sanitizer finds an error, or an
+op cannot be measured. Only the Python library; PyTorch's own process is started where it is there.
+"""
+
+import argparse
+import concurrent.futures
+import datetime
+import glob
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BEGIN = time.monotonic()
+
+
+def options():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binaries", type=pathlib.Path, help="a folder of bench/package_gpu.sh")
+    parser.add_argument("--dry-run", action="store_true", help="simt in place of a GPU")
+    parser.add_argument("--out", type=pathlib.Path)
+    parser.add_argument("--budget", type=float, default=460, help="seconds for all stages")
+    parser.add_argument("--python", default=os.environ.get("SACCADE_TORCH_PYTHON"), help="one that has PyTorch")
+    parser.add_argument("--without-torch", action="store_true")
+    return parser.parse_args()
+
+
+class Refused(Exception):
+    """A stage that cannot run here, with the reason."""
+
+
+# --- Our programs and the libraries they open ---
+
+
+def program(args, name):
+    if args.binaries:
+        return str(args.binaries.resolve() / name)
+    return str(next((p for p in (ROOT / "build/release" / folder / name for folder in ("bench", "tests", "tools")) if p.exists()),
+                    ROOT / "build/release/bench" / name))
+
+
+def vendor_folders(python):
+    """Where cuBLASLt and cuDNN lie: the toolkit, and the packages of each Python."""
+    folders = glob.glob("/usr/local/cuda/lib64")
+    for interpreter in filter(None, [sys.executable, python]):
+        asked = subprocess.run([interpreter, "-c", "import sysconfig, site; print('\\n'.join({sysconfig.get_path('purelib'), *site.getsitepackages(), site.getusersitepackages()}))"],
+                               capture_output=True, text=True)
+        for packages in asked.stdout.split():
+            folders += sorted(glob.glob(f"{packages}/nvidia/*/lib") + glob.glob(f"{packages}/nvidia/cu*/lib"))
+    return list(dict.fromkeys(folders))
+
+
+def environment(args):
+    """For our programs alone: another libstdc++ in front of PyTorch's would be a fault of ours."""
+    own = [str(args.binaries.resolve() / "lib")] if args.binaries else []
+    paths = own + vendor_folders(args.python) + os.environ.get("LD_LIBRARY_PATH", "").split(":")
+    return {**os.environ, "LD_LIBRARY_PATH": ":".join(p for p in paths if p)}
+
+
+class Runner:
+    def __init__(self, args):
+        self.args, self.environment = args, environment(args)
+        self.device = "simt" if args.dry_run else "cuda"
+
+    def bench(self, *words, limit, prefix=()):
+        """The JSON of one bench_gpu command, its exit code, and its stderr."""
+        words = [*prefix, program(self.args, "bench_gpu"), *words, "--device", self.device, "--shapes", str(ROOT / "bench/shapes.json")]
+        try:
+            done = subprocess.run(words, capture_output=True, text=True, env=self.environment, cwd=ROOT, timeout=limit)
+        except FileNotFoundError:
+            raise SystemExit(f"gpu_check: {words[len(prefix)]} is missing: build it, or give --binaries") from None
+        except subprocess.TimeoutExpired as late:
+            return None, 124, f"did not end within {late.timeout:.0f} s"
+        found = re.search(r"^(?:\{.*^\}|null)$", done.stdout, re.S | re.M)
+        return json.loads(found.group(0)) if found else None, done.returncode, (done.stderr + done.stdout)[-2000:] if not found else done.stderr[-2000:]
+
+
+def seconds_left(args):
+    return args.budget - (time.monotonic() - BEGIN)
+
+
+# --- Stages: each returns what goes into the report ---
+
+
+def describe(run):
+    found, code, error = run.bench("device", limit=60)
+    if code != 0:
+        raise SystemExit(f"gpu_check: {error.strip()}")
+    if shutil.which("nvidia-smi") and not run.args.dry_run:
+        asked = subprocess.run(["nvidia-smi", "--query-gpu=driver_version,clocks.max.sm,power.limit,mig.mode.current,clocks.sm",
+                                "--format=csv,noheader"], capture_output=True, text=True)
+        found["nvidia_smi"] = asked.stdout.strip() or asked.stderr.strip()
+    return found
+
+
+def measure_roofs(run):
+    found, code, error = run.bench("roofs", limit=90)
+    if code != 0:
+        raise RuntimeError(error)
+    return found
+
+
+def in_parts(ops, parts):
+    return [",".join(ops[i::parts]) for i in range(min(parts, len(ops)))]
+
+
+def check(run, ops, prefix=(), words=(), limit=120):
+    """Rows of every case, the ops spread over four processes: the oracle takes longer than the device."""
+    small = ["--small"] if run.args.dry_run or prefix else []
+    rows, problems = [], []
+    parts = in_parts(ops, 4 if (os.cpu_count() or 1) >= 8 else 1)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for part, (found, code, error) in zip(parts, pool.map(lambda part: run.bench("check", *small, "--op", part, limit=limit, prefix=prefix), parts)):
+            rows += found["rows"] if found else []
+            if code != 0 or not found:
+                problems.append({"ops": part, "exit": code, "output": error})
+    return {"rows": sorted(rows, key=lambda r: (r["op"], r["dtype"])), "problems": problems}
+
+
+def kernel_tests(run):
+    if run.args.dry_run:
+        raise Refused("the test run has them")
+    done = subprocess.run([program(run.args, "test_kernels")], capture_output=True, text=True, env=run.environment, cwd=ROOT, timeout=120)
+    lines = [line for line in done.stdout.splitlines() if line.strip()]
+    return {"exit": done.returncode, "output": lines[-1:] if done.returncode == 0 else lines[-40:]}
+
+
+def sanitize(run, tool, ops):
+    if run.args.dry_run:
+        raise Refused("a dry run has no device that compute-sanitizer could watch")
+    found = shutil.which("compute-sanitizer") or next(iter(glob.glob("/usr/local/cuda*/bin/compute-sanitizer")), None)
+    if not found:
+        raise Refused("compute-sanitizer was not found")
+    result = check(run, ops, prefix=[found, "--tool", tool, "--error-exitcode", "9"], limit=75)
+    result["errors"] = sum(p["exit"] == 9 for p in result["problems"])
+    refusals = [p for p in result["problems"] if re.search(r"not supported|unsupported|[Uu]nable to|Target application returned|Device not", p["output"]) and p["exit"] != 9]
+    if len(refusals) == len(in_parts(ops, 4)):
+        raise Refused(refusals[0]["output"][-400:])
+    return result
+
+
+def measure(run, ops, roofs_file):
+    """A process an op: one that breaks the device's context does not take the others with it."""
+    rows = []
+    for op in ops:
+        if seconds_left(run.args) < 100 and not run.args.dry_run:
+            rows.append({"op": op, "error": "not reached within the time limit"})
+            continue
+        found, code, error = run.bench("measure", "--op", op, "--roofs", str(roofs_file), "--seconds", "0.25", limit=60)
+        rows += found["rows"] if found else [{"op": op, "error": error or f"exit code {code}"}]
+    return {"rows": rows}
+
+
+def torch_python(args):
+    if args.without_torch:
+        raise Refused("--without-torch")
+    for python in filter(None, [args.python, sys.executable, str(ROOT / "build/torch/bin/python")]):
+        if shutil.which(python) and subprocess.run([python, "-c", "import torch"], capture_output=True).returncode == 0:
+            return python
+    raise Refused("no Python here has PyTorch")
+
+
+def compare(run, folder, limit):
+    python = torch_python(run.args)
+    out = folder / "compare.json"
+    words = [python, str(ROOT / "bench/compare/gpu_ops.py"), "--program", program(run.args, "bench_gpu"), "--out", str(out), "--budget", f"{limit:.0f}"]
+    # Our program's libraries travel in a variable of their own.
+    done = subprocess.run(words + (["--dry-run"] if run.args.dry_run else []), capture_output=True, text=True, timeout=limit + 60,
+                          env={**os.environ, "SACCADE_LIBRARIES": run.environment["LD_LIBRARY_PATH"]}, cwd=ROOT)
+    if not out.exists():
+        raise RuntimeError((done.stdout + done.stderr)[-1500:])
+    return json.loads(out.read_text()) | {"exit": done.returncode}
+
+
+def resnet(run, folder, limit):
+    try:
+        python = torch_python(run.args)
+    except Refused:
+        python = ""
+    out = folder / "resnet50.json"
+    words = [python or sys.executable, str(ROOT / "bench/compare/resnet50_gpu.py"), "--program", program(run.args, "bench_resnet50"), "--out", str(out), "--budget", f"{limit:.0f}"]
+    words += [] if python else ["--without-torch"]
+    done = subprocess.run(words + (["--dry-run"] if run.args.dry_run else []), capture_output=True, text=True, timeout=limit + 60,
+                          env={**os.environ, "SACCADE_LIBRARIES": run.environment["LD_LIBRARY_PATH"]}, cwd=ROOT)
+    if not out.exists():
+        raise RuntimeError((done.stdout + done.stderr)[-1500:])
+    return json.loads(out.read_text())
+
+
+# --- The report ---
+
+
+def number(value, digits=1):
+    return "" if value is None else f"{value:,.{digits}f}"
+
+
+def median(row, name):
+    return row[name]["median"] if name in row else None
+
+
+def markdown(report):
+    device, roofs = report["device"], report.get("roofs") or {}
+    out = [f"# {device['name']}, {report['date']}, commit {report['commit']}", ""]
+    if report["dry_run"]:
+        out += ["A dry run: the kernels ran on the CPU, on small shapes. Times mean nothing.", ""]
+    out += ["| | |", "| --- | --- |"] + [f"| {k} | {v} |" for k, v in device.items()]
+    for unit, values in roofs.items():
+        out += [f"| roof: {kind}, {unit.replace('_', ' ')} | {number(v) if isinstance(v, float) else v} |" for kind, v in values.items()]
+    out += ["", "## Stages", "", "| stage | seconds | outcome |", "| --- | ---: | --- |"]
+    out += [f"| {s['name']} | {s['seconds']:.1f} | {s['outcome'].splitlines()[0][:200] if s['outcome'] else ''} |" for s in report["stages"]]
+    if report.get("check"):
+        out += ["", "## Correctness: every case against the f64 oracle, values and gradients", "",
+                "| op | dtype | cases | numbers | largest error, eps S | failures |", "| --- | --- | ---: | ---: | ---: | --- |"]
+        out += [f"| {r['op']} | {r['dtype']} | {r['cases']} | {r['compared']} | {number(r['worst'], 2)} | {'; '.join(r.get('failures', []))[:300]} |"
+                for r in report["check"]["rows"]]
+    if report.get("without"):
+        out += ["", "No version for this device: " + ", ".join(report["without"]) + "."]
+    for tool in ("memcheck", "racecheck"):
+        if report.get(tool):
+            out += ["", f"## compute-sanitizer {tool}", "", f"{len(report[tool]['rows'])} rows ran, {report[tool]['errors']} processes with errors."]
+            out += [f"```\n{p['ops']}: exit {p['exit']}\n{p['output'][-1500:]}\n```" for p in report[tool]["problems"]]
+    if report.get("measure"):
+        out += ["", "## Times, microseconds a call (median, p10 .. p90), against the floor", "",
+                "`graph`: replayed; `eager`: launched through the tape. The share is floor / graph (eager where no graph could be captured).", "",
+                "| op | case | dtype | forward, graph | p10 .. p90 | eager | floor | share | with backward, graph | eager | floor | share |",
+                "| --- | --- | --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"]
+        for r in report["measure"]["rows"]:
+            if "error" in r:
+                out.append(f"| {r['op']} | {r.get('case', '')} | {r.get('dtype', '')} | error: {r['error'].splitlines()[0][:160]} |||||||||")
+                continue
+            spread = r.get("forward_graph") or r["forward_eager"]
+            out.append(f"| {r['op']} | {r['case']} | {r['dtype']} | {number(median(r, 'forward_graph'))} | {number(spread['p10'])} .. {number(spread['p90'])} | "
+                       f"{number(median(r, 'forward_eager'))} | {number(r['floor_us'])} | {r['forward_share']:.2f} | {number(median(r, 'both_graph'))} | "
+                       f"{number(median(r, 'both_eager'))} | {number(r['both_floor_us'])} | {r['both_share']:.2f} |")
+        refused = {(r["op"], text) for r in report["measure"]["rows"] for text in r.get("refused", {}).values()}
+        if not report["dry_run"]:
+            out += [""] + [f"{op} was not captured: {text.splitlines()[0]}" for op, text in sorted(refused)]
+    for name in ("compare", "resnet50"):
+        if report.get(name):
+            out += ["", report[name]["table"]]
+    return "\n".join(out) + "\n"
+
+
+def commit(args):
+    if args.binaries and (args.binaries / "commit").exists():
+        return (args.binaries / "commit").read_text().strip()
+    asked = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    return asked.stdout.strip() or "unknown"
+
+
+def main():
+    args = options()
+    run = Runner(args)
+    device = describe(run)
+    date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
+    report = {"device": device, "date": date, "commit": commit(args), "dry_run": args.dry_run, "stages": []}
+    name = re.sub(r"[^A-Za-z0-9]+", "-", "dry-run" if args.dry_run else device["name"]).strip("-").lower()
+    folder = args.out or ROOT / f"bench/results/{name}-{date}-{report['commit']}"
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def save():
+        (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
+        (folder / "report.md").write_text(markdown(report))
+
+    def stage(title, key, work):
+        begin = time.monotonic()
+        print(f"gpu_check: {title} ({begin - BEGIN:.0f} s)", flush=True)
+        outcome = "done"
+        try:
+            if seconds_left(args) < 5:
+                raise Refused("no time was left")
+            report[key] = work()
+        except Refused as reason:
+            outcome = f"refused: {reason}"
+        except Exception as error:  # said in the report; the next stage may still work
+            outcome = f"failed: {type(error).__name__}: {error}"
+        report["stages"].append({"name": title, "seconds": time.monotonic() - begin, "outcome": outcome})
+        if outcome != "done":
+            print(f"gpu_check:   {outcome.splitlines()[0][:200]}", flush=True)
+        save()
+
+    listed, _, error = run.bench("list", limit=60)
+    if not listed:
+        raise SystemExit(f"gpu_check: {error}")
+    ops = listed.get("ops") or []
+    report["without"] = listed.get("without") or []
+    stage("roofs", "roofs", lambda: measure_roofs(run))
+    stage("every case against the oracle", "check", lambda: check(run, ops))
+    stage("kernel tests", "kernel_tests", lambda: kernel_tests(run))
+    for tool in ("memcheck", "racecheck"):
+        stage(f"compute-sanitizer {tool}", tool, lambda tool=tool: sanitize(run, tool, ops))
+    (folder / "roofs.json").write_text(json.dumps(report.get("roofs") or {"gigabytes_per_second": {}, "teraflops": {}}))
+    stage("ops against their floors", "measure", lambda: measure(run, ops, folder / "roofs.json"))
+    (folder / "roofs.json").unlink()
+    stage("a ResNet-50 step", "resnet50", lambda: resnet(run, folder, max(20, min(75, seconds_left(args) - 80))))
+    stage("ops beside PyTorch and Triton", "compare", lambda: compare(run, folder, max(20, seconds_left(args) - 20)))
+    report["seconds"] = time.monotonic() - BEGIN
+
+    wrong = [r for r in report.get("check", {}).get("rows", []) if r.get("failures")] + report.get("check", {}).get("problems", [])
+    wrong += [s for s in report["stages"] if s["name"] in ("roofs", "every case against the oracle", "ops against their floors") and s["outcome"] != "done"]
+    wrong += [r for r in report.get("measure", {}).get("rows", []) if "error" in r]
+    wrong += [1] * sum(report.get(tool, {}).get("errors", 0) for tool in ("memcheck", "racecheck"))
+    wrong += [1] * (report.get("kernel_tests", {}).get("exit", 0) != 0)
+    report["failures"] = len(wrong)
+    save()
+    print(f"gpu_check: {folder}/report.md, {report['seconds']:.0f} s, {len(wrong)} failures")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Builds what bench/gpu_check.sh runs and collects it, with every shared library that it needs beside the C library and
+# the driver's own, in one folder: for a machine that has a GPU and a driver but none of our packages. The CUDA runtime
+# is linked statically; cuBLASLt and cuDNN are not carried, gpu_check.sh looks for them there.
+#   bench/package_gpu.sh [--out DIR] [--architectures LIST]     default: build/gpu-package, 90a-real
+# Then, on that machine: bench/gpu_check.sh --binaries DIR
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage="usage: bench/package_gpu.sh [--out DIR] [--architectures LIST]"
+out=build/gpu-package architectures=90a-real
+while [ $# -gt 0 ]; do
+  case $1 in
+    --out) out=${2:?$usage}; shift ;;
+    --architectures) architectures=${2:?$usage}; shift ;;
+    --help) echo "$usage"; exit 0 ;;
+    *) echo "$usage" >&2; exit 2 ;;
+  esac
+  shift
+done
+PATH="$PATH:/usr/local/cuda/bin"
+command -v nvcc >/dev/null || { echo "package_gpu: nvcc was not found" >&2; exit 2; }
+
+options=()
+if command -v ccache >/dev/null; then
+  options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_CUDA_COMPILER_LAUNCHER=ccache)
+fi
+# No oneDNN (its library alone is 40 MB, and the CPU is not what is measured), no simt, and a processor from 2013 on.
+cmake --preset release -B build/gpu -DCMAKE_CUDA_ARCHITECTURES="$architectures" -DSACCADE_ONEDNN=OFF -DSACCADE_SIMT=OFF \
+  -DSACCADE_ARCH=x86-64-v3 "${options[@]}" >build/gpu.log 2>&1 || { cat build/gpu.log >&2; exit 1; }
+programs=(bench/bench_gpu bench/bench_resnet50 tests/test_kernels tests/test_autograd tools/op)
+cmake --build build/gpu --parallel "${JOBS:-$(nproc)}" --target "${programs[@]##*/}"
+
+rm -rf "$out"
+mkdir -p "$out/lib"
+for program in "${programs[@]}"; do cp "build/gpu/$program" "$out/"; done
+strip "$out"/* 2>/dev/null || true
+# What ldd finds, but for the C library, its parts and what a driver brings.
+for program in "$out"/*; do
+  [ -f "$program" ] || continue
+  ldd "$program" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }'
+done | sort -u | grep -Ev '/(libc|libm|libdl|librt|libpthread|libresolv|ld-linux[^/]*|libcuda|libnvidia-[^/]*)\.so' |
+  while read -r library; do cp -L "$library" "$out/lib/"; done
+git rev-parse --short HEAD >"$out/commit"
+
+# Each program must start with those libraries alone.
+for program in "${programs[@]##*/}"; do
+  found=$(LD_LIBRARY_PATH="$out/lib" ldd "$out/$program" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' |
+    grep -Ev "^$(realpath "$out")/lib/|^$out/lib/|/(libc|libm|libdl|librt|libpthread|libresolv|ld-linux[^/]*)\.so" || true)
+  [ -z "$found" ] || { echo "package_gpu: $program takes from elsewhere: $found" >&2; exit 1; }
+  LD_LIBRARY_PATH="$out/lib" "$out/$program" --help >/dev/null || { echo "package_gpu: $program does not start" >&2; exit 1; }
+done
+bytes=$(du -sb "$out" | cut -f1)
+[ "$bytes" -lt $((60 << 20)) ] || { echo "package_gpu: $out holds $bytes bytes, more than 60 MiB" >&2; exit 1; }
+echo "package_gpu: $out, $((bytes >> 20)) MiB for $architectures"
