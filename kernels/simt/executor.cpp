@@ -31,10 +31,16 @@ struct Thread {
   uint64_t given = 0;
   uint64_t received[kLanes] = {};
   unsigned received_lanes = 0;
+  Place place;          // of the barrier that it waits at
+  bool fenced = false;  // it has passed a __threadfence
 };
 
 std::string text(const char* name, uint3 at) {
   return concat(name, " (", at.x, ", ", at.y, ", ", at.z, ")");
+}
+
+std::string text(Place place) {
+  return concat(place.file, ":", place.line);
 }
 
 const char* doing(State state) {
@@ -79,13 +85,19 @@ class Executor {
     running_ = false;
   }
 
-  void barrier() {
-    if (++arrived_ == count_) {
-      arrived_ = 0;
-      for (unsigned t = 0; t < count_; ++t) threads_[t]->state = State::ready;
-      return;
+  // `counted_` is overwritten when all threads have come again, so when all have read it.
+  unsigned barrier(bool predicate, Place place) {
+    votes_ += predicate;
+    threads_[current_]->place = place;
+    if (++arrived_ < count_) {
+      wait(State::at_barrier);
+      return counted_;
     }
-    wait(State::at_barrier);
+    check_same_barrier(place);
+    counted_ = votes_;
+    arrived_ = votes_ = 0;
+    for (unsigned t = 0; t < count_; ++t) threads_[t]->state = State::ready;
+    return counted_;
   }
 
   Exchanged exchange(unsigned mask, uint64_t value) {
@@ -101,7 +113,19 @@ class Executor {
     return {self.received, self.received_lanes};
   }
 
+  void warp_barrier(unsigned mask) { exchange(mask, 0); }
+
+  bool fenced(const void*) const { return threads_[current_]->fenced; }
+  void fence() { threads_[current_]->fenced = true; }
+
   unsigned lane() const { return current_ % kLanes; }
+  unsigned lanes_that_run() const {
+    unsigned lanes = 0;
+    const unsigned first = current_ / kLanes * kLanes;
+    for (unsigned l = 0; l < kLanes && first + l < count_; ++l)
+      lanes |= static_cast<unsigned>(threads_[first + l]->state != State::done) << l;
+    return lanes;
+  }
   void* shared() {
     const uintptr_t start = reinterpret_cast<uintptr_t>(shared_.data());
     return shared_.data() + (16 - start % 16) % 16;
@@ -138,8 +162,11 @@ class Executor {
 
   void run_block(uint3 block) {
     blockIdx = block;
-    arrived_ = 0;
-    for (unsigned t = 0; t < count_; ++t) threads_[t]->state = State::ready;
+    arrived_ = votes_ = 0;
+    for (unsigned t = 0; t < count_; ++t) {
+      threads_[t]->state = State::ready;
+      threads_[t]->fenced = false;
+    }
     unsigned left = 0;
     while (left < count_) {
       bool progress = false;
@@ -171,6 +198,17 @@ class Executor {
     Thread& self = *threads_[current_];
     self.state = state;
     self.scheduler = std::move(self.scheduler).resume();
+  }
+
+  // Threads of one block that wait at two barriers have parted ways; some GPUs let that pass, none promises
+  // it.
+  void check_same_barrier(Place place) {
+    for (unsigned t = 0; t < count_; ++t) {
+      const Place other = threads_[t]->place;
+      if (other.line == place.line && std::strcmp(other.file, place.file) == 0) continue;
+      fail(concat("the thread waits at __syncthreads of ", text(place), " while ",
+                  text("thread", index_of(t)), " waits at __syncthreads of ", text(other)));
+    }
   }
 
   // Gives the lanes of `mask` each other's values if all that still run have come. Lanes that have left take
@@ -216,7 +254,8 @@ class Executor {
         missing = t;
     }
     threadIdx = index_of(waiting);
-    fail(concat("the thread ", doing(state), " while ", text("thread", index_of(missing)), " ",
+    const std::string where = state == State::at_barrier ? " of " + text(threads_[waiting]->place) : "";
+    fail(concat("the thread ", doing(state), where, " while ", text("thread", index_of(missing)), " ",
                 doing(threads_[missing]->state)));
   }
 
@@ -226,6 +265,7 @@ class Executor {
   void (*call_)(void*) = nullptr;
   void* body_ = nullptr;
   unsigned count_ = 0, current_ = 0, arrived_ = 0;
+  unsigned votes_ = 0, counted_ = 0;  // true predicates at the barrier that fills, and at the last full one
   bool running_ = false;
   std::exception_ptr failure_;
 };
@@ -243,8 +283,23 @@ void run(const Launch& launch, void (*call)(void*), void* body) {
 Exchanged exchange(unsigned mask, uint64_t value) {
   return executor().exchange(mask, value);
 }
+void warp_barrier(unsigned mask) {
+  executor().warp_barrier(mask);
+}
+unsigned barrier(bool predicate, Place place) {
+  return executor().barrier(predicate, place);
+}
+void fence() {
+  executor().fence();
+}
+bool fenced(const void* address) {
+  return executor().fenced(address);
+}
 unsigned lane() {
   return executor().lane();
+}
+unsigned lanes_that_run() {
+  return executor().lanes_that_run();
 }
 void* dynamic_shared_memory() {
   return executor().shared();
@@ -254,7 +309,3 @@ void fail(const char* what) {
 }
 
 }  // namespace saccade::simt
-
-void __syncthreads() {
-  saccade::simt::executor().barrier();
-}

@@ -9,26 +9,17 @@
 #include <cstring>
 #include <type_traits>
 
+#include "kernels/simt/intrinsics.h"
+#include "kernels/simt/vector_types.h"
+
 #define __global__
 #define __device__
 #define __host__
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
+#define __constant__ static
+#define __grid_constant__
 #define __shared__ static thread_local  // one block runs at a time in a host thread
-
-struct uint2 {
-  unsigned x, y;
-};
-struct uint3 {
-  unsigned x, y, z;
-};
-struct alignas(16) uint4 {
-  unsigned x, y, z, w;
-};
-struct dim3 {
-  unsigned x, y, z;
-  constexpr dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
-};
 
 // Where the running thread stands. constinit: read without a check that it was initialised.
 extern constinit thread_local uint3 threadIdx, blockIdx;
@@ -55,20 +46,25 @@ void run(const Launch& launch, Body& body) {
       launch, [](void* b) { (*static_cast<Body*>(b))(); }, &body);
 }
 
+// A line of a kernel where threads meet: all must come to the same one.
+struct Place {
+  const char* file = nullptr;
+  int line = 0;
+};
+
+// Waits for all threads of the block that have not left; how many of them brought a true predicate.
+unsigned barrier(bool predicate, Place place);
+
 // What the lanes of a warp gave to an exchange; `lanes` says which took part.
 struct Exchanged {
   const uint64_t* values;
   unsigned lanes;
 };
 Exchanged exchange(unsigned mask, uint64_t value);
+void warp_barrier(unsigned mask);  // an exchange that also orders memory
 unsigned lane();
+unsigned lanes_that_run();  // of the running thread's warp: those that have not left the kernel
 void* dynamic_shared_memory();
-[[noreturn]] void fail(const char* what);
-
-inline void check_aligned(const void* p, size_t bytes) {
-  if (reinterpret_cast<uintptr_t>(p) % bytes != 0) [[unlikely]]
-    fail("an unaligned vector access");
-}
 
 template <class T>
 T shuffle(unsigned mask, T value, unsigned source) {
@@ -83,10 +79,28 @@ T shuffle(unsigned mask, T value, unsigned source) {
 
 }  // namespace saccade::simt
 
-void __syncthreads();
-
+inline void __syncthreads(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  saccade::simt::barrier(false, {file, line});
+}
+inline int __syncthreads_count(int predicate, const char* file = __builtin_FILE(),
+                               int line = __builtin_LINE()) {
+  return static_cast<int>(saccade::simt::barrier(predicate != 0, {file, line}));
+}
+inline int __syncthreads_or(int predicate, const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  return saccade::simt::barrier(predicate != 0, {file, line}) != 0;
+}
+inline int __syncthreads_and(int predicate, const char* file = __builtin_FILE(),
+                             int line = __builtin_LINE()) {
+  return saccade::simt::barrier(predicate == 0, {file, line}) == 0;
+}
 inline void __syncwarp(unsigned mask = 0xffffffffu) {
-  saccade::simt::exchange(mask, 0);
+  saccade::simt::warp_barrier(mask);
+}
+
+// Fibers do not run in step, so which lanes are active together has no answer here: all that have not left.
+// Kernels vote with __ballot_sync instead.
+inline unsigned __activemask() {
+  return saccade::simt::lanes_that_run();
 }
 
 // Lanes are grouped by `width`; a source outside the own group is the own lane.
@@ -126,44 +140,66 @@ inline int __all_sync(unsigned mask, int predicate) {
   return __ballot_sync(mask, !predicate) == 0;
 }
 
+// The lanes that gave the same value, bit for bit.
 template <class T>
-T __ldg(const T* p) {
-  return *p;
+unsigned __match_any_sync(unsigned mask, T value) {
+  static_assert(sizeof(T) <= sizeof(uint64_t));
+  uint64_t word = 0;
+  std::memcpy(&word, &value, sizeof value);
+  const saccade::simt::Exchanged exchanged = saccade::simt::exchange(mask, word);
+  unsigned lanes = 0;
+  for (unsigned i = 0; i < 32; ++i)
+    if ((exchanged.lanes >> i & 1u) && exchanged.values[i] == word) lanes |= 1u << i;
+  return lanes;
 }
 template <class T>
-T __ldcs(const T* p) {
-  return *p;
-}
-template <class T>
-void __stcs(T* p, T value) {
-  *p = value;
+unsigned __match_all_sync(unsigned mask, T value, int* all) {
+  *all = __match_any_sync(mask, value) == (mask & __activemask());
+  return *all ? mask & __activemask() : 0;
 }
 
-inline int __ffs(int word) {
-  return __builtin_ffs(word);
+namespace saccade::simt {
+
+template <class T, class Join>
+T reduce(unsigned mask, T value, Join join) {
+  static_assert(std::is_same_v<T, int> || std::is_same_v<T, unsigned>);
+  const Exchanged exchanged = exchange(mask, static_cast<unsigned>(value));
+  bool first = true;
+  T result = value;
+  for (unsigned i = 0; i < 32; ++i) {
+    if (!(exchanged.lanes >> i & 1u)) continue;
+    const T other = static_cast<T>(static_cast<unsigned>(exchanged.values[i]));
+    result = first ? other : join(result, other);
+    first = false;
+  }
+  return result;
 }
-inline int __popc(unsigned word) {
-  return __builtin_popcount(word);
+
+}  // namespace saccade::simt
+
+template <class T>
+T __reduce_add_sync(unsigned mask, T value) {
+  return saccade::simt::reduce(mask, value, [](T a, T b) {
+    return static_cast<T>(static_cast<unsigned>(a) + static_cast<unsigned>(b));
+  });
 }
-inline int __clz(int word) {
-  return word == 0 ? 32 : __builtin_clz(static_cast<unsigned>(word));
+template <class T>
+T __reduce_min_sync(unsigned mask, T value) {
+  return saccade::simt::reduce(mask, value, [](T a, T b) { return a < b ? a : b; });
 }
-inline unsigned __float_as_uint(float value) {
-  unsigned word;
-  std::memcpy(&word, &value, sizeof word);
-  return word;
+template <class T>
+T __reduce_max_sync(unsigned mask, T value) {
+  return saccade::simt::reduce(mask, value, [](T a, T b) { return a < b ? b : a; });
 }
-inline float __uint_as_float(unsigned word) {
-  float value;
-  std::memcpy(&value, &word, sizeof value);
-  return value;
+inline unsigned __reduce_and_sync(unsigned mask, unsigned value) {
+  return saccade::simt::reduce(mask, value, [](unsigned a, unsigned b) { return a & b; });
 }
-inline float __expf(float x) {
-  return expf(x);
+inline unsigned __reduce_or_sync(unsigned mask, unsigned value) {
+  return saccade::simt::reduce(mask, value, [](unsigned a, unsigned b) { return a | b; });
 }
-inline float __fdividef(float x, float y) {
-  return x / y;
+inline unsigned __reduce_xor_sync(unsigned mask, unsigned value) {
+  return saccade::simt::reduce(mask, value, [](unsigned a, unsigned b) { return a ^ b; });
 }
-inline float rsqrtf(float x) {
-  return 1.0f / sqrtf(x);
+[[noreturn]] inline void __trap() {
+  saccade::simt::fail("__trap");
 }

@@ -71,6 +71,39 @@ __global__ void read_who_left(unsigned* out) {
   out[threadIdx.x] = __shfl_sync(kAllLanes, threadIdx.x, 3);
 }
 
+// The language of one thread: a row of 64 threads a line.
+__global__ void language(int* out, unsigned* counters) {
+  const unsigned t = threadIdx.x;
+  out[0 * 64 + t] = __syncthreads_count(t % 3 == 0);
+  out[1 * 64 + t] = __syncthreads_or(t == 63) + 2 * __syncthreads_or(0);
+  out[2 * 64 + t] = __syncthreads_and(t < 64) + 2 * __syncthreads_and(t != 5);
+  out[3 * 64 + t] = static_cast<int>(__match_any_sync(kAllLanes, t % 4));
+  int all = 0;
+  const unsigned same = __match_all_sync(kAllLanes, t / 32, &all);
+  out[4 * 64 + t] = same == kAllLanes && all == 1 && __match_all_sync(kAllLanes, t, &all) == 0 && all == 0;
+  out[5 * 64 + t] = __reduce_add_sync(kAllLanes, static_cast<int>(t) - 40);
+  out[6 * 64 + t] = __reduce_min_sync(kAllLanes, -static_cast<int>(t)) +
+                    1000 * __reduce_max_sync(kAllLanes, static_cast<int>(t));
+  out[7 * 64 + t] = static_cast<int>(__reduce_or_sync(kAllLanes, 1u << (t % 8)) +
+                                     (__reduce_and_sync(kAllLanes, t | 64) << 8) +
+                                     (__reduce_xor_sync(kAllLanes, t & 31u) << 16));
+  out[8 * 64 + t] = static_cast<int>(atomicAdd(&counters[0], 1u));  // each thread another
+  atomicMax(&counters[1], t);
+  atomicMin(&counters[2], t);
+  atomicOr(&counters[3], 1u << (t % 32));
+  atomicCAS(&counters[4], 7u, 9u);
+  atomicInc(&counters[5], 6);
+  if (t == 0) atomicExch(&counters[6], 123u);
+  atomicAdd(reinterpret_cast<float*>(&counters[7]), 0.5f);
+}
+
+__global__ void two_barriers() {
+  if (threadIdx.x < 16)
+    __syncthreads();
+  else
+    __syncthreads();
+}
+
 __global__ void divergent_barrier(unsigned from) {
   if (blockIdx.x == 1 && threadIdx.x >= from) return;
   __syncthreads();
@@ -151,16 +184,57 @@ TEST_CASE("simt lets a warp vote without the lanes that left, and refuses to rea
   CHECK_THAT(message, ContainsSubstring("shuffle reads a lane") && ContainsSubstring("simt.cpp:"));
 }
 
+TEST_CASE("simt has the counting barriers, matches, reductions and atomics") {
+  std::vector<int> out(9 * 64);
+  std::vector<unsigned> counters = {0, 0, 1000, 0, 7, 0, 0, 0};
+  launch(language, 1, 64, 0, nullptr, out.data(), counters.data());
+  std::vector<bool> ticket(64);
+  for (unsigned t = 0; t < 64; ++t) {
+    INFO("thread " << t);
+    const int warp = static_cast<int>(t / 32);
+    CHECK(out[t] == 22);
+    CHECK(out[64 + t] == 1);
+    CHECK(out[128 + t] == 1);
+    CHECK(out[192 + t] == static_cast<int>(0x11111111u << t % 4));
+    CHECK(out[256 + t] == 1);
+    CHECK(out[320 + t] == 31 * 16 + 32 * (32 * warp - 40));
+    CHECK(out[384 + t] == -(32 * warp + 31) + 1000 * (32 * warp + 31));
+    CHECK(out[448 + t] == 0xff + ((64 + 32 * warp) << 8));
+    ticket[static_cast<size_t>(out[512 + t])] = true;
+  }
+  CHECK(ticket == std::vector<bool>(64, true));
+  CHECK(counters == std::vector<unsigned>{64, 63, 0, kAllLanes, 9, 64 % 7, 123, __float_as_uint(32.0f)});
+}
+
+TEST_CASE("simt functions of one thread are CUDA's") {
+  CHECK(__brev(1) == 0x80000000u);
+  CHECK((__ffsll(1ll << 40) == 41 && __clzll(1) == 63 && __clz(0) == 32 && __popcll(~0ull) == 64));
+  CHECK(__byte_perm(0x33221100u, 0x77665544u, 0x7410) == 0x77441100u);
+  CHECK(__funnelshift_r(0x80000000u, 1u, 31) == 3u);
+  CHECK((__mul24(-3, 5) == -15 && __umulhi(~0u, 2) == 1 && __mulhi(-1, 1) == -1));
+  CHECK((__float2int_rn(2.5f) == 2 && __float2int_rn(3e10f) == 0x7fffffff && __float2int_rz(-2.9f) == -2));
+  CHECK((__float2int_rd(-2.1f) == -3 && __float2int_rn(NAN) == 0 && __float2uint_rn(-1.0f) == 0));
+  CHECK((__saturatef(NAN) == 0 && __saturatef(2) == 1 && __saturatef(0.25f) == 0.25f));
+  CHECK((min(3, 5u) == 3u && max(NAN, 1.0f) == 1.0f && min(-1, 2) == -1 && max(int64_t{1} << 40, 1) > 1));
+  CHECK(__int_as_float(__float_as_int(-0.5f)) == -0.5f);
+  CHECK((sizeof(float4) == 16 && alignof(float4) == 16 && alignof(uint2) == 8 && alignof(uchar4) == 4));
+  alignas(16) float x[4] = {1, 2, 3, 4};
+  __stcs(reinterpret_cast<float2*>(x), make_float2(7, 8));
+  CHECK(__ldg(reinterpret_cast<const float4*>(x)).y == 8);
+}
+
 TEST_CASE("simt names a barrier that part of a block does not reach") {
   const std::string message = message_of([] { launch(divergent_barrier, 4, 96, 0, nullptr, 70u); });
   CHECK_THAT(message, ContainsSubstring("tests/kernels/simt.cpp:") && ContainsSubstring("block (1, 0, 0)") &&
                           ContainsSubstring("thread (0, 0, 0)") &&
-                          ContainsSubstring("waits at __syncthreads") &&
+                          ContainsSubstring("waits at __syncthreads of tests/kernels/simt.cpp:") &&
                           ContainsSubstring("thread (70, 0, 0) has left"));
   CHECK(message_of([] { launch(divergent_barrier, 4, 96, 0, nullptr, 96u); }) ==
         "no error");  // and goes on after it
   CHECK_THAT(message_of([] { launch(barrier_against_exchange, 1, 32, 0, nullptr); }),
-             ContainsSubstring("waits at __syncthreads while thread (16, 0, 0) waits in a warp exchange"));
+             ContainsSubstring("while thread (16, 0, 0) waits in a warp exchange"));
+  CHECK_THAT(message_of([] { launch(two_barriers, 1, 32, 0, nullptr); }),
+             ContainsSubstring("waits at __syncthreads of") && ContainsSubstring("while thread"));
 }
 
 TEST_CASE("simt names an unaligned vector access and a block that is too large") {
