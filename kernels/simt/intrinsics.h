@@ -99,11 +99,13 @@ inline int __mulhi(int x, int y) {
 inline unsigned __umulhi(unsigned x, unsigned y) {
   return static_cast<unsigned>(static_cast<uint64_t>(x) * y >> 32);
 }
+__extension__ typedef __int128 saccade_int128;  // no ISO type: -Wpedantic refuses the plain name
+__extension__ typedef unsigned __int128 saccade_uint128;
 inline unsigned long long __umul64hi(unsigned long long x, unsigned long long y) {
-  return static_cast<unsigned long long>(static_cast<unsigned __int128>(x) * y >> 64);
+  return static_cast<unsigned long long>(static_cast<saccade_uint128>(x) * y >> 64);
 }
 inline long long __mul64hi(long long x, long long y) {
-  return static_cast<long long>(static_cast<__int128>(x) * y >> 64);
+  return static_cast<long long>(static_cast<saccade_int128>(x) * y >> 64);
 }
 
 // Of floats: the one that is a number, as fminf and fmaxf.
