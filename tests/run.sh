@@ -87,6 +87,7 @@ mkdir -p build
 
 # Printed as warnings by sanitizers that were not asked for: keep these to the builds that need them.
 export ASAN_OPTIONS="detect_leaks=1:strict_string_checks=1:${ASAN_OPTIONS:-}"
+export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0:${LSAN_OPTIONS:-}"
 export UBSAN_OPTIONS="print_stacktrace=1:${UBSAN_OPTIONS:-}"
 # libomp and oneDNN are not instrumented: Archer tells ThreadSanitizer what OpenMP orders.
 export TSAN_OPTIONS="ignore_noninstrumented_modules=1:second_deadlock_stack=1:${TSAN_OPTIONS:-}"

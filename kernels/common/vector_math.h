@@ -37,6 +37,20 @@ inline float power_of_two(float n) {
 }
 }  // namespace detail
 
+// sum_k f(k) for k < dim. 64 running sums keep the rounding of a long sum small, and the same with every compiler.
+template <class F>
+inline float sum_over(int64_t dim, F&& f) {
+  constexpr int64_t kLanes = 64;
+  float lanes[kLanes] = {};
+  int64_t k = 0;
+  for (; k + kLanes <= dim; k += kLanes)
+    for (int64_t lane = 0; lane < kLanes; ++lane) lanes[lane] += f(k + lane);
+  for (; k < dim; ++k) lanes[k % kLanes] += f(k);
+  for (int64_t width = kLanes / 2; width > 0; width /= 2)
+    for (int64_t lane = 0; lane < width; ++lane) lanes[lane] += lanes[lane + width];
+  return lanes[0];
+}
+
 // The largest of x[0, count), count >= 1. A NaN may or may not be seen.
 inline float largest(const float* x, int64_t count) {
   float best = x[0];

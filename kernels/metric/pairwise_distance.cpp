@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kernels/common/parallel.h"
+#include "kernels/common/vector_math.h"
 #include "kernels/matmul/sgemm.h"
 
 namespace saccade {
@@ -15,20 +16,6 @@ constexpr float kClamp = static_cast<float>(PairwiseDistance<Device::cpu>::kClam
 
 int64_t grain_of(int64_t dim) {
   return std::max<int64_t>(1, 16384 / std::max<int64_t>(dim, 1));
-}
-
-// sum_k f(k); 64 running sums keep the rounding of a long sum small.
-template <class F>
-float sum_over(int64_t dim, F&& f) {
-  constexpr int64_t kLanes = 64;
-  float lanes[kLanes] = {};
-  int64_t k = 0;
-  for (; k + kLanes <= dim; k += kLanes)
-    for (int64_t lane = 0; lane < kLanes; ++lane) lanes[lane] += f(k + lane);
-  for (; k < dim; ++k) lanes[k % kLanes] += f(k);
-  for (int64_t width = kLanes / 2; width > 0; width /= 2)
-    for (int64_t lane = 0; lane < width; ++lane) lanes[lane] += lanes[lane + width];
-  return lanes[0];
 }
 
 void squared_norms(Context& context, int64_t rows, int64_t dim, const float* x, float* norms) {

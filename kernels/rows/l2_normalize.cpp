@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/common/parallel.h"
+#include "kernels/common/vector_math.h"
 
 namespace saccade {
 
@@ -14,9 +15,7 @@ void L2Normalize<Device::cpu>::forward(Context& context, int64_t rows, int64_t c
     for (int64_t r = begin; r < end; ++r) {
       const float* in = x + r * columns;
       float* out = y + r * columns;
-      float sum = 0;
-#pragma omp simd reduction(+ : sum)
-      for (int64_t c = 0; c < columns; ++c) sum += in[c] * in[c];
+      const float sum = sum_over(columns, [&](int64_t c) { return in[c] * in[c]; });
       const float length = std::sqrt(sum), clamp = static_cast<float>(epsilon);
       norm[r] = length > clamp ? length : clamp;
       const float scale = 1.0f / norm[r];
@@ -34,9 +33,7 @@ void L2Normalize<Device::cpu>::backward(Context& context, int64_t rows, int64_t 
     for (int64_t r = begin; r < end; ++r) {
       const float *grad = grad_y + r * columns, *value = y + r * columns;
       float* out = grad_x + r * columns;
-      float dot = 0;
-#pragma omp simd reduction(+ : dot)
-      for (int64_t c = 0; c < columns; ++c) dot += grad[c] * value[c];
+      float dot = sum_over(columns, [&](int64_t c) { return grad[c] * value[c]; });
       if (!(norm[r] > static_cast<float>(epsilon))) dot = 0;
       const float scale = 1.0f / norm[r];
       for (int64_t c = 0; c < columns; ++c) out[c] = (grad[c] - value[c] * dot) * scale;
