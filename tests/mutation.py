@@ -323,6 +323,7 @@ def chosen(mutants, args):
         kept = {m.id for m in rng.sample(operators, min(args.operators, len(operators)))}
         mutants = [m for m in mutants if m.kind != "operator" or m.id in kept]
     index, count = (int(word) for word in args.shard.split("/"))
+    mutants.sort(key=lambda m: KINDS.index(m.kind))  # what a budget cuts off is the sampled kind
     return [m for i, m in enumerate(mutants) if i % count == index - 1]
 
 

@@ -9,6 +9,7 @@ captured graph. Rows that we lose stay, and what fails is a row with its error.
     python bench/compare/gpu_ops.py --out compare.json [--budget SECONDS] [--only OP,OP]
     python bench/compare/gpu_ops.py --dry-run      no GPU: that every peer computes our op, on the small shapes, Triton through
                                                    its interpreter
+    python bench/compare/gpu_ops.py --compile      no GPU: that every Triton kernel compiles for sm_90, in f32 and bf16
     python bench/compare/gpu_ops.py --warm         fills torch.compile's cache and ends
 """
 
@@ -40,6 +41,7 @@ def options():
     parser.add_argument("--only", default="", help="comma-separated ops")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument("--compile", action="store_true")
     parser.add_argument("--warm", action="store_true")
     return parser.parse_args()
 
@@ -54,7 +56,7 @@ import torch_ops  # noqa: E402
 import triton_ops  # noqa: E402
 
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
-DEVICE = "cpu" if ARGS.dry_run else "cuda"
+DEVICE = "cpu" if ARGS.dry_run or ARGS.compile else "cuda"
 
 
 # --- Cases and inputs ---
@@ -225,6 +227,55 @@ def dry_run():
         table += ["", "No peer yet: " + ", ".join(missing) + "."]
     save({"rows": rows, "without_peer": missing, "failures": failures, "table": "\n".join(table)})
     print(f"gpu_ops: {len(rows)} cases, {sum('triton' in r.get('sides', {}) for r in rows)} with Triton, {len(failures)} failures; no peer for {', '.join(missing) or 'none'}")
+    return 1 if failures else 0
+
+
+TRITON_TYPES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.int64: "i64", torch.int32: "i32", torch.uint8: "u8"}
+
+
+def compile_only(kernel, *args, grid=None, warmup=False, **named):
+    """Stands in for the launch of a Triton kernel: compiles it for sm_90 with these arguments' types, and starts nothing."""
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+    import triton
+
+    given = dict(zip(kernel.arg_names, args)) | named
+    constants = {p.name: given.pop(p.name) for p in kernel.params if p.is_constexpr}
+    signature = {}
+    for name in kernel.arg_names:
+        value = given.get(name)
+        if name in constants:
+            signature[name] = "constexpr"
+        elif isinstance(value, torch.Tensor):
+            signature[name] = "*" + TRITON_TYPES[value.dtype]
+        else:
+            signature[name] = "fp32" if isinstance(value, float) else "i32"
+    triton.compile(ASTSource(kernel, signature, constants), target=GPUTarget("cuda", 90, 32))
+    COMPILED.add((kernel.__name__, str(signature), str(constants)))
+
+
+COMPILED = set()
+
+
+def compile_kernels():
+    from triton.runtime.jit import JITFunction
+
+    JITFunction.run = compile_only
+    failures = 0
+    for dtype in ("f32", "bf16"):
+        for line in cases():
+            if line["op"] not in triton_ops.OPS:
+                continue
+            backward = line["op"] in triton_ops.WITH_BACKWARD
+            inputs = [x.requires_grad_(backward and learns(line["op"], i, x)) for i, x in enumerate(make_inputs(line, "dry", DTYPES[dtype]))]
+            try:
+                outputs = triton_ops.OPS[line["op"]](inputs, attributes(line, True))
+                if backward:
+                    outputs[0].backward(torch.ones_like(outputs[0]))
+            except Exception as error:
+                failures += 1
+                print(f"gpu_ops: {line['op']}, {line['case']}, {dtype}: {type(error).__name__}: {error}"[:1500], flush=True)
+    print(f"gpu_ops: {len(COMPILED)} Triton kernels compile for sm_90, {failures} failures")
     return 1 if failures else 0
 
 
@@ -452,4 +503,4 @@ def warm():
 
 
 if __name__ == "__main__":
-    sys.exit(dry_run() if ARGS.dry_run else warm() if ARGS.warm else measure())
+    sys.exit(dry_run() if ARGS.dry_run else compile_kernels() if ARGS.compile else warm() if ARGS.warm else measure())
