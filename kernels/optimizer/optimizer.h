@@ -66,12 +66,16 @@ template <Device D>
 struct GradientClip {
   template <class T>
   static void factor(Context&, const ParameterSpan* spans, int64_t span_count, double limit, const T* grads, float* factor);
+
+  static Floor floor(int64_t parameters) { return {4.0 * static_cast<double>(parameters), 2.0 * static_cast<double>(parameters)}; }
 };
 
 // *step += 1 unless *guard is not finite.
 template <Device D>
 struct StepCounter {
   static void advance(Context&, const float* guard, int64_t* step);
+
+  static Floor floor() { return {20, 1}; }  // the guard read, the count read and written
 };
 
 }  // namespace saccade

@@ -148,6 +148,101 @@ def scatter_add_rows(x, a):
     return zeros.index_add(0, x["index"], x["x"])
 
 
+def topk(x, a):
+    """By a stable sort: equal values stay in the order of their columns, NaN comes last."""
+    x, k = x["x"], int(a["k"])
+    key = torch.where(x.isnan(), 0.0, -x if a["largest"] else x)
+    order = torch.sort(key, dim=1, stable=True).indices
+    last = torch.sort(x.isnan().gather(1, order).to(torch.int8), dim=1, stable=True).indices
+    order = order.gather(1, last)[:, :k]
+    return x.gather(1, order), order
+
+
+# --- Images ---
+
+
+def augment(x, a):
+    """Flip, pad with black, crop; brightness, contrast, saturation; clamp; normalise; erase."""
+    images, (mean, std) = x["images"], x["normalization"]
+    height, width = images.shape[1:3]
+    out = torch.empty(0, height, width, 3, dtype=torch.float64)
+    for (image, flip, dy, dx, top, left, box_h, box_w), colour in zip(x["placement"].tolist(), x["colour"]):
+        picture = images[image].double().flip(1) if flip else images[image].double()
+        pad_h, pad_w = height + abs(dy), width + abs(dx)
+        picture = F.pad(picture, (0, 0, pad_w, pad_w, pad_h, pad_h))
+        picture = picture[pad_h + dy : pad_h + dy + height, pad_w + dx : pad_w + dx + width]
+        brightness, contrast, saturation, grey_mean = colour[:4]
+        picture = picture * brightness
+        picture = picture * contrast + (1 - contrast) * (grey_mean * brightness)
+        grey = picture @ torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)
+        picture = (picture * saturation + (1 - saturation) * grey[..., None]).clamp(0, 255) / 255
+        picture = (picture - mean) / std
+        picture[max(0, top) : max(0, top + box_h), max(0, left) : max(0, left + box_w)] = colour[4:]
+        out = torch.cat([out, picture[None]])
+    return out
+
+
+# --- Optimizers ---
+
+
+def stepped(x, optimizer, moments):
+    """One step of a PyTorch optimizer: optimizer(parameter groups) and, in `moments`, our name of each of its states."""
+    grads, names = x["grads"].detach(), {"values": "values", **moments}
+    new = {name: x[name].detach().clone() for name in names}
+    if torch.isfinite(x["guard"]).item():
+        groups, parts = [], []
+        for (offset, count), (scale, decay) in zip(x["spans"].tolist(), x["scales"].tolist()):
+            part = slice(offset, offset + count)
+            p = torch.nn.Parameter(new["values"][part].clone())
+            p.grad = grads[part] * x["clip"].detach()
+            groups.append({"params": [p], "lr": x["rate"].item() * scale, "weight_decay": decay})
+            parts.append((part, p))
+        if groups:
+            rule = optimizer(groups)
+            for part, p in parts:
+                rule.state[p] = {state: new[name][part].clone() for name, state in moments.items()}
+                rule.state[p]["step"] = torch.tensor(float(x["step"]))
+                if "velocity" in moments and not x["step"]:
+                    rule.state[p].pop("momentum_buffer")
+            rule.step()
+            for part, p in parts:
+                new["values"][part] = p.detach()
+                for name, state in moments.items():
+                    new[name][part] = rule.state[p][state]
+    return new
+
+
+def sgd(x, a):
+    momentum = a["momentum"]
+    make = lambda groups: torch.optim.SGD(groups, lr=1.0, momentum=momentum, nesterov=bool(a["nesterov"]))
+    new = stepped(x, make, {"velocity": "momentum_buffer"} if momentum else {})
+    if not momentum:  # PyTorch keeps no velocity then; ours is the gradient with its decay
+        new["velocity"] = x["velocity"].detach().clone()
+        for (offset, count), (_, decay) in zip(x["spans"].tolist(), x["scales"].tolist()):
+            part = slice(offset, offset + count)
+            new["velocity"][part] = x["grads"].detach()[part] * x["clip"] + decay * x["values"].detach()[part]
+    return new["values"], new["velocity"]
+
+
+def adam(x, a):
+    amsgrad = bool(a["amsgrad"])
+    kind = torch.optim.AdamW if a["decoupled"] else torch.optim.Adam
+    make = lambda groups: kind(groups, lr=1.0, betas=(a["beta1"], a["beta2"]), eps=a["eps"], amsgrad=amsgrad)
+    moments = {"first": "exp_avg", "second": "exp_avg_sq"}
+    if amsgrad:
+        moments["largest"] = "max_exp_avg_sq"
+    new = stepped(x, make, moments)
+    return new["values"], new["first"], new["second"], new.get("largest", x["largest"].detach())
+
+
+def gradient_clip(x, a):
+    """The factor is an f32 on the device."""
+    parts = [x["grads"].detach()[offset : offset + count] for offset, count in x["spans"].tolist()]
+    norm = torch.linalg.vector_norm(torch.cat(parts)) if parts else torch.zeros(())
+    within = not torch.isfinite(norm) or norm <= a["limit"]
+    return (torch.ones(1) if within else a["limit"] / norm).float().reshape(1)
+
+
 # --- Attention ---
 
 
@@ -191,7 +286,9 @@ def pairwise_distance(x, a):
 
 
 OPS = {
+    "adam": adam,
     "add": lambda x, a: x["a"] + x["b"],
+    "augment": augment,
     "average_pool2d": average_pool2d,
     "batch_hard_triplet": batch_hard_triplet,
     "batch_norm": batch_norm,
@@ -206,6 +303,7 @@ OPS = {
     "gelu": lambda x, a: F.gelu(x["x"]),
     "generalised_mean_pool": generalised_mean_pool,
     "global_average_pool": global_average_pool,
+    "gradient_clip": gradient_clip,
     "group_max": group_max,
     "l2_normalize": lambda x, a: F.normalize(x["x"], dim=-1, eps=a["epsilon"]),
     "linear": linear,
@@ -219,13 +317,17 @@ OPS = {
     "relu": lambda x, a: F.relu(x["x"]),
     "scale": lambda x, a: a["factor"] * x["x"],
     "scatter_add_rows": scatter_add_rows,
+    "sgd": sgd,
     "sigmoid": lambda x, a: torch.sigmoid(x["x"]),
     "sigmoid_gate": sigmoid_gate,
     "slice_columns": lambda x, a: x["x"][..., int(a["begin"]) : int(a["end"])],
     "softmax": softmax,
     "split": lambda x, a: (x["x"][..., : int(a["at"])], x["x"][..., int(a["at"]) :]),
+    "step_counter": lambda x, a: x["step"] + int(torch.isfinite(x["guard"])),
     "sub": lambda x, a: x["a"] - x["b"],
     "sum": lambda x, a: over(torch.sum, x, a),
     "tanh": lambda x, a: torch.tanh(x["x"]),
+    "topk": topk,
     "transpose2d": lambda x, a: x["x"].T.contiguous(),
+    "weighted_sum": lambda x, a: a["weight_a"] * x["a"] + a["weight_b"] * x["b"],
 }

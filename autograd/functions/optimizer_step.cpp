@@ -1,0 +1,129 @@
+#include "autograd/functions/optimizer_step.h"
+
+#include <algorithm>
+
+#include "kernels/optimizer/optimizer.ref.h"
+
+namespace saccade {
+
+namespace {
+
+std::vector<float> floats(Context& context, const Tensor& tensor) {
+  return converted(context, tensor, DType::f32).to_host<float>(context);
+}
+
+// The device's table of spans. `scales` may be missing: clipping looks at no scale.
+struct Spans {
+  Tensor bytes;
+  int64_t count;
+  const ParameterSpan* data() const { return reinterpret_cast<const ParameterSpan*>(bytes.raw()); }
+};
+
+Spans spans_of(Context& context, int64_t parameters, const Tensor& spans, const Tensor& scales) {
+  const char* op = context.current_op;
+  const int64_t count = spans.shape().rank() ? spans.size(0) : 0;
+  check_input(spans.shape() == Shape{count, 2} && (!scales || scales.shape() == Shape{count, 2}), op,
+              ": spans ", spans.shape().text(), " and scales ", scales ? scales.shape().text() : "none",
+              " are not [S,2]");
+  const std::vector<int64_t> ranges = spans.to_host<int64_t>(context);
+  const std::vector<float> factors =
+      scales ? floats(context, scales) : std::vector<float>(ranges.size(), 1.0f);
+  std::vector<ParameterSpan> table;
+  for (size_t i = 0; i < ranges.size(); i += 2)
+    table.push_back({ranges[i], ranges[i + 1], factors[i], factors[i + 1]});
+  std::vector<ParameterSpan> in_order = table;
+  std::sort(in_order.begin(), in_order.end(),
+            [](const ParameterSpan& a, const ParameterSpan& b) { return a.offset < b.offset; });
+  int64_t end = 0;
+  for (const ParameterSpan& span : in_order) {
+    check_input(span.offset >= end && span.count >= 0 && span.count <= parameters - span.offset, op,
+                ": the span ", span.offset, " + ", span.count, " overlaps another or leaves the ", parameters,
+                " parameters");
+    end = span.offset + span.count;
+  }
+  const size_t size = table.size() * sizeof(ParameterSpan);
+  return {Tensor::from_host(context, {static_cast<int64_t>(size)}, DType::u8, table.data(), size), count};
+}
+
+// The scalars of one step, in f32 on the device.
+struct Scalars {
+  Tensor rate, clip, guard, step;
+
+  Scalars(Context& context, const StepInputs& in)
+      : rate(converted(context, in.rate, DType::f32)),
+        clip(converted(context, in.clip, DType::f32)),
+        guard(converted(context, in.guard, DType::f32)),
+        step(in.step) {
+    for (const Tensor* scalar : {&rate, &clip, &guard, &step})
+      check_input(scalar->count() == 1, context.current_op, ": rate, clip, guard and step are [1], not ",
+                  scalar->shape().text());
+  }
+  StepScalars pointers() const {
+    return {rate.data<float>(), step.data<int64_t>(), clip.data<float>(), guard.data<float>()};
+  }
+};
+
+void check_flat(const char* op, const Tensor& grads, std::initializer_list<const Tensor*> others) {
+  for (const Tensor* other : others)
+    check_input(grads.shape().rank() == 1 && other->shape() == grads.shape(), op, ": grads ",
+                grads.shape().text(), " and ", other->shape().text(), " are not [P]");
+}
+
+}  // namespace
+
+std::vector<Tensor> sgd_step(Tape& tape, const StepInputs& in, const Tensor& velocity, double momentum,
+                             bool nesterov) {
+  tape.begin("sgd");
+  Context& context = tape.context();
+  check_flat("sgd", in.grads, {&in.values, &velocity});
+  const Spans spans = spans_of(context, in.grads.count(), in.spans, in.scales);
+  const Scalars scalars(context, in);
+  const Tensor values = copy_of(context, in.values), after = copy_of(context, velocity);
+  dispatch_cpu(context, values.dtype(), [&]<Device D, class T>() {
+    Sgd<D>::step(context, spans.data(), spans.count, scalars.pointers(), momentum, nesterov,
+                 in.grads.data<T>(), values.data<T>(), after.data<T>());
+  });
+  return {values, after};
+}
+
+std::vector<Tensor> adam_step(Tape& tape, const StepInputs& in, const Tensor& first, const Tensor& second,
+                              const Tensor& largest, const AdamRule& rule) {
+  tape.begin("adam");
+  Context& context = tape.context();
+  check_flat("adam", in.grads, {&in.values, &first, &second, &largest});
+  const Spans spans = spans_of(context, in.grads.count(), in.spans, in.scales);
+  const Scalars scalars(context, in);
+  const Tensor values = copy_of(context, in.values), m = copy_of(context, first),
+               v = copy_of(context, second), top = copy_of(context, largest);
+  dispatch_cpu(context, values.dtype(), [&]<Device D, class T>() {
+    Adam<D>::step(context, spans.data(), spans.count, scalars.pointers(), rule, in.grads.data<T>(),
+                  values.data<T>(), m.data<T>(), v.data<T>(), top.data<T>());
+  });
+  return {values, m, v, top};
+}
+
+Tensor clip_factor(Tape& tape, const Tensor& grads, const Tensor& spans, double limit) {
+  tape.begin("gradient_clip");
+  Context& context = tape.context();
+  check_flat("gradient_clip", grads, {&grads});
+  const Spans table = spans_of(context, grads.count(), spans, Tensor());
+  const Tensor factor = tape.empty({1}, DType::f32);
+  dispatch_cpu(context, grads.dtype(), [&]<Device D, class T>() {
+    GradientClip<D>::factor(context, table.data(), table.count, limit, grads.data<T>(), factor.data<float>());
+  });
+  return factor;
+}
+
+Tensor counted_step(Tape& tape, const Tensor& step, const Tensor& guard) {
+  tape.begin("step_counter");
+  Context& context = tape.context();
+  check_input(step.count() == 1 && guard.count() == 1, "step_counter: step ", step.shape().text(),
+              " and guard ", guard.shape().text(), " are not [1]");
+  const Tensor narrow = converted(context, guard, DType::f32), after = copy_of(context, step);
+  dispatch_cpu(context, guard.dtype(), [&]<Device D, class T>() {
+    StepCounter<D>::advance(context, narrow.data<float>(), after.data<int64_t>());
+  });
+  return after;
+}
+
+}  // namespace saccade
