@@ -39,9 +39,12 @@ void ParameterArena::allocate(Context& context, uint64_t seed, DType dtype) {
   values = Tensor::zeros(context, {trained}, dtype);
   grads = Tensor::zeros(context, {trained}, dtype);
   buffers = Tensor::zeros(context, {kept}, dtype);
+  if (context.precision == Precision::bf16 && dtype == DType::f32)
+    narrow_values = Tensor::zeros(context, {trained}, DType::bf16);
   for (Parameter& p : parameters_) {
     p.value = (p.trainable ? values : buffers).view(p.offset, p.shape);
     if (p.trainable) p.grad = grads.view(p.offset, p.shape);
+    if (p.trainable && narrow_values) p.narrow = narrow_values.view(p.offset, p.shape);
     std::vector<float> initial(static_cast<size_t>(p.shape.count()));
     PhiloxStream random(seed, hash_of(p.name));
     if (p.initialize) p.initialize(initial.data(), p.shape.count(), random);
