@@ -1,5 +1,6 @@
 #include "autograd/parameter.h"
 
+#include "autograd/cast.h"
 #include "kernels/common/device.h"
 
 namespace saccade {
@@ -53,6 +54,11 @@ void ParameterArena::allocate(Context& context, uint64_t seed, DType dtype) {
     else
       copy(context, p.value, converted(context, Tensor::from(context, p.shape, initial), dtype));
   }
+  refresh_narrow(context);
+}
+
+void ParameterArena::refresh_narrow(Context& context) {
+  if (narrow_values) assign(context, narrow_values, values);
 }
 
 Parameter* ParameterArena::find(const std::string& name) {
