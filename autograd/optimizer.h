@@ -37,18 +37,19 @@ class Optimizer {
   // *guard (device memory, may be null) is not finite nothing changes.
   void step(Context& context, const float* guard = nullptr);
 
-  // Call after parameters were frozen or freed, or moved to another group.
-  void update_spans(const ParameterArena& arena);
+  // Call after parameters were frozen or freed, or moved to another group; between segments, as it uploads the table.
+  void update_spans(Context& context, const ParameterArena& arena);
 
   // Everything that the next step depends on beside parameters and learning rate: what a checkpoint holds.
   std::vector<std::pair<std::string, Tensor>> state() const;
 
  private:
   OptimizerConfig config_;
-  Tensor values_, grads_;            // the arena's
+  Tensor values_, grads_, copy_;     // the arena's
   Tensor first_, second_, largest_;  // sgd: velocity in first_
   Tensor rate_, clip_, steps_;       // device-side scalars
-  std::vector<ParameterSpan> spans_;
+  Tensor spans_;                     // ParameterSpan [span_count_], as bytes
+  int64_t span_count_ = 0;
 };
 
 }  // namespace saccade

@@ -1,5 +1,6 @@
 #include "autograd/parameter.h"
 
+#include "autograd/cast.h"
 #include "kernels/common/device.h"
 
 namespace saccade {
@@ -39,9 +40,12 @@ void ParameterArena::allocate(Context& context, uint64_t seed, DType dtype) {
   values = Tensor::zeros(context, {trained}, dtype);
   grads = Tensor::zeros(context, {trained}, dtype);
   buffers = Tensor::zeros(context, {kept}, dtype);
+  if (context.precision == Precision::bf16 && dtype == DType::f32)
+    narrow_values = Tensor::zeros(context, {trained}, DType::bf16);
   for (Parameter& p : parameters_) {
     p.value = (p.trainable ? values : buffers).view(p.offset, p.shape);
     if (p.trainable) p.grad = grads.view(p.offset, p.shape);
+    if (p.trainable && narrow_values) p.narrow = narrow_values.view(p.offset, p.shape);
     std::vector<float> initial(static_cast<size_t>(p.shape.count()));
     PhiloxStream random(seed, hash_of(p.name));
     if (p.initialize) p.initialize(initial.data(), p.shape.count(), random);
@@ -50,6 +54,11 @@ void ParameterArena::allocate(Context& context, uint64_t seed, DType dtype) {
     else
       copy(context, p.value, converted(context, Tensor::from(context, p.shape, initial), dtype));
   }
+  refresh_narrow(context);
+}
+
+void ParameterArena::refresh_narrow(Context& context) {
+  if (narrow_values) assign(context, narrow_values, values);
 }
 
 Parameter* ParameterArena::find(const std::string& name) {

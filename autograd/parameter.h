@@ -22,6 +22,7 @@ struct Parameter {
   int group = 0;             // index into the optimizer's groups
   int64_t offset = 0;        // first element in its arena
   Tensor value, grad;        // views of the arenas
+  Tensor narrow;             // value rounded to bf16, where the context computes in bf16
   bool grad_written = false;  // the first write of a step overwrites, later ones add
   Initializer initialize;
 };
@@ -33,7 +34,8 @@ class ParameterArena {
   Parameter& add_buffer(const std::string& name, const Shape& shape, Initializer initialize);
 
   // Allocates the arenas (each parameter 256-byte aligned) and initialises every value from `seed` and its name,
-  // so that a network with one layer more starts with the same values elsewhere. f32, or f64 for the oracle.
+  // so that a network with one layer more starts with the same values elsewhere. f32, or f64 for the oracle. On a
+  // context whose precision is bf16 there is a bf16 copy of the values too; the f32 values are the masters.
   void allocate(Context& context, uint64_t seed, DType dtype = DType::f32);
 
   Parameter* find(const std::string& name);
@@ -43,7 +45,12 @@ class ParameterArena {
   void begin_step();                        // gradients count as unwritten
   void finish_gradients(Context& context);  // zeroes what no function wrote
 
+  // Rounds all values into their bf16 copy, if there is one. The optimizer keeps the copy in step with what it moves; call
+  // this after anything else has written values.
+  void refresh_narrow(Context& context);
+
   Tensor values, grads, buffers;    // flat
+  Tensor narrow_values;             // flat, at the offsets of `values`
   int64_t trainable_count() const;  // numbers that can be learned, padding left out
 
  private:

@@ -3,17 +3,9 @@
 #include <cmath>
 #include <utility>
 
-#include "kernels/elementwise/axpy.ref.h"
+#include "kernels/elementwise/set_all.ref.h"
 
 namespace saccade {
-
-void add_in_place(Context& context, const Tensor& x, const Tensor& y) {
-  check(x.shape() == y.shape(), "gradients of shapes ", x.shape().text(), " and ", y.shape().text());
-  x.mark_written();
-  dispatch_cpu(context, x.dtype(), [&]<Device D, class T>() {
-    Axpy<D>::accumulate(context, x.count(), 1.0, y.data<T>(), x.data<T>());
-  });
-}
 
 int Tape::new_slot(const Tensor& value, Parameter* parameter) {
   slots_.push_back({Tensor(), value.shape(), value.dtype(), parameter});
@@ -22,9 +14,15 @@ int Tape::new_slot(const Tensor& value, Parameter* parameter) {
 
 Variable Tape::input(const Tensor& value) { return {value, record_ ? new_slot(value) : -1}; }
 
-Variable Tape::parameter(Parameter& parameter) {
+Variable Tape::leaf(Parameter& parameter, const Tensor& value) {
   const bool learns = record_ && parameter.trainable && !parameter.frozen;
-  return {parameter.value, learns ? new_slot(parameter.value, &parameter) : -1};
+  return {value, learns ? new_slot(value, &parameter) : -1};
+}
+
+Variable Tape::parameter(Parameter& parameter) { return leaf(parameter, parameter.value); }
+
+Variable Tape::weight(Parameter& parameter) {
+  return leaf(parameter, parameter.narrow ? parameter.narrow : parameter.value);
 }
 
 std::vector<Variable> Tape::record_many(const std::vector<Tensor>& outputs,
@@ -51,12 +49,11 @@ Variable Tape::record(const Tensor& output, std::initializer_list<const Variable
 Tape::Target Tape::gradient_of(const Variable& x) {
   check(x.needs_gradient(), "a gradient is written for a variable that needs none");
   Slot& slot = slots_[static_cast<size_t>(x.slot)];
-  if (slot.parameter) {
-    const bool accumulate = slot.parameter->grad_written;
-    slot.parameter->grad_written = true;
+  if (slot.parameter && slot.parameter->grad.dtype() == slot.dtype) {
     slot.parameter->grad.mark_written();
-    return {slot.parameter->grad, accumulate};
+    return {slot.parameter->grad, std::exchange(slot.parameter->grad_written, true)};
   }
+  if (slot.parameter && !slot.grad) arrivals_.push_back(x.slot);  // written narrow; take_arrivals() widens it
   if (!slot.grad) {
     slot.grad = Tensor(context_, slot.shape, slot.dtype);
     return {slot.grad, false};
@@ -71,22 +68,34 @@ void Tape::add_gradient(const Variable& x, const Tensor& grad) {
   Slot& slot = slots_[static_cast<size_t>(x.slot)];
   check(grad.shape() == slot.shape, context_.current_op ? context_.current_op : "backward", ": a gradient of shape ",
         grad.shape().text(), " for a value of shape ", slot.shape.text());
-  if (!slot.parameter && !slot.grad) {
+  if (slot.parameter) return add_to_parameter(*slot.parameter, grad);
+  if (!slot.grad) {
     slot.grad = grad;
     return;
   }
-  const Target target = gradient_of(x);
-  if (target.accumulate) {
-    add_in_place(context_, target.tensor, grad);
-  } else {
-    copy(context_, target.tensor, grad);
+  add_in_place(context_, gradient_of(x).tensor, grad);
+}
+
+void Tape::add_to_parameter(Parameter& parameter, const Tensor& grad) {
+  if (std::exchange(parameter.grad_written, true))
+    add_in_place(context_, parameter.grad, grad);
+  else
+    assign(context_, parameter.grad, grad);
+}
+
+void Tape::take_arrivals() {
+  for (const int index : arrivals_) {
+    Slot& slot = slots_[static_cast<size_t>(index)];
+    add_to_parameter(*slot.parameter, std::exchange(slot.grad, Tensor()));
   }
+  arrivals_.clear();
 }
 
 void Tape::backward(const Variable& loss) {
   check(loss.value.count() == 1, "backward without a cotangent needs a scalar, not ", loss.shape().text());
-  const Tensor one = Tensor::from<float>(context_, loss.shape(), {1.0f});
-  backward({loss}, {loss.dtype() == DType::f32 ? one : converted(context_, one, loss.dtype())});
+  const Tensor one = empty_like(loss.value);
+  dispatch(context_, one.dtype(), [&]<Device D, class T>() { SetAll<D>::to(context_, 1, 1.0, one.data<T>()); });
+  backward({loss}, {one});
 }
 
 void Tape::backward(const std::vector<Variable>& outputs, const std::vector<Tensor>& grads) {
@@ -102,6 +111,7 @@ void Tape::backward(const std::vector<Variable>& outputs, const std::vector<Tens
     }
     context_.current_op = node.op;
     if (flows) node.backward(*this, node_grads);
+    take_arrivals();
   }
   context_.current_op = nullptr;
 }

@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <vector>
 
+#include "autograd/cast.h"
 #include "autograd/parameter.h"
 #include "tensor/dispatch.h"
 #include "tensor/tensor.h"
@@ -52,7 +53,8 @@ class Tape {
 
   Variable constant(const Tensor& value) { return {value, -1}; }
   Variable input(const Tensor& value);       // a leaf whose gradient is asked for with grad()
-  Variable parameter(Parameter& parameter);  // its gradient goes to the parameter's own arena
+  Variable parameter(Parameter& parameter);  // as it is stored; its gradient goes to the parameter's own arena
+  Variable weight(Parameter& parameter);     // in the precision of the context: bf16 from the arena's bf16 copy
 
   Tensor empty(const Shape& shape, DType dtype) { return Tensor(context_, shape, dtype); }
   Tensor empty_like(const Tensor& tensor) { return Tensor(context_, tensor.shape(), tensor.dtype()); }
@@ -100,16 +102,17 @@ class Tape {
     BackwardOfMany backward;
   };
   int new_slot(const Tensor& value, Parameter* parameter = nullptr);
+  Variable leaf(Parameter& parameter, const Tensor& value);
+  void add_to_parameter(Parameter& parameter, const Tensor& grad);
+  void take_arrivals();
   void look_for_nan(const Tensor& output) const;
 
   Context& context_;
   bool record_;
   std::vector<Slot> slots_;
   std::vector<Node> nodes_;
+  std::vector<int> arrivals_;  // parameters whose gradient was written in another type than their arena's
   uint32_t streams_ = 0;
 };
-
-// x += y for tensors of one shape: how the tape adds gradients.
-void add_in_place(Context& context, const Tensor& x, const Tensor& y);
 
 }  // namespace saccade

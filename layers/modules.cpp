@@ -1,5 +1,6 @@
 #include "layers/modules.h"
 
+#include "autograd/functions/cast.h"
 #include "autograd/functions/linear.h"
 #include "layers/init.h"
 
@@ -14,8 +15,8 @@ Conv2d::Conv2d(ParameterArena& arena, const std::string& name, int64_t in, int64
 }
 
 Variable Conv2d::operator()(Tape& tape, const Variable& x) const {
-  const Variable bias = bias_ ? tape.parameter(*bias_) : Variable();
-  return conv2d(tape, x, tape.parameter(*weight_), bias_ ? &bias : nullptr, options);
+  const Variable bias = bias_ ? tape.weight(*bias_) : Variable();
+  return conv2d(tape, in_precision(tape, x), tape.weight(*weight_), bias_ ? &bias : nullptr, options);
 }
 
 BatchNorm::BatchNorm(ParameterArena& arena, const std::string& name, int64_t channels, float initial_weight)
@@ -43,8 +44,8 @@ Linear::Linear(ParameterArena& arena, const std::string& name, int64_t in, int64
 }
 
 Variable Linear::operator()(Tape& tape, const Variable& x, bool relu) const {
-  const Variable bias = bias_ ? tape.parameter(*bias_) : Variable();
-  return linear(tape, x, tape.parameter(*weight_), bias_ ? &bias : nullptr, relu);
+  const Variable bias = bias_ ? tape.weight(*bias_) : Variable();
+  return linear(tape, in_precision(tape, x), tape.weight(*weight_), bias_ ? &bias : nullptr, relu);
 }
 
 }  // namespace saccade::layers

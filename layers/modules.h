@@ -1,4 +1,6 @@
 // The building blocks of networks. Each holds references to its parameters in an arena and is called with a tape.
+// Convolutions and linear layers compute in the precision of the tape's context and bring their input to it; a norm
+// computes in the type of its input, with f32 parameters and statistics.
 #pragma once
 
 #include <string>

@@ -1,5 +1,6 @@
 #include "reid/model.h"
 
+#include "autograd/functions/cast.h"
 #include "autograd/functions/pooling.h"
 #include "layers/init.h"
 
@@ -22,9 +23,10 @@ ReidModel::ReidModel(ParameterArena& arena, const ModelConfig& config)
 ReidModel::Output ReidModel::operator()(Tape& tape, const Variable& images, Mode mode) const {
   const Variable map = backbone_(tape, images, mode);
   Output out;
-  out.embedding = exponent_ ? generalised_mean_pool(tape, map, tape.parameter(*exponent_)) : global_average_pool(tape, map);
+  const Variable pooled = exponent_ ? generalised_mean_pool(tape, map, tape.parameter(*exponent_)) : global_average_pool(tape, map);
+  out.embedding = widened(tape, pooled);
   out.feature = neck_ ? (*neck_)(tape, out.embedding, mode) : out.embedding;
-  if (classifier_ && mode != Mode::eval) out.logits = (*classifier_)(tape, out.feature);
+  if (classifier_ && mode != Mode::eval) out.logits = widened(tape, (*classifier_)(tape, out.feature));
   return out;
 }
 

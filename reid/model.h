@@ -23,6 +23,7 @@ class ReidModel {
 
   ReidModel(ParameterArena& arena, const ModelConfig& config);
 
+  // All in f32, whatever the network computes in.
   struct Output {
     Variable embedding;  // [N,D] after pooling: the triplet loss
     Variable feature;    // [N,D] after the neck (the embedding without one): retrieval

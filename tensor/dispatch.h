@@ -41,4 +41,17 @@ void dispatch(const Context& context, DType dtype, F&& f) {
   dispatch_cpu(context, dtype, f);
 }
 
+// The same for an op that works on f32 alone where it has a CUDA version: optimizers, whose arenas are f32 whatever the
+// network computes in.
+template <class F>
+void dispatch_f32(const Context& context, DType dtype, F&& f) {
+#ifdef SACCADE_CUDA
+  if (context.device() == Device::cuda && dtype == DType::f32) return f.template operator()<Device::cuda, float>();
+#endif
+#ifdef SACCADE_SIMT
+  if (context.device() == Device::simt && dtype == DType::f32) return f.template operator()<Device::simt, float>();
+#endif
+  dispatch_cpu(context, dtype, f);
+}
+
 }  // namespace saccade

@@ -19,6 +19,15 @@ const char* name_of(Device device) {
   return "?";
 }
 
+const char* name_of(Precision precision) {
+  switch (precision) {
+    case Precision::f32: return "f32";
+    case Precision::tf32: return "tf32";
+    case Precision::bf16: return "bf16";
+  }
+  return "?";
+}
+
 namespace {
 int processors_of_this_process() {
   cpu_set_t set;

@@ -22,6 +22,13 @@ enum class Device : uint8_t { cpu, reference, simt, cuda };
 
 const char* name_of(Device device);
 
+// What a network computes in. tf32: f32 whose matrix products and convolutions may round their inputs to 10 bits, where the
+// device has that. bf16: activations and weights in bf16, the weights as copies of f32 masters; statistics, losses and the
+// optimizer stay f32.
+enum class Precision : uint8_t { f32, tf32, bf16 };
+
+const char* name_of(Precision precision);
+
 constexpr size_t kAlignment = 256;  // of every allocation, in bytes
 
 class Context {
@@ -64,6 +71,8 @@ class Context {
     if (!slot) slot = std::shared_ptr<void>(std::make_shared<Plan>(make()));
     return *static_cast<Plan*>(slot.get());
   }
+
+  Precision precision = Precision::f32;  // set before the first tensor is made
 
   // Set while a Segment runs: the host may read no device value then. See autograd/segment.h.
   bool in_segment = false;

@@ -15,7 +15,7 @@
 // each step differ where a step saturates). Erasing: Zhong et al., "Random erasing data augmentation", AAAI
 // 2020.
 //
-// images u8 [images, height, width, 3]; table [count]; y [count, height, width, 3], overwritten.
+// images u8 [images, height, width, 3]; table [count], both in device memory; y [count, height, width, 3], overwritten.
 // A table entry whose `image` lies outside of the cache is undefined: the caller checks.
 // Floor: reads 3 bytes and writes 3 elements a pixel, about 24 operations with jitter.
 #pragma once

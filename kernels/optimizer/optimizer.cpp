@@ -11,17 +11,17 @@ namespace {
 
 bool is_stopped(const float* guard) { return guard && !std::isfinite(*guard); }
 
-constexpr int64_t kChunk = 16384;  // parameters
-
-// work(span, begin, end) on chunks of every span; chunks do not depend on the number of threads.
+// work(span, begin, end) for every span; what a thread takes does not change a bit of the result.
 template <class Work>
-void for_chunks(Context& context, const ParameterSpan* spans, int64_t span_count, Work&& work) {
-  for (const ParameterSpan* span = spans; span < spans + span_count; ++span) {
-    const int64_t chunks = (span->count + kChunk - 1) / kChunk;
-    parallel_for(context, chunks, 2, [&](int64_t first, int64_t last) {
-      work(*span, span->offset + first * kChunk, span->offset + std::min(last * kChunk, span->count));
-    });
-  }
+void for_spans(Context& context, const ParameterSpan* spans, int64_t span_count, Work&& work) {
+  parallel_for(context, span_count, 4, [&](int64_t first, int64_t last) {
+    for (const ParameterSpan* span = spans + first; span < spans + last; ++span)
+      work(*span, span->offset, span->offset + span->count);
+  });
+}
+
+void round_values(int64_t begin, int64_t end, const float* values, bf16* copy) {
+  for (int64_t i = begin; copy && i < end; ++i) copy[i] = bf16(values[i]);
 }
 
 }  // namespace
@@ -29,11 +29,12 @@ void for_chunks(Context& context, const ParameterSpan* spans, int64_t span_count
 template <>
 template <>
 void Sgd<Device::cpu>::step(Context& context, const ParameterSpan* spans, int64_t span_count, const StepScalars& s,
-                            double momentum, bool nesterov, const float* grads, float* values, float* velocity) {
+                            double momentum, bool nesterov, const float* grads, float* values, float* velocity,
+                            bf16* copy) {
   if (is_stopped(s.guard)) return;
   const float clip = s.clip ? *s.clip : 1.0f, keep = *s.step == 0 ? 0.0f : static_cast<float>(momentum);
   const float ahead = nesterov ? static_cast<float>(momentum) : 0.0f;
-  for_chunks(context, spans, span_count, [&](const ParameterSpan& span, int64_t begin, int64_t end) {
+  for_spans(context, spans, span_count, [&](const ParameterSpan& span, int64_t begin, int64_t end) {
     const float rate = *s.rate * span.rate_scale, decay = span.weight_decay;
 #pragma omp simd
     for (int64_t i = begin; i < end; ++i) {
@@ -42,6 +43,7 @@ void Sgd<Device::cpu>::step(Context& context, const ParameterSpan* spans, int64_
       velocity[i] = v;
       values[i] -= rate * (nesterov ? g + ahead * v : v);
     }
+    round_values(begin, end, values, copy);
   });
 }
 
@@ -49,7 +51,7 @@ template <>
 template <>
 void Adam<Device::cpu>::step(Context& context, const ParameterSpan* spans, int64_t span_count, const StepScalars& s,
                              const AdamRule& rule, const float* grads, float* values, float* first, float* second,
-                             float* largest) {
+                             float* largest, bf16* copy) {
   if (is_stopped(s.guard)) return;
   const double t = static_cast<double>(*s.step + 1);
   const double correction1 = 1 - std::pow(rule.beta1, t), correction2 = 1 - std::pow(rule.beta2, t);
@@ -57,7 +59,7 @@ void Adam<Device::cpu>::step(Context& context, const ParameterSpan* spans, int64
   const float beta1 = static_cast<float>(rule.beta1), beta2 = static_cast<float>(rule.beta2);
   const float rest1 = static_cast<float>(1 - rule.beta1), rest2 = static_cast<float>(1 - rule.beta2);
   const float unbias = static_cast<float>(1 / std::sqrt(correction2)), eps = static_cast<float>(rule.eps);
-  for_chunks(context, spans, span_count, [&](const ParameterSpan& span, int64_t begin, int64_t end) {
+  for_spans(context, spans, span_count, [&](const ParameterSpan& span, int64_t begin, int64_t end) {
     const double rate = static_cast<double>(*s.rate) * span.rate_scale;
     const float speed = static_cast<float>(rate / correction1);
     const float shrink = rule.decoupled ? static_cast<float>(1 - rate * span.weight_decay) : 1.0f;
@@ -84,6 +86,7 @@ void Adam<Device::cpu>::step(Context& context, const ParameterSpan* spans, int64
         update(i, v, m, w);
       }
     }
+    round_values(begin, end, values, copy);
   });
 }
 
@@ -91,7 +94,7 @@ template <>
 template <>
 void GradientClip<Device::cpu>::factor(Context&, const ParameterSpan* spans, int64_t span_count, double limit,
                                        const float* grads, float* factor) {
-  double squares = 0;  // serial over chunks: one order for any number of threads, and bound by memory anyway
+  double squares = 0;  // serial: one order for any number of threads, and bound by memory anyway
   for (const ParameterSpan* span = spans; span < spans + span_count; ++span)
     for (int64_t begin = span->offset; begin < span->offset + span->count; begin += 256) {
       float sum = 0;

@@ -1,13 +1,21 @@
 // One optimizer step over a flat arena of parameters, in one launch.
 //
-// The arena is covered by spans, each with its own scale of the learning rate and weight decay. Everything that changes
-// from step to step is read from device memory: *rate (learning rate), *step (steps done before this one), *clip (factor
-// on every gradient; null: 1) and *guard (null: none). If *guard is not finite nothing is written at all, so a loss that
-// went NaN leaves weights and state as they were. Arrays are [spans' total] flat and do not alias; spans do not overlap.
+// The arena is covered by spans, each with its own scale of the learning rate and weight decay. They lie in device memory
+// and are uploaded when they change, so a step that is replayed needs nothing of the host. A span is the work of one
+// thread or one block: cut_span() makes long ones into several. Everything that changes from step to step is read from
+// device memory too: *rate (learning rate), *step (steps done before this one), *clip (factor on every gradient; null: 1)
+// and *guard (null: none). If *guard is not finite nothing is written at all, so a loss that went NaN leaves weights and
+// state as they were. Arrays are [spans' total] flat and do not alias; spans do not overlap.
+//
+// `copy` (null: none) takes the new values rounded to bf16, at the same offsets and in the same pass: what a bf16 network
+// computes with, while `values` stay its f32 masters.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <vector>
 
+#include "kernels/common/bf16.h"
 #include "kernels/common/context.h"
 #include "kernels/common/floor.h"
 
@@ -17,6 +25,14 @@ struct ParameterSpan {
   int64_t offset, count;
   float rate_scale, weight_decay;
 };
+
+constexpr int64_t kSpan = 8192;  // parameters: enough to hide a block's start, few enough to spread over a chip
+
+// Appends `span` to `spans` in pieces of at most kSpan parameters.
+inline void cut_span(const ParameterSpan& span, std::vector<ParameterSpan>& spans) {
+  for (int64_t done = 0; done < span.count; done += kSpan)
+    spans.push_back({span.offset + done, std::min(kSpan, span.count - done), span.rate_scale, span.weight_decay});
+}
 
 struct StepScalars {
   const float* rate;
@@ -28,14 +44,16 @@ struct StepScalars {
 // SGD with momentum, as PyTorch defines it:
 //   g = clip grad + weight_decay w,   m = momentum m + g  (m = g in the first step),
 //   w -= rate (nesterov ? g + momentum m : m)
-// Floor: 20 bytes a parameter (w and m read and written, grad read).
+// Floor: 20 bytes a parameter (w and m read and written, grad read), 2 more with a copy.
 template <Device D>
 struct Sgd {
   template <class T>
   static void step(Context&, const ParameterSpan* spans, int64_t span_count, const StepScalars&, double momentum,
-                   bool nesterov, const T* grads, T* values, T* velocity);
+                   bool nesterov, const T* grads, T* values, T* velocity, bf16* copy = nullptr);
 
-  static Floor floor(int64_t parameters) { return {20.0 * static_cast<double>(parameters), 6.0 * static_cast<double>(parameters)}; }
+  static Floor floor(int64_t parameters, bool copy = false) {
+    return {(copy ? 22.0 : 20.0) * static_cast<double>(parameters), 6.0 * static_cast<double>(parameters)};
+  }
 };
 
 struct AdamRule {
@@ -49,19 +67,20 @@ struct AdamRule {
 //   g = clip grad (+ weight_decay w),  m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2,  t = *step + 1
 //   s = amsgrad ? (largest = max(largest, v)) : v
 //   w -= rate m / (1 - beta1^t) / ( sqrt(s) / sqrt(1 - beta2^t) + eps )
-// Floor: 28 bytes a parameter, 36 with amsgrad.
+// Floor: 28 bytes a parameter, 36 with amsgrad, 2 more with a copy.
 template <Device D>
 struct Adam {
   template <class T>
   static void step(Context&, const ParameterSpan* spans, int64_t span_count, const StepScalars&, const AdamRule&,
-                   const T* grads, T* values, T* first, T* second, T* largest);
+                   const T* grads, T* values, T* first, T* second, T* largest, bf16* copy = nullptr);
 
-  static Floor floor(int64_t parameters, bool amsgrad) {
-    return {(amsgrad ? 36.0 : 28.0) * static_cast<double>(parameters), 14.0 * static_cast<double>(parameters)};
+  static Floor floor(int64_t parameters, bool amsgrad, bool copy = false) {
+    return {((amsgrad ? 36.0 : 28.0) + (copy ? 2.0 : 0.0)) * static_cast<double>(parameters), 14.0 * static_cast<double>(parameters)};
   }
 };
 
-// *factor = min(1, limit / |grads|), the L2 norm over all spans. A norm that is not finite gives 1: the guard sees to it.
+// *factor = min(1, limit / |grads|), the L2 norm over all spans, summed span by span and then over the spans: two stages
+// whose order never changes. A norm that is not finite gives 1: the guard sees to it.
 template <Device D>
 struct GradientClip {
   template <class T>

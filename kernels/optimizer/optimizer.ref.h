@@ -12,7 +12,8 @@ inline bool is_stopped(const StepScalars& s) { return s.guard && !std::isfinite(
 template <>
 template <class T>
 void Sgd<Device::reference>::step(Context&, const ParameterSpan* spans, int64_t span_count, const StepScalars& s,
-                                  double momentum, bool nesterov, const T* grads, T* values, T* velocity) {
+                                  double momentum, bool nesterov, const T* grads, T* values, T* velocity,
+                                  bf16* copy) {
   if (is_stopped(s)) return;
   for (const ParameterSpan* span = spans; span < spans + span_count; ++span)
     for (int64_t i = span->offset; i < span->offset + span->count; ++i) {
@@ -20,13 +21,15 @@ void Sgd<Device::reference>::step(Context&, const ParameterSpan* spans, int64_t 
       velocity[i] = *s.step == 0 ? g : T(momentum) * velocity[i] + g;
       const T direction = nesterov ? g + T(momentum) * velocity[i] : velocity[i];
       values[i] -= T(*s.rate * span->rate_scale) * direction;
+      if (copy) copy[i] = bf16(static_cast<float>(values[i]));
     }
 }
 
 template <>
 template <class T>
 void Adam<Device::reference>::step(Context&, const ParameterSpan* spans, int64_t span_count, const StepScalars& s,
-                                   const AdamRule& rule, const T* grads, T* values, T* first, T* second, T* largest) {
+                                   const AdamRule& rule, const T* grads, T* values, T* first, T* second, T* largest,
+                                   bf16* copy) {
   using std::sqrt;
   if (is_stopped(s)) return;
   const double t = static_cast<double>(*s.step + 1);
@@ -42,6 +45,7 @@ void Adam<Device::reference>::step(Context&, const ParameterSpan* spans, int64_t
       T scale = second[i];
       if (rule.amsgrad) scale = largest[i] = std::max(largest[i], second[i]);
       values[i] -= T(rate / correction1) * first[i] / (sqrt(scale) / T(std::sqrt(correction2)) + T(rule.eps));
+      if (copy) copy[i] = bf16(static_cast<float>(values[i]));
     }
 }
 

@@ -196,11 +196,11 @@ TEST_CASE("a parameter that was freed learns from then on") {
   run_step(context, network, optimizer, 0);
   const auto before = doubles(context, network.frozen->value);
   network.frozen->frozen = false;
-  optimizer.update_spans(network.arena);
+  optimizer.update_spans(context, network.arena);
   run_step(context, network, optimizer, 1);
   CHECK(doubles(context, network.frozen->value) != before);
   network.frozen->group = 2;
-  CHECK_THROWS_AS(optimizer.update_spans(network.arena), Error);
+  CHECK_THROWS_AS(optimizer.update_spans(context, network.arena), Error);
 }
 
 TEST_CASE("an optimizer step has the same bits with one thread and with two") {

@@ -7,6 +7,7 @@
 #include "kernels/common/philox.h"
 #include "kernels/image/augment.ref.h"
 #include "tests/common/catch.h"
+#include "tests/kernels/backends.h"
 
 using namespace saccade;
 
@@ -70,6 +71,50 @@ TEST_CASE("augment on the CPU agrees with the oracle") {
     }
     CHECK(wrong == 0);
   }
+}
+
+TEST_CASE("augment agrees with the oracle on every backend, and its plain pictures are the CPU's bit for bit") {
+  for_each_backend([]<Device D, class T>(Context& context, const std::string& name) {
+    PhiloxStream random(12);
+    double worst = 0;
+    for (int trial = 0; trial < 16; ++trial) {
+      // Sizes whose elements fill whole vectors, and odd ones.
+      const int height = 1 + static_cast<int>(random.below(17)), width = trial % 2 ? 8 : 1 + static_cast<int>(random.below(9));
+      const int64_t images = 3, count = random.below(6);
+      const std::vector<uint8_t> cache = noise(images * height * width * 3, trial);
+      std::vector<Augmentation> table;
+      for (int64_t n = 0; n < count; ++n) table.push_back(random_augmentation(random, images, height, width));
+      const auto values = static_cast<size_t>(count * height * width * 3);
+      const Normalization normalization;
+      DeviceArray<uint8_t> images_there(context, cache);
+      DeviceArray<Augmentation> table_there(context, table);
+      DeviceArray<T> out(context, values);
+      Augment<D>::forward(context, count, height, width, images_there.data(), table_there.data(), normalization,
+                          out.data());
+      std::vector<double> expected(values);
+      std::vector<Bound> bound(values);
+      std::vector<float> on_cpu(values);
+      Context cpu(Device::cpu, 0, 1);
+      Augment<Device::reference>::forward(cpu, count, height, width, cache.data(), table.data(), normalization,
+                                          expected.data());
+      Augment<Device::reference>::forward(cpu, count, height, width, cache.data(), table.data(), normalization,
+                                          bound.data());
+      Augment<Device::cpu>::forward(cpu, count, height, width, cache.data(), table.data(), normalization,
+                                    on_cpu.data());
+      const std::vector<T> got = out.host();
+      worst = std::max(worst, check_close(name, got, expected, bound, 8));
+      const size_t picture = static_cast<size_t>(height) * width * 3;
+      for (int64_t n = 0; n < count; ++n) {
+        const Augmentation& a = table[static_cast<size_t>(n)];
+        if (a.brightness != 1 || a.contrast != 1 || a.saturation != 1) continue;
+        int64_t differing = 0;
+        for (size_t i = n * picture; i < (n + 1) * picture; ++i)
+          differing += static_cast<float>(got[i]) != static_cast<float>(T(on_cpu[i]));
+        CHECK(differing == 0);
+      }
+    }
+    WARN(name << ": largest error " << worst << " eps S");
+  });
 }
 
 TEST_CASE("augment does by hand what its contract says") {

@@ -1,0 +1,25 @@
+// From one floating type to another, f32 or bf16: y = x, or y += x. Rounding is to nearest, ties to even; a sum is taken in
+// f32. x, y [count], of different types or the same; y may not alias x. Floor: each element read and written once.
+#pragma once
+
+#include "kernels/common/bf16.h"
+#include "kernels/common/context.h"
+#include "kernels/common/floor.h"
+
+namespace saccade {
+
+template <Device D>
+struct Cast {
+  template <class From, class To>
+  static void convert(Context&, int64_t count, const From* x, To* y);
+
+  // y += x: where gradients that arrive in bf16 meet in f32.
+  template <class From, class To>
+  static void accumulate(Context&, int64_t count, const From* x, To* y);
+
+  static Floor floor(int64_t count, int from_bytes, int to_bytes) {
+    return {static_cast<double>(from_bytes + to_bytes) * static_cast<double>(count), 0};
+  }
+};
+
+}  // namespace saccade
