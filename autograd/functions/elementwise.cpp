@@ -38,7 +38,7 @@ void check_same(const char* op, const Variable& a, const Variable& b) {
 
 Tensor product(Tape& t, const Tensor& a, const Tensor& b) {
   const Tensor y = t.empty_like(a);
-  dispatch_cpu(t.context(), a.dtype(), [&]<Device D, class T>() {
+  dispatch(t.context(), a.dtype(), [&]<Device D, class T>() {
     Arithmetic<D>::multiply(t.context(), y.count(), a.data<T>(), b.data<T>(), y.data<T>());
   });
   return y;
@@ -46,7 +46,7 @@ Tensor product(Tape& t, const Tensor& a, const Tensor& b) {
 
 Tensor scaled(Tape& t, const Tensor& x, double factor) {
   const Tensor y = t.empty_like(x);
-  dispatch_cpu(t.context(), x.dtype(), [&]<Device D, class T>() {
+  dispatch(t.context(), x.dtype(), [&]<Device D, class T>() {
     Arithmetic<D>::scale(t.context(), y.count(), factor, x.data<T>(), y.data<T>());
   });
   return y;
@@ -55,14 +55,14 @@ Tensor scaled(Tape& t, const Tensor& x, double factor) {
 Variable add_broadcast(Tape& tape, const Variable& a, const Variable& b) {
   const BroadcastShape s = broadcast_shape("add", a.shape(), b.shape());
   const Tensor y = tape.empty_like(a.value);
-  dispatch_cpu(tape.context(), a.dtype(), [&]<Device D, class T>() {
+  dispatch(tape.context(), a.dtype(), [&]<Device D, class T>() {
     Broadcast<D>::add(tape.context(), s, a.value.data<T>(), b.value.data<T>(), y.data<T>());
   });
   return tape.record(y, {&a, &b},
                      [s, a = slot_of(a), b = slot_of(b), shape = b.shape()](Tape& t, const Tensor& grad_y) {
                        if (b.needs_gradient()) {
                          const Tensor grad_b = t.empty(shape, grad_y.dtype());
-                         dispatch_cpu(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
+                         dispatch(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
                            Sum<D>::forward(t.context(), s.outer, s.repeated, s.inner, 1.0, grad_y.data<T>(),
                                            grad_b.data<T>());
                          });
@@ -75,7 +75,7 @@ Variable add_broadcast(Tape& tape, const Variable& a, const Variable& b) {
 Variable mul_broadcast(Tape& tape, const Variable& a, const Variable& b) {
   const BroadcastShape s = broadcast_shape("mul", a.shape(), b.shape());
   const Tensor y = tape.empty_like(a.value);
-  dispatch_cpu(tape.context(), a.dtype(), [&]<Device D, class T>() {
+  dispatch(tape.context(), a.dtype(), [&]<Device D, class T>() {
     Broadcast<D>::multiply(tape.context(), s, a.value.data<T>(), b.value.data<T>(), y.data<T>());
   });
   return tape.record(y, {&a, &b},
@@ -83,7 +83,7 @@ Variable mul_broadcast(Tape& tape, const Variable& a, const Variable& b) {
                          Tape& t, const Tensor& grad_y) {
                        const Tensor grad_a = a.needs_gradient() ? t.empty_like(grad_y) : Tensor();
                        const Tensor grad_b = b.needs_gradient() ? t.empty_like(factor.get()) : Tensor();
-                       dispatch_cpu(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
+                       dispatch(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
                          if (grad_a)
                            Broadcast<D>::multiply(t.context(), s, grad_y.data<T>(), factor.data<T>(),
                                                   grad_a.data<T>());
@@ -101,7 +101,7 @@ Variable add(Tape& tape, const Variable& a, const Variable& b) {
   tape.begin("add");
   if (!(a.shape() == b.shape())) return add_broadcast(tape, a, b);
   const Tensor y = tape.empty_like(a.value);
-  dispatch_cpu(tape.context(), a.dtype(), [&]<Device D, class T>() {
+  dispatch(tape.context(), a.dtype(), [&]<Device D, class T>() {
     Arithmetic<D>::add(tape.context(), y.count(), a.value.data<T>(), b.value.data<T>(), y.data<T>());
   });
   return tape.record(y, {&a, &b}, [a = slot_of(a), b = slot_of(b)](Tape& t, const Tensor& grad_y) {
@@ -114,7 +114,7 @@ Variable sub(Tape& tape, const Variable& a, const Variable& b) {
   tape.begin("sub");
   check_same("sub", a, b);
   const Tensor y = tape.empty_like(a.value);
-  dispatch_cpu(tape.context(), a.dtype(), [&]<Device D, class T>() {
+  dispatch(tape.context(), a.dtype(), [&]<Device D, class T>() {
     Arithmetic<D>::subtract(tape.context(), y.count(), a.value.data<T>(), b.value.data<T>(), y.data<T>());
   });
   return tape.record(y, {&a, &b}, [a = slot_of(a), b = slot_of(b)](Tape& t, const Tensor& grad_y) {
@@ -139,7 +139,7 @@ Variable div(Tape& tape, const Variable& a, const Variable& b) {
   tape.begin("div");
   check_same("div", a, b);
   const Tensor y = tape.empty_like(a.value);
-  dispatch_cpu(tape.context(), a.dtype(), [&]<Device D, class T>() {
+  dispatch(tape.context(), a.dtype(), [&]<Device D, class T>() {
     Arithmetic<D>::divide(tape.context(), y.count(), a.value.data<T>(), b.value.data<T>(), y.data<T>());
   });
   return tape.record(y, {&a, &b},
@@ -147,7 +147,7 @@ Variable div(Tape& tape, const Variable& a, const Variable& b) {
                          Tape& t, const Tensor& grad_y) {
                        const Tensor grad_a = a.needs_gradient() ? t.empty_like(grad_y) : Tensor();
                        const Tensor grad_b = b.needs_gradient() ? t.empty_like(grad_y) : Tensor();
-                       dispatch_cpu(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
+                       dispatch(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
                          const int64_t count = grad_y.count();
                          if (grad_a)
                            Arithmetic<D>::divide(t.context(), count, grad_y.data<T>(), divisor.data<T>(),
@@ -187,12 +187,12 @@ Variable reduced(Tape& tape, const Variable& x, Over over, bool averaged) {
               shape.text());
   const double factor = averaged ? 1.0 / static_cast<double>(s.repeated) : 1.0;
   const Tensor y = tape.empty(to, x.dtype());
-  dispatch_cpu(tape.context(), x.dtype(), [&]<Device D, class T>() {
+  dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
     Sum<D>::forward(tape.context(), s.outer, s.repeated, s.inner, factor, x.value.data<T>(), y.data<T>());
   });
   return tape.record(y, {&x}, [=, x = slot_of(x)](Tape& t, const Tensor& grad_y) {
     const Tensor grad_x = t.empty(shape, grad_y.dtype());
-    dispatch_cpu(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
+    dispatch(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
       Sum<D>::backward(t.context(), s.outer, s.repeated, s.inner, factor, grad_y.data<T>(), grad_x.data<T>());
     });
     t.add_gradient(x, grad_x);
@@ -217,7 +217,7 @@ Variable dropout(Tape& tape, const Variable& x, double p) {
   const uint32_t stream = tape.next_stream();
   const auto apply = [p, stream, random = tape.random](Tape& t, const Tensor& from) {
     const Tensor to = t.empty_like(from);
-    dispatch_cpu(t.context(), from.dtype(), [&]<Device D, class T>() {
+    dispatch(t.context(), from.dtype(), [&]<Device D, class T>() {
       Dropout<D>::apply(t.context(), to.count(), p, random.data<int64_t>(), stream, from.data<T>(),
                         to.data<T>());
     });

@@ -60,7 +60,7 @@ Variable weighted_sum(Tape& tape, const std::vector<Variable>& terms, const std:
   const Tensor sum = Tensor::zeros(tape.context(), terms[0].shape(), terms[0].dtype());
   const auto add = [](Context& context, double a, const Tensor& x, const Tensor& y) {
     check(x.shape() == y.shape(), "weighted_sum: terms of shapes ", x.shape().text(), " and ", y.shape().text());
-    dispatch_cpu(context, x.dtype(), [&]<Device D, class T>() { Axpy<D>::accumulate(context, x.count(), a, x.data<T>(), y.data<T>()); });
+    dispatch(context, x.dtype(), [&]<Device D, class T>() { Axpy<D>::accumulate(context, x.count(), a, x.data<T>(), y.data<T>()); });
   };
   for (size_t i = 0; i < terms.size(); ++i) add(tape.context(), weights[i], terms[i].value, sum);
   std::vector<const Variable*> learned;

@@ -24,6 +24,7 @@ static const Registration registration{{
                .small = false}},
     .floor = [](const std::vector<Shape>& in, const Attributes&,
                 int element) { return Arithmetic<Device::cpu>::floor(in[0].count(), 2, element); },
+    .devices = devices_with_gpu(),
 }};
 
 }  // namespace saccade

@@ -32,6 +32,7 @@ static const Registration registration{{
           return Sum<Device::cpu>::floor(outer, outer * inner > 0 ? in[0].count() / (outer * inner) : 0,
                                          inner, element);
         },
+    .devices = devices_with_gpu(),
 }};
 
 }  // namespace saccade

@@ -30,6 +30,7 @@ static const Registration registration{{
           if (in[0] == in[1]) return Arithmetic<Device::cpu>::floor(in[0].count(), 2, element);
           return Broadcast<Device::cpu>::floor(broadcast_shape("mul", in[0], in[1]), element);
         },
+    .devices = devices_with_gpu(),
 }};
 
 }  // namespace saccade

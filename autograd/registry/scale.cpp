@@ -19,6 +19,7 @@ static const Registration registration{{
               {.name = "large", .inputs = {{{257, 1031}}}, .attributes = {{"factor", 3}}, .small = false}},
     .floor = [](const std::vector<Shape>& in, const Attributes&,
                 int element) { return Arithmetic<Device::cpu>::floor(in[0].count(), 1, element); },
+    .devices = devices_with_gpu(),
 }};
 
 }  // namespace saccade

@@ -1,0 +1,101 @@
+// Element by element: y[i] = f(x0[i], x1[i], ...), each byte moved once. A kernel is then a struct that
+// computes one float from floats (a template type and not a lambda: nvcc takes no host lambda into a kernel):
+//
+//   struct Relu { __device__ float operator()(float x) const { return x > 0 ? x : 0.0f; } };
+//   map(context, count, y, Relu(), x);
+#pragma once
+
+#include "kernels/common/launch.h"
+#include "kernels/common/vector.h"
+
+namespace saccade {
+inline namespace SACCADE_TARGET {
+
+constexpr unsigned kMapThreads = 256;
+
+template <class T, int N>
+struct MapInputs {
+  const T* at[N];
+};
+
+namespace map_detail {
+
+template <class F>
+__device__ __forceinline__ float call(const F& f, const float (&x)[1]) {
+  return f(x[0]);
+}
+template <class F>
+__device__ __forceinline__ float call(const F& f, const float (&x)[2]) {
+  return f(x[0], x[1]);
+}
+template <class F>
+__device__ __forceinline__ float call(const F& f, const float (&x)[3]) {
+  return f(x[0], x[1], x[2]);
+}
+
+template <class T, int V, int N, class F>
+__device__ __forceinline__ Pack<T, V> apply(const F& f, const Pack<T, V> (&x)[N]) {
+  Pack<float, V> y;
+#pragma unroll
+  for (int i = 0; i < V; ++i) {
+    float lane[N];
+#pragma unroll
+    for (int n = 0; n < N; ++n) lane[n] = static_cast<float>(x[n].lane[i]);
+    y.lane[i] = call(f, lane);
+  }
+  return narrow<T>(y);
+}
+
+// Vectors of each input that a thread has in flight: four loads or more in all.
+template <int N>
+constexpr int kInFlight = N == 1 ? 4 : 2;
+
+template <class T, int V, int N, class F>
+__global__ void __launch_bounds__(kMapThreads)
+    map_kernel(int64_t count, MapInputs<T, N> x, T* y, F f) {  // y may be an input
+  constexpr int U = kInFlight<N>;
+  const int64_t first = (static_cast<int64_t>(blockIdx.x) * U * kMapThreads + threadIdx.x) * V;
+  Pack<T, V> in[U][N];
+#pragma unroll
+  for (int u = 0; u < U; ++u) {
+    const int64_t at = first + u * static_cast<int>(kMapThreads) * V;
+    if (at + V > count) continue;
+#pragma unroll
+    for (int n = 0; n < N; ++n) in[u][n] = load<V * sizeof(T), Use::once>(x.at[n] + at);
+  }
+#pragma unroll
+  for (int u = 0; u < U; ++u) {
+    const int64_t at = first + u * static_cast<int>(kMapThreads) * V;
+    if (at + V <= count) store<V * sizeof(T)>(y + at, apply(f, in[u]));
+  }
+  if constexpr (V > 1) {  // the elements behind the last whole vector: one for each of the first threads
+    const int64_t at = count / V * V + threadIdx.x;
+    if (blockIdx.x != 0 || at >= count) return;
+    Pack<T, 1> rest[N];
+#pragma unroll
+    for (int n = 0; n < N; ++n) rest[n].lane[0] = x.at[n][at];
+    y[at] = apply(f, rest).lane[0];
+  }
+}
+
+}  // namespace map_detail
+
+// y and the inputs hold `count` elements each; y may be one of them.
+template <class T, class F, class... Rest>
+void map(Context& context, int64_t count, T* y, const F& f, const T* x, const Rest*... rest) {
+  check_element<T>(context);
+  constexpr int N = 1 + sizeof...(Rest), kWide = kVector<T, true>;
+  constexpr int64_t kPerBlock = map_detail::kInFlight<N> * static_cast<int64_t>(kMapThreads);
+  const MapInputs<T, N> inputs{{x, rest...}};
+  bool wide = aligned(y, 16);
+  for (const T* p : inputs.at) wide = wide && aligned(p, 16);
+  if (wide)
+    launch(map_detail::map_kernel<T, kWide, N, F>, blocks_for(count, kPerBlock * kWide), kMapThreads, 0,
+           context.stream(), count, inputs, y, f);
+  else
+    launch(map_detail::map_kernel<T, 1, N, F>, blocks_for(count, kPerBlock), kMapThreads, 0, context.stream(),
+           count, inputs, y, f);
+}
+
+}  // namespace SACCADE_TARGET
+}  // namespace saccade

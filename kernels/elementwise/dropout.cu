@@ -1,0 +1,74 @@
+#include "kernels/elementwise/dropout.h"
+
+#include "kernels/common/launch.h"
+#include "kernels/common/philox.h"
+#include "kernels/common/vector.h"
+
+namespace saccade {
+
+namespace {
+
+constexpr unsigned kThreads = 256;
+
+// A thread draws whole blocks of four words, so that each is drawn once: for one vector of 16 bytes.
+template <class T>
+__global__ void __launch_bounds__(kThreads)
+    dropout(int64_t count, float p, float scale, const int64_t* __restrict__ state, uint32_t stream,
+            bool wide, const T* x, T* y) {  // y may be x
+  constexpr int V = kVector<T, true>;
+  const int64_t first = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * V;
+  if (first >= count) return;
+  const bool whole = wide && first + V <= count;
+  Pack<T, V> in = {};
+  if (whole) {
+    in = load<V * sizeof(T), Use::once>(x + first);
+  } else {
+#pragma unroll
+    for (int i = 0; i < V; ++i)
+      if (first + i < count) in.lane[i] = x[first + i];
+  }
+  const RandomState random{static_cast<uint64_t>(state[0]), static_cast<uint64_t>(state[1])};
+  Pack<float, V> out;
+#pragma unroll
+  for (int block = 0; block < V / 4; ++block) {
+    const PhiloxWords words = random_words(random, stream, static_cast<uint64_t>(first / 4 + block));
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      const float value = static_cast<float>(in.lane[4 * block + k]);
+      out.lane[4 * block + k] = uniform_from(words.word[k]) >= p ? value * scale : 0.0f;
+    }
+  }
+  const Pack<T, V> kept = narrow<T>(out);
+  if (whole) {
+    store<V * sizeof(T)>(y + first, kept);
+  } else {
+#pragma unroll
+    for (int i = 0; i < V; ++i)
+      if (first + i < count) y[first + i] = kept.lane[i];
+  }
+}
+
+template <class T>
+void apply_on_gpu(Context& context, int64_t count, double p, const int64_t* state, uint32_t stream,
+                  const T* x, T* y) {
+  check_element<T>(context);
+  launch(dropout<T>, blocks_for(count, static_cast<int64_t>(kThreads) * kVector<T, true>), kThreads, 0,
+         context.stream(), count, p, 1 / (1 - p), state, stream, aligned(x, 16) && aligned(y, 16), x, y);
+}
+
+}  // namespace
+
+template <>
+template <>
+void Dropout<kGpu>::apply(Context& context, int64_t count, double p, const int64_t* state, uint32_t stream,
+                          const float* x, float* y) {
+  apply_on_gpu(context, count, p, state, stream, x, y);
+}
+template <>
+template <>
+void Dropout<kGpu>::apply(Context& context, int64_t count, double p, const int64_t* state, uint32_t stream,
+                          const bf16* x, bf16* y) {
+  apply_on_gpu(context, count, p, state, stream, x, y);
+}
+
+}  // namespace saccade
