@@ -13,12 +13,12 @@ namespace saccade {
 Variable relu(Tape& tape, const Variable& x) {
   tape.begin("relu");
   const Tensor y = tape.empty_like(x.value);
-  dispatch_cpu(tape.context(), x.dtype(), [&]<Device D, class T>() {
+  dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
     Relu<D>::forward(tape.context(), y.count(), x.value.data<T>(), y.data<T>());
   });
   return tape.record(y, {&x}, [x = slot_of(x), y = Saved(y)](Tape& t, const Tensor& grad_y) {
     const Tensor grad_x = t.empty_like(grad_y);
-    dispatch_cpu(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
+    dispatch(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
       Relu<D>::backward(t.context(), grad_x.count(), grad_y.data<T>(), y.data<T>(), grad_x.data<T>());
     });
     t.add_gradient(x, grad_x);
@@ -28,12 +28,12 @@ Variable relu(Tape& tape, const Variable& x) {
 Variable sigmoid(Tape& tape, const Variable& x) {
   tape.begin("sigmoid");
   const Tensor y = tape.empty_like(x.value);
-  dispatch_cpu(tape.context(), x.dtype(), [&]<Device D, class T>() {
+  dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
     Sigmoid<D>::forward(tape.context(), y.count(), x.value.data<T>(), y.data<T>());
   });
   return tape.record(y, {&x}, [x = slot_of(x), y = Saved(y)](Tape& t, const Tensor& grad_y) {
     const Tensor grad_x = t.empty_like(grad_y);
-    dispatch_cpu(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
+    dispatch(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
       Sigmoid<D>::backward(t.context(), grad_x.count(), grad_y.data<T>(), y.data<T>(), grad_x.data<T>());
     });
     t.add_gradient(x, grad_x);
@@ -43,12 +43,12 @@ Variable sigmoid(Tape& tape, const Variable& x) {
 Variable tanh(Tape& tape, const Variable& x) {
   tape.begin("tanh");
   const Tensor y = tape.empty_like(x.value);
-  dispatch_cpu(tape.context(), x.dtype(), [&]<Device D, class T>() {
+  dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
     Tanh<D>::forward(tape.context(), y.count(), x.value.data<T>(), y.data<T>());
   });
   return tape.record(y, {&x}, [x = slot_of(x), y = Saved(y)](Tape& t, const Tensor& grad_y) {
     const Tensor grad_x = t.empty_like(grad_y);
-    dispatch_cpu(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
+    dispatch(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
       Tanh<D>::backward(t.context(), grad_x.count(), grad_y.data<T>(), y.data<T>(), grad_x.data<T>());
     });
     t.add_gradient(x, grad_x);
@@ -58,12 +58,12 @@ Variable tanh(Tape& tape, const Variable& x) {
 Variable gelu(Tape& tape, const Variable& x) {
   tape.begin("gelu");
   const Tensor y = tape.empty_like(x.value);
-  dispatch_cpu(tape.context(), x.dtype(), [&]<Device D, class T>() {
+  dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
     Gelu<D>::forward(tape.context(), y.count(), x.value.data<T>(), y.data<T>());
   });
   return tape.record(y, {&x}, [x = slot_of(x), value = Saved(x.value)](Tape& t, const Tensor& grad_y) {
     const Tensor grad_x = t.empty_like(grad_y);
-    dispatch_cpu(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
+    dispatch(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
       Gelu<D>::backward(t.context(), grad_x.count(), grad_y.data<T>(), value.data<T>(), grad_x.data<T>());
     });
     t.add_gradient(x, grad_x);
@@ -82,12 +82,12 @@ Variable softmax(Tape& tape, const Variable& x) {
   tape.begin("softmax");
   const int64_t columns = columns_of("softmax", x.shape()), rows = x.shape().rows();
   const Tensor y = tape.empty_like(x.value);
-  dispatch_cpu(tape.context(), x.dtype(), [&]<Device D, class T>() {
+  dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
     Softmax<D>::forward(tape.context(), rows, columns, x.value.data<T>(), y.data<T>());
   });
   return tape.record(y, {&x}, [=, x = slot_of(x), y = Saved(y)](Tape& t, const Tensor& grad_y) {
     const Tensor grad_x = t.empty_like(grad_y);
-    dispatch_cpu(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
+    dispatch(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
       Softmax<D>::backward(t.context(), rows, columns, grad_y.data<T>(), y.data<T>(), grad_x.data<T>());
     });
     t.add_gradient(x, grad_x);
@@ -98,12 +98,12 @@ Variable log_softmax(Tape& tape, const Variable& x) {
   tape.begin("log_softmax");
   const int64_t columns = columns_of("log_softmax", x.shape()), rows = x.shape().rows();
   const Tensor y = tape.empty_like(x.value);
-  dispatch_cpu(tape.context(), x.dtype(), [&]<Device D, class T>() {
+  dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
     LogSoftmax<D>::forward(tape.context(), rows, columns, x.value.data<T>(), y.data<T>());
   });
   return tape.record(y, {&x}, [=, x = slot_of(x), y = Saved(y)](Tape& t, const Tensor& grad_y) {
     const Tensor grad_x = t.empty_like(grad_y);
-    dispatch_cpu(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
+    dispatch(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
       LogSoftmax<D>::backward(t.context(), rows, columns, grad_y.data<T>(), y.data<T>(), grad_x.data<T>());
     });
     t.add_gradient(x, grad_x);

@@ -24,6 +24,7 @@ static const Registration registration{{
               {.name = "large", .inputs = {{{64, 1501}, {Fill::normal, 0, 3}}}, .small = false}},
     .floor = [](const std::vector<Shape>& in, const Attributes&,
                 int element) { return LogSoftmax<Device::cpu>::floor(in[0].count(), element); },
+    .devices = devices_with_gpu(),
 }};
 
 }  // namespace saccade

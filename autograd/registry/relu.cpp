@@ -20,6 +20,7 @@ static const Registration registration{{
     .floor = [](const std::vector<Shape>& in, const Attributes&, int element) {
       return Relu<Device::cpu>::floor(in[0].count(), element);
     },
+    .devices = devices_with_gpu(),
 }};
 
 }  // namespace saccade

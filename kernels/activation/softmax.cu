@@ -1,0 +1,63 @@
+#include "kernels/activation/softmax.h"
+
+#include "kernels/common/row.h"
+
+namespace saccade {
+
+namespace {
+
+template <class T>
+struct Forward {
+  T* y;
+
+  template <class Row>
+  __device__ void operator()(const Row& row, int64_t) const {
+    const float best = row.reduce(
+        -INFINITY, [](float x) { return x; }, Max());
+    const float shift = best == -INFINITY ? 0.0f : best;  // nothing but -infinity: every exp is 0, not NaN
+    const float sum = row.reduce(
+        0.0f, [=](float x) { return exp_for<T>(x - shift); }, Add());
+    const float scale = best == -INFINITY ? 0.0f : 1.0f / sum;
+    row.write(y, [=](float x) { return exp_for<T>(x - shift) * scale; });
+  }
+};
+
+template <class T>
+struct Backward {
+  T* grad_x;
+
+  template <class Row>
+  __device__ void operator()(const Row& row, int64_t) const {
+    const float dot = row.reduce(
+        0.0f, [](float grad_y, float y) { return grad_y * y; }, Add());
+    row.write(grad_x, [=](float grad_y, float y) { return y * (grad_y - dot); });
+  }
+};
+
+}  // namespace
+
+template <>
+template <>
+void Softmax<kGpu>::forward(Context& context, int64_t rows, int64_t columns, const float* x, float* y) {
+  for_rows(context, rows, columns, y, Forward<float>{y}, x);
+}
+template <>
+template <>
+void Softmax<kGpu>::forward(Context& context, int64_t rows, int64_t columns, const bf16* x, bf16* y) {
+  for_rows(context, rows, columns, y, Forward<bf16>{y}, x);
+}
+
+template <>
+template <>
+void Softmax<kGpu>::backward(Context& context, int64_t rows, int64_t columns, const float* grad_y,
+                             const float* y, float* grad_x) {
+  for_rows(context, rows, columns, grad_x, Backward<float>{grad_x}, grad_y, y);
+}
+template <>
+template <>
+void Softmax<kGpu>::backward(Context& context, int64_t rows, int64_t columns, const bf16* grad_y,
+                             const bf16* y, bf16* grad_x) {
+  for_rows(context, rows, columns, grad_x, Backward<bf16>{grad_x}, grad_y, y);
+}
+
+}  // namespace saccade
