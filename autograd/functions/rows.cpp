@@ -24,7 +24,7 @@ int64_t width_of(const Shape& shape) {  // elements of a row of the first dimens
 
 Tensor gathered(Tape& t, const Tensor& x, const Tensor& index) {
   const Tensor y = t.empty(with_size(x.shape(), 0, index.count()), x.dtype());
-  dispatch_cpu(t.context(), x.dtype(), [&]<Device D, class T>() {
+  dispatch(t.context(), x.dtype(), [&]<Device D, class T>() {
     Gather<D>::gather(t.context(), x.size(0), index.count(), width_of(x.shape()), x.data<T>(),
                       index.data<int64_t>(), y.data<T>());
   });
@@ -35,7 +35,7 @@ Tensor scattered(Tape& t, const Tensor& x, const Tensor& index, int64_t rows) {
   check_input(rows <= (int64_t{1} << 40) / std::max<int64_t>(1, width_of(x.shape())), "scatter_add_rows: ", rows,
               " rows of ", width_of(x.shape()), " elements are too many");
   const Tensor y = t.empty(with_size(x.shape(), 0, rows), x.dtype());
-  dispatch_cpu(t.context(), x.dtype(), [&]<Device D, class T>() {
+  dispatch(t.context(), x.dtype(), [&]<Device D, class T>() {
     Gather<D>::scatter_add(t.context(), rows, index.count(), width_of(x.shape()), x.data<T>(),
                            index.data<int64_t>(), y.data<T>());
   });
@@ -45,7 +45,7 @@ Tensor scattered(Tape& t, const Tensor& x, const Tensor& index, int64_t rows) {
 // `width` columns of x from `x_column` on become those of y from `y_column` on.
 void copy_columns(Tape& t, const Tensor& x, int64_t x_column, const Tensor& y, int64_t y_column,
                   int64_t width) {
-  dispatch_cpu(t.context(), x.dtype(), [&]<Device D, class T>() {
+  dispatch(t.context(), x.dtype(), [&]<Device D, class T>() {
     CopyRows<D>::copy(t.context(), x.shape().rows(), width, x.data<T>() + x_column, x.size(-1),
                       y.data<T>() + y_column, y.size(-1));
   });
@@ -161,7 +161,7 @@ Variable transpose2d(Tape& tape, const Variable& x) {
   check_input(x.shape().rank() == 2, "transpose2d: x has shape ", x.shape().text(), ", not [R,C]");
   const auto turned = [](Tape& t, const Tensor& from) {
     const Tensor to = t.empty({from.size(1), from.size(0)}, from.dtype());
-    dispatch_cpu(t.context(), from.dtype(), [&]<Device D, class T>() {
+    dispatch(t.context(), from.dtype(), [&]<Device D, class T>() {
       Transpose<D>::forward(t.context(), from.size(0), from.size(1), from.data<T>(), to.data<T>());
     });
     return to;
@@ -176,17 +176,18 @@ Variable l2_normalize(Tape& tape, const Variable& x, double epsilon) {
   check_input(x.shape().rank() >= 1, "l2_normalize: x has no dimension");
   check_input(epsilon > 0, "l2_normalize: epsilon ", epsilon, " is not above 0");
   const int64_t rows = x.shape().rows(), columns = x.shape()[-1];
-  const Tensor y = tape.empty_like(x.value), norm = tape.empty({rows}, x.dtype());
-  dispatch_cpu(tape.context(), x.dtype(), [&]<Device D, class T>() {
+  const Tensor y = tape.empty_like(x.value);
+  const Tensor norm = tape.empty({rows}, x.dtype() == DType::bf16 ? DType::f32 : x.dtype());
+  dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
     L2Normalize<D>::forward(tape.context(), rows, columns, epsilon, x.value.data<T>(), y.data<T>(),
-                            norm.data<T>());
+                            norm.data<Accumulator<T>>());
   });
   return tape.record(y, {&x},
                      [=, x = slot_of(x), y = Saved(y), norm = Saved(norm)](Tape& t, const Tensor& grad_y) {
                        const Tensor grad_x = t.empty_like(grad_y);
-                       dispatch_cpu(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
+                       dispatch(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
                          L2Normalize<D>::backward(t.context(), rows, columns, epsilon, grad_y.data<T>(),
-                                                  y.data<T>(), norm.data<T>(), grad_x.data<T>());
+                                                  y.data<T>(), norm.data<Accumulator<T>>(), grad_x.data<T>());
                        });
                        t.add_gradient(x, grad_x);
                      });

@@ -21,6 +21,7 @@ static const Registration registration{{
         [](const std::vector<Shape>& in, const Attributes&, int element) {
           return CopyRows<Device::cpu>::floor(in[0].rows(), in[0][-1] + in[1][-1] + in[2][-1], element);
         },
+    .devices = devices_with_gpu(),
 }};
 
 }  // namespace saccade

@@ -23,6 +23,7 @@ static const Registration registration{{
               {.name = "large", .inputs = {{{64, 2048}}}, .small = false}},
     .floor = [](const std::vector<Shape>& in, const Attributes&,
                 int element) { return L2Normalize<Device::cpu>::floor(in[0].rows(), in[0][-1], element); },
+    .devices = devices_with_gpu(),
 }};
 
 }  // namespace saccade

@@ -29,6 +29,7 @@ static const Registration registration{{
           const int64_t width = in[0][0] ? in[0].count() / in[0][0] : 0;
           return Gather<Device::cpu>::floor(integer(a, "rows"), in[1].count(), width, element);
         },
+    .devices = devices_with_gpu(),
 }};
 
 }  // namespace saccade

@@ -24,6 +24,7 @@ static const Registration registration{{
         [](const std::vector<Shape>& in, const Attributes& a, int element) {
           return CopyRows<Device::cpu>::floor(in[0].rows(), integer(a, "end") - integer(a, "begin"), element);
         },
+    .devices = devices_with_gpu(),
 }};
 
 }  // namespace saccade

@@ -21,6 +21,7 @@ static const Registration registration{{
               {.name = "large", .inputs = {{{1000, 129}}}, .attributes = {{"at", 64}}, .small = false}},
     .floor = [](const std::vector<Shape>& in, const Attributes&,
                 int element) { return CopyRows<Device::cpu>::floor(in[0].rows(), in[0][-1], element); },
+    .devices = devices_with_gpu(),
 }};
 
 }  // namespace saccade

@@ -18,6 +18,7 @@ static const Registration registration{{
               {.name = "large", .inputs = {{{257, 1031}}}, .small = false}},
     .floor = [](const std::vector<Shape>& in, const Attributes&,
                 int element) { return Transpose<Device::cpu>::floor(in[0].count(), element); },
+    .devices = devices_with_gpu(),
 }};
 
 }  // namespace saccade

@@ -1,6 +1,7 @@
 // Rows by index:   gather  y[k,:] = x[index[k],:],   scatter_add  y[j,:] = sum of x[k,:] over the k with
 // index[k] = j. gather: x [rows, width], index i64 [picked], y [picked, width]; scatter_add: x [picked,
-// width], y [rows, width]. Each is the other's gradient. An index outside 0..rows-1 is an InputError.
+// width], y [rows, width]. Each is the other's gradient. An index outside 0..rows-1 is an InputError;
+// on a GPU, where the host does not wait to read it, gather gives a row of NaN and scatter_add leaves it out.
 // Overwrites; no aliasing. The sum goes through lists of k by row, in rising k: deterministic, and rows are
 // independent. Floor: 2 s picked width + 8 picked bytes.
 #pragma once

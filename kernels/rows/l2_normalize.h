@@ -1,8 +1,9 @@
 // y[r,:] = x[r,:] / norm[r],  norm[r] = max(sqrt(sum over c of x[r,c]^2), epsilon).
-// x, y [rows, columns], norm [rows] (kept for the gradient); y may alias x. Overwrites. The square of the
-// norm must be in range. Floor: forward 2 s E bytes, backward 3 s E.
+// x, y [rows, columns], norm [rows] (kept for the gradient; f32 where x is bf16); y may alias x, grad_x
+// grad_y. Overwrites. The square of the norm must be in range. Floor: forward 2 s E bytes, backward 3 s E.
 #pragma once
 
+#include "kernels/common/accumulator.h"
 #include "kernels/common/context.h"
 #include "kernels/common/floor.h"
 
@@ -11,12 +12,13 @@ namespace saccade {
 template <Device D>
 struct L2Normalize {
   template <class T>
-  static void forward(Context&, int64_t rows, int64_t columns, double epsilon, const T* x, T* y, T* norm);
+  static void forward(Context&, int64_t rows, int64_t columns, double epsilon, const T* x, T* y,
+                      Accumulator<T>* norm);
 
   // grad_x = (grad_y - y <grad_y, y>) / norm; where the norm was clamped grad_y / epsilon.
   template <class T>
   static void backward(Context&, int64_t rows, int64_t columns, double epsilon, const T* grad_y, const T* y,
-                       const T* norm, T* grad_x);
+                       const Accumulator<T>* norm, T* grad_x);
 
   static Floor floor(int64_t rows, int64_t columns, int element_bytes) {
     const double count = static_cast<double>(rows * columns);

@@ -1,0 +1,83 @@
+// Rows of bytes from one matrix to another, in order or by index: what copying columns and gathering rows
+// have in common. Nothing is computed, so the kernel knows bytes and no element type, and takes the widest
+// access that every row's start and width allow.
+#pragma once
+
+#include "kernels/common/launch.h"
+#include "kernels/common/vector.h"
+
+namespace saccade {
+inline namespace SACCADE_TARGET {
+
+// Sizes in bytes. Row r of y is row r of x, or row index[r] where there is an index.
+struct RowMove {
+  int64_t rows, width;
+  const void* x;
+  int64_t x_pitch;
+  void* y;
+  int64_t y_pitch;
+  const int64_t* index = nullptr;
+  int64_t x_rows = 0;  // that the index may name
+};
+
+namespace move_detail {
+
+constexpr int kThreads = 256;
+constexpr int kInFlight = 4;  // rows of a thread
+
+// A block is a tile of blockDim.x words side by side and kInFlight * blockDim.y rows.
+template <int Bytes>
+__global__ void __launch_bounds__(kThreads) move_rows(RowMove m) {
+  const int64_t column = (static_cast<int64_t>(blockIdx.y) * blockDim.x + threadIdx.x) * Bytes;
+  if (column >= m.width) return;
+  const int64_t first = static_cast<int64_t>(blockIdx.x) * kInFlight * blockDim.y + threadIdx.y;
+  Pack<uint8_t, Bytes> words[kInFlight];
+#pragma unroll
+  for (int u = 0; u < kInFlight; ++u) {
+    const int64_t row = first + u * static_cast<int>(blockDim.y);
+    if (row >= m.rows) continue;
+    const int64_t from = m.index != nullptr ? m.index[row] : row;
+    const uint8_t* x = static_cast<const uint8_t*>(m.x) + from * m.x_pitch + column;
+    if (m.index == nullptr) {
+      words[u] = load<Bytes, Use::once>(x);
+    } else if (from >= 0 && from < m.x_rows) {
+      words[u] = load<Bytes>(x);  // a row may be asked for again
+    } else {
+#pragma unroll
+      for (int i = 0; i < Bytes; ++i) words[u].lane[i] = 0xff;  // NaN
+    }
+  }
+#pragma unroll
+  for (int u = 0; u < kInFlight; ++u) {
+    const int64_t row = first + u * static_cast<int>(blockDim.y);
+    if (row < m.rows) store<Bytes>(static_cast<uint8_t*>(m.y) + row * m.y_pitch + column, words[u]);
+  }
+}
+
+template <int Bytes>
+void run(Context& context, const RowMove& m) {
+  const int64_t words = m.width / Bytes;
+  unsigned x = 1;
+  while (x < kThreads && x < words) x *= 2;
+  const unsigned y = kThreads / x;
+  const int64_t tiles = (words + x - 1) / x;
+  check(tiles < 65536, "rows of ", m.width, " bytes are too wide for one launch");
+  launch(move_rows<Bytes>,
+         {blocks_for(m.rows, kInFlight * static_cast<int64_t>(y)), static_cast<unsigned>(tiles)}, dim3(x, y),
+         0, context.stream(), m);
+}
+
+}  // namespace move_detail
+
+inline void move_rows(Context& context, const RowMove& m) {
+  const uint64_t together = reinterpret_cast<uintptr_t>(m.x) | reinterpret_cast<uintptr_t>(m.y) |
+                            static_cast<uint64_t>(m.width | m.x_pitch | m.y_pitch);
+  if (together % 16 == 0) return move_detail::run<16>(context, m);
+  if (together % 8 == 0) return move_detail::run<8>(context, m);
+  if (together % 4 == 0) return move_detail::run<4>(context, m);
+  if (together % 2 == 0) return move_detail::run<2>(context, m);
+  move_detail::run<1>(context, m);
+}
+
+}  // namespace SACCADE_TARGET
+}  // namespace saccade
