@@ -12,7 +12,7 @@ Variable pairwise_distance(Tape& tape, const Variable& x, const Variable& y, Met
               " do not fit [N,D] and [M,D]");
   const int64_t n = x.shape()[0], m = y.shape()[0], dim = x.shape()[1];
   const Tensor d = tape.empty({n, m}, x.dtype());
-  dispatch_cpu(tape.context(), x.dtype(), [&]<Device D, class T>() {
+  dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
     PairwiseDistance<D>::forward(tape.context(), metric, n, m, dim, x.value.data<T>(), y.value.data<T>(),
                                  d.data<T>());
   });
@@ -21,7 +21,7 @@ Variable pairwise_distance(Tape& tape, const Variable& x, const Variable& y, Met
     const auto add = [&](const Variable& input, const Tensor& own, const Tensor& other, bool transposed) {
       if (!input.needs_gradient()) return;
       const Tensor grad = t.empty_like(own);
-      dispatch_cpu(t.context(), grad.dtype(), [&]<Device D, class T>() {
+      dispatch(t.context(), grad.dtype(), [&]<Device D, class T>() {
         PairwiseDistance<D>::backward(t.context(), metric, transposed, own.size(0), other.size(0), dim,
                                       own.data<T>(), other.data<T>(), ds.data<T>(), grad_d.data<T>(),
                                       grad.data<T>());

@@ -13,14 +13,16 @@ Variable cross_entropy(Tape& tape, const Variable& logits, const Tensor& labels,
   check_input(shape.rank() == 2 && shape[1] > 0 && labels.shape() == Shape{shape[0]}, "cross_entropy: logits ",
               shape.text(), " and labels ", labels.shape().text(), " do not fit [N,C] and [N]");
   check_input(smoothing >= 0 && smoothing <= 1, "cross_entropy: smoothing must lie between 0 and 1");
-  const Tensor loss = tape.empty({1}, logits.dtype()), grad_logits = tape.empty_like(logits.value);
-  dispatch_cpu(tape.context(), logits.dtype(), [&]<Device D, class T>() {
+  const DType wide = logits.dtype() == DType::bf16 ? DType::f32 : logits.dtype();
+  const Tensor loss = tape.empty({1}, wide), grad_logits = tape.empty_like(logits.value);
+  dispatch(tape.context(), logits.dtype(), [&]<Device D, class T>() {
     CrossEntropy<D>::forward(tape.context(), shape[0], shape[1], logits.value.data<T>(), labels.data<int64_t>(), smoothing,
-                             loss.data<T>(), grad_logits.data<T>());
+                             loss.data<Accumulator<T>>(), grad_logits.data<T>());
   });
   return tape.record(loss, {&logits}, [logits, grad_logits](Tape& t, const Tensor& grad_loss) {
-    dispatch_cpu(t.context(), grad_loss.dtype(), [&]<Device D, class T>() {
-      CrossEntropy<D>::backward(t.context(), logits.shape()[0], logits.shape()[1], grad_loss.data<T>(), grad_logits.data<T>());
+    dispatch(t.context(), grad_logits.dtype(), [&]<Device D, class T>() {
+      CrossEntropy<D>::backward(t.context(), logits.shape()[0], logits.shape()[1], grad_loss.data<Accumulator<T>>(),
+                                grad_logits.data<T>());
     });
     t.add_gradient(logits, grad_logits);
   });

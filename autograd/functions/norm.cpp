@@ -20,6 +20,12 @@ void check_shapes(const Variable& x, const Variable& gamma, const Variable* beta
                   running_mean.shape() == channels && running_var.shape() == channels,
               "batch_norm: gamma, beta and the running statistics must have shape ", channels.text());
   check_input(!residual || residual->shape() == x.shape(), "batch_norm: x and the residual differ in shape");
+  // Sums over bf16 are kept in f32, and so is what the norm learns and counts.
+  const DType wide = x.dtype() == DType::bf16 ? DType::f32 : x.dtype();
+  check_input(gamma.dtype() == wide && (!beta || beta->dtype() == wide) && running_mean.dtype() == wide &&
+                  running_var.dtype() == wide && (!residual || residual->dtype() == x.dtype()),
+              "batch_norm: for x in ", name_of(x.dtype()), " gamma, beta and the running statistics are ",
+              name_of(wide), " and the residual is like x");
   check_input(options.mode != BatchNormOptions::train || x.shape().rows() != 1,
               "batch_norm: one value per channel has no variance to train with; x is ", x.shape().text());
 }
@@ -40,16 +46,17 @@ Variable batch_norm(Tape& tape, const Variable& x, const Variable& gamma, const 
   if (moves) running_mean.mark_written(), running_var.mark_written();
   const Tensor beta_value = beta ? beta->value : Tensor(),
                residual_value = residual ? residual->value : Tensor();
-  dispatch_cpu(tape.context(), x.dtype(), [&]<Device D, class T>() {
+  dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
+    using A = Accumulator<T>;
     if (of_batch)
       BatchNorm<D>::statistics(tape.context(), rows, channels, x.value.data<T>(), options.eps,
-                               options.momentum, mean.data<T>(), invstd.data<T>(),
-                               moves ? running_mean.data<T>() : nullptr,
-                               moves ? running_var.data<T>() : nullptr);
+                               options.momentum, mean.data<A>(), invstd.data<A>(),
+                               moves ? running_mean.data<A>() : nullptr,
+                               moves ? running_var.data<A>() : nullptr);
     else
-      BatchNorm<D>::invert(tape.context(), channels, running_var.data<T>(), options.eps, invstd.data<T>());
-    BatchNorm<D>::apply(tape.context(), rows, channels, x.value.data<T>(), mean.data<T>(), invstd.data<T>(),
-                        gamma.value.data<T>(), data_or_null<T>(beta_value), data_or_null<T>(residual_value),
+      BatchNorm<D>::invert(tape.context(), channels, running_var.data<A>(), options.eps, invstd.data<A>());
+    BatchNorm<D>::apply(tape.context(), rows, channels, x.value.data<T>(), mean.data<A>(), invstd.data<A>(),
+                        gamma.value.data<A>(), data_or_null<A>(beta_value), data_or_null<T>(residual_value),
                         relu, y.data<T>());
   });
 
@@ -66,20 +73,22 @@ Variable batch_norm(Tape& tape, const Variable& x, const Variable& gamma, const 
     const Tensor grad_gamma = t.empty_like(mean), grad_beta = t.empty_like(mean);
     const bool sums = of_batch || from_y || gamma_slot.needs_gradient() || b.needs_gradient();
     if (sums)
-      dispatch_cpu(t.context(), g.dtype(), [&]<Device D, class T>() {
+      dispatch(t.context(), g.dtype(), [&]<Device D, class T>() {
+        using A = Accumulator<T>;
         BatchNorm<D>::reduce(t.context(), rows, channels, grad_y.data<T>(), xs.data<T>(),
-                             data_or_null<T>(ys.get()), mean.data<T>(), invstd.data<T>(), gammas.data<T>(),
-                             data_or_null<T>(betas.get()), relu, grad_gamma.data<T>(), grad_beta.data<T>(),
+                             data_or_null<T>(ys.get()), mean.data<A>(), invstd.data<A>(), gammas.data<A>(),
+                             data_or_null<A>(betas.get()), relu, grad_gamma.data<A>(), grad_beta.data<A>(),
                              from_y ? g.data<T>() : nullptr);
       });
     if (x_slot.needs_gradient()) {
       const bool free = (in_place || from_y) && !res.needs_gradient();
       const Tensor grad_x = free ? g : t.empty_like(g);
-      dispatch_cpu(t.context(), g.dtype(), [&]<Device D, class T>() {
-        BatchNorm<D>::propagate(t.context(), rows, channels, g.data<T>(), xs.data<T>(), mean.data<T>(),
-                                invstd.data<T>(), gammas.data<T>(), data_or_null<T>(betas.get()),
-                                relu && !from_y, of_batch ? grad_gamma.data<T>() : nullptr,
-                                of_batch ? grad_beta.data<T>() : nullptr, grad_x.data<T>());
+      dispatch(t.context(), g.dtype(), [&]<Device D, class T>() {
+        using A = Accumulator<T>;
+        BatchNorm<D>::propagate(t.context(), rows, channels, g.data<T>(), xs.data<T>(), mean.data<A>(),
+                                invstd.data<A>(), gammas.data<A>(), data_or_null<A>(betas.get()),
+                                relu && !from_y, of_batch ? grad_gamma.data<A>() : nullptr,
+                                of_batch ? grad_beta.data<A>() : nullptr, grad_x.data<T>());
       });
       t.add_gradient(x_slot, grad_x);
     }

@@ -25,13 +25,13 @@ Variable max_pool2d(Tape& tape, const Variable& x, int64_t kernel, int64_t strid
   tape.begin("max_pool2d");
   const Window w = window_over("max_pool2d", x.shape(), kernel, stride, padding);
   const Tensor y = tape.empty(output_of(w), x.dtype()), tap = tape.empty(y.shape(), DType::u8);
-  dispatch_cpu(tape.context(), x.dtype(), [&]<Device D, class T>() {
+  dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
     MaxPool2d<D>::forward(tape.context(), w, x.value.data<T>(), y.data<T>(), tap.data<uint8_t>());
   });
   return tape.record(
       y, {&x}, [x = slot_of(x), shape = x.shape(), w, tap = Saved(tap)](Tape& t, const Tensor& grad_y) {
         const Tensor grad_x = t.empty(shape, grad_y.dtype());
-        dispatch_cpu(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
+        dispatch(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
           MaxPool2d<D>::backward(t.context(), w, grad_y.data<T>(), tap.data<uint8_t>(), grad_x.data<T>());
         });
         t.add_gradient(x, grad_x);
@@ -42,12 +42,12 @@ Variable average_pool2d(Tape& tape, const Variable& x, int64_t kernel, int64_t s
   tape.begin("average_pool2d");
   const Window w = window_over("average_pool2d", x.shape(), kernel, stride, padding);
   const Tensor y = tape.empty(output_of(w), x.dtype());
-  dispatch_cpu(tape.context(), x.dtype(), [&]<Device D, class T>() {
+  dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
     AveragePool2d<D>::forward(tape.context(), w, x.value.data<T>(), y.data<T>());
   });
   return tape.record(y, {&x}, [x = slot_of(x), shape = x.shape(), w](Tape& t, const Tensor& grad_y) {
     const Tensor grad_x = t.empty(shape, grad_y.dtype());
-    dispatch_cpu(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
+    dispatch(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
       AveragePool2d<D>::backward(t.context(), w, grad_y.data<T>(), grad_x.data<T>());
     });
     t.add_gradient(x, grad_x);
@@ -72,13 +72,13 @@ Variable global_average_pool(Tape& tape, const Variable& x) {
   tape.begin("global_average_pool");
   const Positions s = positions_of("global_average_pool", x.shape());
   const Tensor y = tape.empty({s.batch, s.channels}, x.dtype());
-  dispatch_cpu(tape.context(), x.dtype(), [&]<Device D, class T>() {
+  dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
     GlobalAveragePool<D>::forward(tape.context(), s.batch, s.positions, s.channels, x.value.data<T>(),
                                   y.data<T>());
   });
   return tape.record(y, {&x}, [x = slot_of(x), shape = x.shape(), s](Tape& t, const Tensor& grad_y) {
     const Tensor grad_x = t.empty(shape, grad_y.dtype());
-    dispatch_cpu(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
+    dispatch(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
       GlobalAveragePool<D>::backward(t.context(), s.batch, s.positions, s.channels, grad_y.data<T>(),
                                      grad_x.data<T>());
     });
@@ -92,7 +92,7 @@ Variable generalised_mean_pool(Tape& tape, const Variable& x, const Variable& p,
   check_input(p.value.count() == 1, "generalised_mean_pool: p has shape ", p.shape().text(), ", not [1]");
   check_input(epsilon > 0, "generalised_mean_pool: epsilon ", epsilon, " is not above 0");
   const Tensor y = tape.empty({s.batch, s.channels}, x.dtype());
-  dispatch_cpu(tape.context(), x.dtype(), [&]<Device D, class T>() {
+  dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
     GeneralisedMeanPool<D>::forward(tape.context(), s.batch, s.positions, s.channels, epsilon,
                                     x.value.data<T>(), p.value.data<T>(), y.data<T>());
   });
@@ -101,7 +101,7 @@ Variable generalised_mean_pool(Tape& tape, const Variable& x, const Variable& p,
                       power = Saved(p.value), y = Saved(y)](Tape& t, const Tensor& grad_y) {
                        const Tensor grad_x = x.needs_gradient() ? t.empty_like(value.get()) : Tensor();
                        const Tensor grad_p = p.needs_gradient() ? t.empty_like(power.get()) : Tensor();
-                       dispatch_cpu(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
+                       dispatch(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
                          GeneralisedMeanPool<D>::backward(t.context(), s.batch, s.positions, s.channels,
                                                           epsilon, grad_y.data<T>(), value.data<T>(),
                                                           power.data<T>(), y.data<T>(), grad_x.data<T>(),
@@ -139,14 +139,14 @@ Variable region_pool(Tape& tape, const Variable& x, const std::vector<RowRange>&
   const RegionShape s = shape_with(bands);
   const Tensor y = tape.empty({s.count, s.batch, s.channels}, x.dtype());
   const Tensor winner = maximum ? tape.empty(y.shape(), DType::i32) : Tensor();
-  dispatch_cpu(tape.context(), x.dtype(), [&]<Device D, class T>() {
+  dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
     RegionPool<D>::forward(tape.context(), s, x.value.data<T>(), y.data<T>(), winner.data<int32_t>());
   });
   return tape.record(y, {&x},
                      [shape_with, bands, shape = x.shape(), x = slot_of(x), winner = Saved(winner)](
                          Tape& t, const Tensor& grad_y) {
                        const Tensor grad_x = t.empty(shape, grad_y.dtype());
-                       dispatch_cpu(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
+                       dispatch(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
                          RegionPool<D>::backward(t.context(), shape_with(bands), grad_y.data<T>(),
                                                  winner.data<int32_t>(), grad_x.data<T>());
                        });

@@ -13,7 +13,7 @@ Best topk(Tape& tape, const Tensor& x, int64_t k, bool largest, int64_t pieces) 
   check_input(0 <= k && k <= columns, "topk: k = ", k, " of ", columns, " columns");
   check_input(pieces >= 1, "topk: ", pieces, " pieces");
   const Best best{tape.empty({rows, k}, x.dtype()), tape.empty({rows, k}, DType::i64)};
-  dispatch_cpu(tape.context(), x.dtype(), [&]<Device D, class T>() {
+  dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
     T* values = best.values.data<T>();
     int64_t* indices = best.indices.data<int64_t>();
     if (pieces == 1)

@@ -22,6 +22,9 @@ static const Registration registration{{
               {.name = "overlap",
                .inputs = {{{1, 5, 6, 17}}},
                .attributes = {{"kernel", 4}, {"stride", 1}, {"padding", 2}}},
+              {.name = "vectors",
+               .inputs = {{{2, 9, 7, 24}}},
+               .attributes = {{"kernel", 3}, {"stride", 2}, {"padding", 1}}},
               {.name = "cancelling",
                .inputs = {{{1, 4, 4, 3}, {Fill::values, 0, 1, {1e30, -1e30, 1e-42}}}},
                .attributes = {{"kernel", 2}, {"stride", 2}},
@@ -41,6 +44,7 @@ static const Registration registration{{
                               integer(a, "padding")};
           return AveragePool2d<Device::cpu>::floor(window, element);
         },
+    .devices = devices_with_gpu(),
 }};
 
 }  // namespace saccade

@@ -77,6 +77,8 @@ const Registration plain{{
           .attributes = {{"mode", kEval}, {"relu", 1}, {"eps", 1e-3}}},
          {.name = "far mean", .inputs = inputs_of({300, 5}, {Fill::normal, 1000, 0.5})},
          {.name = "constant", .inputs = inputs_of({64, 3}, {Fill::constant, 3}), .kink = true},
+         {.name = "vectors", .inputs = inputs_of({3, 9, 5, 24}), .attributes = {{"relu", 1}}},
+         {.name = "vectors far mean", .inputs = inputs_of({300, 16}, {Fill::normal, 1000, 0.5})},
          {.name = "long", .inputs = inputs_of({5000, 19}, few), .attributes = {{"relu", 1}}, .small = false},
          {.name = "neck", .inputs = inputs_of({64, 2048}), .attributes = {{"beta", 0}}, .small = false},
          {.name = "large",
@@ -87,6 +89,7 @@ const Registration plain{{
         [](const std::vector<Shape>& in, const Attributes&, int element) {
           return BatchNorm<Device::cpu>::floor(in[0].rows(), in[0][-1], false, element);
         },
+    .devices = devices_with_gpu(),
 }};
 
 const Registration residual{{
@@ -109,6 +112,7 @@ const Registration residual{{
               {.name = "no beta",
                .inputs = with_residual({11, 17}),
                .attributes = {{"relu", 1}, {"beta", 0}}},
+              {.name = "vectors", .inputs = with_residual({3, 9, 5, 24}), .attributes = {{"relu", 1}}},
               {.name = "large",
                .inputs = with_residual({4, 32, 16, 256}, {}, {Fill::values, 0, 1, {20, -20, -20}}),
                .attributes = {{"relu", 1}},
@@ -117,6 +121,7 @@ const Registration residual{{
         [](const std::vector<Shape>& in, const Attributes&, int element) {
           return BatchNorm<Device::cpu>::floor(in[0].rows(), in[0][-1], true, element);
         },
+    .devices = devices_with_gpu(),
 }};
 
 }  // namespace

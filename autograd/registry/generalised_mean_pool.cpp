@@ -20,6 +20,12 @@ static const Registration registration{{
                .inputs = {{{2, 5, 3, 7}, {Fill::uniform, 0.1, 2}}, {{1}, {Fill::constant, 3}}}},
               {.name = "power",
                .inputs = {{{2, 5, 3, 70}, {Fill::uniform, 0.1, 2}}, {{1}, {Fill::constant, 4.75}}}},
+              {.name = "vectors",
+               .inputs = {{{2, 7, 5, 24}, {Fill::uniform, -0.5, 2}}, {{1}, {Fill::constant, 3}}},
+               .attributes = {{"epsilon", 0.05}}},
+              {.name = "vectors, power",
+               .inputs = {{{2, 7, 5, 24}, {Fill::uniform, -0.5, 2}}, {{1}, {Fill::constant, 2.5}}},
+               .attributes = {{"epsilon", 0.05}}},
               {.name = "mean", .inputs = {{{3, 4, 5}, {Fill::uniform, 0.1, 2}}, {{1}, {Fill::constant, 1}}}},
               {.name = "clamped",
                .inputs = {{{2, 3, 3, 5}, {Fill::values, 0, 1, {-1, 0.3, -0.2, 1.5, 0.7, -3, 0}}},
@@ -41,6 +47,7 @@ static const Registration registration{{
           return GeneralisedMeanPool<Device::cpu>::floor(in[0][0], outputs ? in[0].count() / outputs : 0,
                                                          in[0][-1], element);
         },
+    .devices = devices_with_gpu(),
 }};
 
 }  // namespace saccade

@@ -18,6 +18,7 @@ static const Registration registration{{
               {.name = "odd", .inputs = {{{3, 5, 7, 9}}}},
               {.name = "video", .inputs = {{{2, 3, 5, 4, 3}}}},
               {.name = "matrix", .inputs = {{{5, 6}}}},
+              {.name = "vectors", .inputs = {{{2, 7, 5, 24}}}},
               {.name = "extreme",
                .inputs = {{{1, 3, 3, 2}, {Fill::values, 0, 1, {1e30, -1e30, 1e-42}}}},
                .kink = true},
@@ -28,6 +29,7 @@ static const Registration registration{{
           return GlobalAveragePool<Device::cpu>::floor(in[0][0], outputs ? in[0].count() / outputs : 0,
                                                        in[0][-1], element);
         },
+    .devices = devices_with_gpu(),
 }};
 
 }  // namespace saccade

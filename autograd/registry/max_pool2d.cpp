@@ -22,6 +22,9 @@ static const Registration registration{{
               {.name = "all overlap",
                .inputs = {{{1, 5, 6, 70}, {Fill::normal, -10, 1}}},
                .attributes = {{"kernel", 5}, {"stride", 1}, {"padding", 2}}},
+              {.name = "vectors",
+               .inputs = {{{2, 9, 7, 24}}},
+               .attributes = {{"kernel", 3}, {"stride", 2}, {"padding", 1}}},
               {.name = "ties",
                .inputs = {{{2, 8, 6, 4}, {Fill::integers, -2, 1}}},
                .attributes = {{"kernel", 3}, {"stride", 1}, {"padding", 1}},
@@ -45,6 +48,7 @@ static const Registration registration{{
                               integer(a, "padding")};
           return MaxPool2d<Device::cpu>::floor(window, element);
         },
+    .devices = devices_with_gpu(),
 }};
 
 }  // namespace saccade

@@ -28,6 +28,9 @@ const Registration registration{{
               {.name = "euclidean", .inputs = {{{5, 7}}, {{3, 7}}}},
               {.name = "squared", .inputs = {{{5, 7}}, {{3, 7}}}, .attributes = {{"metric", kSquared}}},
               {.name = "cosine", .inputs = {{{5, 7}}, {{3, 7}}}, .attributes = {{"metric", kCosine}}},
+              {.name = "tiles", .inputs = {{{67, 40}}, {{70, 40}}}},
+              {.name = "tiles squared", .inputs = {{{67, 37}}, {{70, 37}}}, .attributes = {{"metric", kSquared}}},
+              {.name = "tiles cosine", .inputs = {{{67, 72}}, {{70, 72}}}, .attributes = {{"metric", kCosine}}},
               {.name = "same points", .inputs = {{{6, 2}, few}, {{5, 2}, few}}, .kink = true},
               {.name = "same points squared",
                .inputs = {{{6, 2}, few}, {{5, 2}, few}},
@@ -54,6 +57,7 @@ const Registration registration{{
         [](const std::vector<Shape>& in, const Attributes&, int element) {
           return PairwiseDistance<Device::cpu>::floor(in[0][0], in[1][0], in[0][1], element);
         },
+    .devices = devices_with_gpu(),
     .library = true,
 }};
 

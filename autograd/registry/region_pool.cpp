@@ -22,6 +22,10 @@ static const Registration registration{{
               {.name = "uneven stripes",
                .inputs = {{{2, 7, 3, 67}}},
                .attributes = {{"stripes", 3}, {"maximum", 0}}},
+              {.name = "vectors", .inputs = {{{2, 24, 4, 40}}}, .attributes = {{"stripes", 6}, {"levels", 6}}},
+              {.name = "several blocks",
+               .inputs = {{{2, 19, 31, 8}}},
+               .attributes = {{"stripes", 4}, {"levels", 2}}},
               {.name = "maximum",
                .inputs = {{{1, 7, 3, 4}}},
                .attributes = {{"stripes", 3}, {"levels", 2}, {"average", 0}}},
@@ -41,6 +45,7 @@ static const Registration registration{{
                a.at("average") != 0, a.at("maximum") != 0},
               element);
         },
+    .devices = devices_with_gpu(),
 }};
 
 }  // namespace saccade

@@ -52,6 +52,7 @@ const Registration registration{{
         [](const std::vector<Shape>& in, const Attributes& a, int element) {
           return TopK<Device::cpu>::floor(in[0][0], in[0][1], integer(a, "k"), element);
         },
+    .devices = devices_with_gpu(),
 }};
 
 }  // namespace

@@ -4,12 +4,13 @@
 //   p = softmax(logits[n,:]),   q = (1 - s) onehot(labels[n]) + s / C
 //   loss = 1/M sum over counted n of ( - sum over c of q[c] log p[c] ),   M = number of n with labels[n] != -1
 //
-// logits, grad_logits [N,C]; labels [N], -1 is left out; loss [1]. With no counted row loss and gradient are 0. A label
-// below -1 or at or above C gives NaN (a device cannot throw; the op's caller names the label on the host where it can).
-// grad_logits[n,c] = (p[c] - q[c]) / M is written in the same pass; backward scales it. Overwrites; nothing aliases.
-// Floor: 2 s N C bytes.
+// logits, grad_logits [N,C]; labels [N], -1 is left out; loss [1] in the accumulator type. With no counted row loss and
+// gradient are 0. A label below -1 or at or above C gives NaN (a device cannot throw; the op's caller names the label on
+// the host where it can). grad_logits[n,c] = (p[c] - q[c]) / M is written in the same pass; backward scales it.
+// Overwrites; nothing aliases. Floor: 2 s N C bytes.
 #pragma once
 
+#include "kernels/common/accumulator.h"
 #include "kernels/common/context.h"
 #include "kernels/common/floor.h"
 
@@ -19,11 +20,11 @@ template <Device D>
 struct CrossEntropy {
   template <class T>
   static void forward(Context&, int64_t rows, int64_t classes, const T* logits, const int64_t* labels, double smoothing,
-                      T* loss, T* grad_logits);
+                      Accumulator<T>* loss, T* grad_logits);
 
   // grad_logits *= *grad_loss
   template <class T>
-  static void backward(Context&, int64_t rows, int64_t classes, const T* grad_loss, T* grad_logits);
+  static void backward(Context&, int64_t rows, int64_t classes, const Accumulator<T>* grad_loss, T* grad_logits);
 
   static Floor floor(int64_t rows, int64_t classes, int element_bytes) {
     const double elements = static_cast<double>(rows * classes);

@@ -10,7 +10,7 @@ namespace saccade {
 template <>
 template <class T>
 void CrossEntropy<Device::reference>::forward(Context&, int64_t rows, int64_t classes, const T* logits,
-                                              const int64_t* labels, double smoothing, T* loss, T* grad_logits) {
+                                              const int64_t* labels, double smoothing, Accumulator<T>* loss, T* grad_logits) {
   using std::exp;
   using std::log;
   double counted = 0;
@@ -38,7 +38,7 @@ void CrossEntropy<Device::reference>::forward(Context&, int64_t rows, int64_t cl
 
 template <>
 template <class T>
-void CrossEntropy<Device::reference>::backward(Context&, int64_t rows, int64_t classes, const T* grad_loss,
+void CrossEntropy<Device::reference>::backward(Context&, int64_t rows, int64_t classes, const Accumulator<T>* grad_loss,
                                                T* grad_logits) {
   for (int64_t i = 0; i < rows * classes; ++i) grad_logits[i] *= *grad_loss;
 }

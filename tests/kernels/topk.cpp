@@ -7,6 +7,7 @@
 #include "kernels/common/philox.h"
 #include "kernels/retrieval/topk.ref.h"
 #include "tests/common/catch.h"
+#include "tests/kernels/backends.h"
 
 namespace saccade {
 namespace {
@@ -71,6 +72,60 @@ TEST_CASE("topk equals the reference for every size, whole or streamed in any or
       }
     }
   }
+}
+
+// The CUDA source joins lists of at most 1,024 places in shared memory, longer ones in scratch; chunks of 1,024
+// columns; vectors where the columns are a multiple of four.
+TEST_CASE("topk on every backend equals the reference, whole and streamed", "[topk]") {
+  for_each_backend([]<Device D, class T>(Context& context, const char* backend) {
+    struct Sizes {
+      int64_t rows, columns, k;
+    };
+    for (const Sizes s : {Sizes{3, 1, 1}, Sizes{3, 37, 5}, Sizes{2, 1030, 0}, Sizes{4, 2504, 21},
+                          Sizes{2, 3001, 1024}, Sizes{2, 1500, 1500}}) {
+      for (const bool largest : {false, true}) {
+        PhiloxStream random(static_cast<uint64_t>(s.columns * 100 + s.k));
+        std::vector<T> x;
+        for (int64_t i = 0; i < s.rows * s.columns; ++i) {  // few values: many ties, of zeros of both signs, too
+          const auto draw = random.below(60);
+          x.push_back(T(draw == 3   ? kNaN
+                        : draw == 4 ? std::numeric_limits<float>::infinity()
+                        : draw == 5 ? -std::numeric_limits<float>::infinity()
+                        : draw == 6 ? -0.0f
+                                    : static_cast<float>(draw) - 25));
+        }
+        const std::vector<double> wide = as<double>(x);
+        const size_t places = static_cast<size_t>(s.rows * s.k);
+        std::vector<double> expected(places);
+        std::vector<int64_t> wanted(places);
+        Context host;
+        TopK<Device::reference>::forward(host, s.rows, s.columns, s.k, largest, wide.data(), expected.data(),
+                                         wanted.data());
+        INFO(backend << ": " << s.columns << " columns, k " << s.k << ", largest " << largest);
+        const auto check_result = [&](DeviceArray<T>& values, DeviceArray<int64_t>& indices) {
+          CHECK(indices.host() == wanted);
+          const std::vector<T> got = values.host();
+          CHECK(std::equal(got.begin(), got.end(), expected.begin(),
+                           [](T a, double b) { return same(static_cast<float>(a), b); }));
+        };
+        DeviceArray<T> on_device(context, x), values(context, places);
+        DeviceArray<int64_t> indices(context, places);
+        TopK<D>::forward(context, s.rows, s.columns, s.k, largest, on_device.data(), values.data(),
+                         indices.data());
+        check_result(values, indices);
+
+        const int64_t half = s.columns / 3;  // the later part first
+        DeviceArray<T> streamed(context, places);
+        DeviceArray<int64_t> streamed_indices(context, places);
+        TopK<D>::clear(context, s.rows, s.k, streamed.data(), streamed_indices.data());
+        TopK<D>::update(context, s.rows, s.columns - half, half, s.k, largest, on_device.data() + half, s.columns,
+                        streamed.data(), streamed_indices.data());
+        TopK<D>::update(context, s.rows, half, 0, s.k, largest, on_device.data(), s.columns, streamed.data(),
+                        streamed_indices.data());
+        check_result(streamed, streamed_indices);
+      }
+    }
+  });
 }
 
 }  // namespace saccade

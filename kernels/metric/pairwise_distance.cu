@@ -1,0 +1,307 @@
+#include "kernels/common/launch.h"
+#include "kernels/common/reduce.h"
+#include "kernels/common/vector.h"
+#include "kernels/metric/pairwise_distance.h"
+
+namespace saccade {
+
+namespace {
+
+// Squared distances are summed from their differences, in f32: one instruction more for each pair than a
+// matrix product of |x|^2 + |y|^2 - 2 x.y would take, and nothing cancels, however near two points are.
+
+constexpr int kThreads = 256;
+constexpr int kTile = 64;          // rows and columns of a block
+constexpr int kOwn = 4;            // of which each thread has 4 x 4
+constexpr int kPitch = kTile + 4;  // of a staged row: vectors stay aligned
+constexpr int kTerms = 16;         // of the gradient's sum that are staged together
+
+constexpr float kClamp = static_cast<float>(PairwiseDistance<kGpu>::kClamp);
+
+// Coordinates staged together: four vectors of a row.
+template <class T, int V>
+constexpr int kDepth = V == 1 ? 16 : 4 * V;
+
+// shared[k][row] = x[first_row + row, first + k]; zeros past the ends.
+template <class T, int V>
+__device__ __forceinline__ void stage(float (*shared)[kPitch], uint32_t rows, uint32_t dim,
+                                      const T* __restrict__ x, uint32_t first_row, uint32_t first) {
+  constexpr uint32_t kAcross = kDepth<T, V> / V;
+#pragma unroll
+  for (uint32_t i = threadIdx.x; i < kTile * kAcross; i += kThreads) {
+    const uint32_t row = i / kAcross, k = i % kAcross * V;
+    Pack<float, V> value = {};
+    if (first_row + row < rows && first + k < dim)
+      value = widen(load<V * sizeof(T)>(x + static_cast<int64_t>(first_row + row) * dim + first + k));
+#pragma unroll
+    for (int e = 0; e < V; ++e) shared[k + e][row] = value.lane[e];
+  }
+}
+
+// A block: a tile of distances. The sums of kDepth terms join the totals, which keeps the rounding of long
+// sums small.
+template <class T, int V, bool kCosine>
+__global__ void __launch_bounds__(kThreads)
+    pairwise_distance_forward(bool root, uint32_t n, uint32_t m, uint32_t dim, const T* __restrict__ x,
+                              const T* __restrict__ y, const float* __restrict__ x_norms,
+                              const float* __restrict__ y_norms, T* __restrict__ distance) {
+  alignas(16) __shared__ float left[kDepth<T, V>][kPitch], right[kDepth<T, V>][kPitch];
+  const uint32_t first_row = blockIdx.x * kTile, first_column = blockIdx.y * kTile;
+  const uint32_t own_row = threadIdx.x / 16 * kOwn, own_column = threadIdx.x % 16 * kOwn;
+  float total[kOwn][kOwn] = {};
+  for (uint32_t first = 0; first < dim; first += kDepth<T, V>) {
+    stage<T, V>(left, n, dim, x, first_row, first);
+    stage<T, V>(right, m, dim, y, first_column, first);
+    __syncthreads();
+    float sum[kOwn][kOwn] = {};
+#pragma unroll
+    for (int k = 0; k < kDepth<T, V>; ++k) {
+      const Pack<float, kOwn> a = load<16>(&left[k][own_row]), b = load<16>(&right[k][own_column]);
+#pragma unroll
+      for (int i = 0; i < kOwn; ++i)
+#pragma unroll
+        for (int j = 0; j < kOwn; ++j) {
+          const float difference = a.lane[i] - b.lane[j];
+          sum[i][j] =
+              kCosine ? fmaf(a.lane[i], b.lane[j], sum[i][j]) : fmaf(difference, difference, sum[i][j]);
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < kOwn; ++i)
+#pragma unroll
+      for (int j = 0; j < kOwn; ++j) total[i][j] += sum[i][j];
+    __syncthreads();
+  }
+#pragma unroll
+  for (int i = 0; i < kOwn; ++i)
+#pragma unroll
+    for (int j = 0; j < kOwn; ++j) {
+      const uint32_t row = first_row + own_row + i, column = first_column + own_column + j;
+      if (row >= n || column >= m) continue;
+      float d = total[i][j];
+      if (kCosine)
+        d = 1.0f - d / x_norms[row] / y_norms[column];
+      else if (root)
+        d = sqrtf(d < kClamp ? kClamp : d);  // a NaN stays
+      distance[static_cast<int64_t>(row) * m + column] = static_cast<T>(d);
+    }
+}
+
+// norms[r] = max(|x_r|, clamp): a warp a row.
+template <class T, int V>
+__global__ void __launch_bounds__(kThreads)
+    pairwise_distance_norms(uint32_t rows, uint32_t dim, const T* __restrict__ x, float* __restrict__ norms) {
+  const uint32_t row = blockIdx.x * (kThreads / kWarp) + threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
+  float sum = 0;
+  for (uint32_t k = lane * V; row < rows && k < dim; k += kWarp * V) {
+    const Pack<float, V> value = widen(load<V * sizeof(T)>(x + static_cast<int64_t>(row) * dim + k));
+#pragma unroll
+    for (int e = 0; e < V; ++e) sum = fmaf(value.lane[e], value.lane[e], sum);
+  }
+  const float norm = sqrtf(warp_reduce(sum, Add()));
+  if (row < rows && lane == 0) norms[row] = norm < kClamp ? kClamp : norm;  // a NaN stays
+}
+
+template <class T>
+struct Pairs {
+  const T *distance, *grad_distance;
+  const float* y_norms;  // of cosine
+  Metric metric;
+  bool transposed;
+
+  // The factor of x_i - y_j in grad_x, of y_j for cosine.
+  __device__ __forceinline__ float weight(uint32_t n, uint32_t m, uint32_t i, uint32_t j) const {
+    const int64_t at = transposed ? static_cast<int64_t>(j) * n + i : static_cast<int64_t>(i) * m + j;
+    const float grad = static_cast<float>(grad_distance[at]);
+    if (metric == Metric::squared) return 2.0f * grad;
+    if (metric == Metric::cosine) return -grad / y_norms[j];
+    const float d = static_cast<float>(distance[at]),
+                least = static_cast<float>(static_cast<T>(sqrtf(kClamp)));
+    return d > least ? grad / d : 0.0f;
+  }
+};
+
+// A block: a tile of grad_x [n, dim], summed over j. Out is f32 for cosine, whose normalisation is still to
+// be undone.
+template <class T, int V, bool kCosine, class Out>
+__global__ void __launch_bounds__(kThreads)
+    pairwise_distance_backward(uint32_t n, uint32_t m, uint32_t dim, const T* __restrict__ x,
+                               const T* __restrict__ y, Pairs<T> pairs, Out* __restrict__ grad_x) {
+  alignas(16) __shared__ float weights[kTerms][kPitch], others[kTerms][kPitch];
+  const uint32_t first_row = blockIdx.x * kTile, first_column = blockIdx.y * kTile;
+  const uint32_t own_row = threadIdx.x / 16 * kOwn, own_column = threadIdx.x % 16 * kOwn;
+  float own[kOwn][kOwn] = {}, total[kOwn][kOwn] = {};
+  if (!kCosine) {
+#pragma unroll
+    for (int i = 0; i < kOwn; ++i)
+#pragma unroll
+      for (int k = 0; k < kOwn; ++k) {
+        const uint32_t row = first_row + own_row + i, column = first_column + own_column + k;
+        if (row < n && column < dim)
+          own[i][k] = static_cast<float>(x[static_cast<int64_t>(row) * dim + column]);
+      }
+  }
+  for (uint32_t first = 0; first < m; first += kTerms) {
+    for (uint32_t e = threadIdx.x; e < kTerms * kTile; e += kThreads) {
+      // The dimension that lies in memory without gaps comes first.
+      const uint32_t row = pairs.transposed ? e % kTile : e / kTerms;
+      const uint32_t term = pairs.transposed ? e / kTile : e % kTerms;
+      const uint32_t i = first_row + row, j = first + term;
+      weights[term][row] = i < n && j < m ? pairs.weight(n, m, i, j) : 0.0f;
+    }
+    for (uint32_t e = threadIdx.x; e < kTerms * kTile / V; e += kThreads) {
+      const uint32_t term = e / (kTile / V), k = e % (kTile / V) * V;
+      Pack<float, V> value = {};
+      if (first + term < m && first_column + k < dim)
+        value = widen(load<V * sizeof(T)>(y + static_cast<int64_t>(first + term) * dim + first_column + k));
+#pragma unroll
+      for (int lane = 0; lane < V; ++lane) others[term][k + lane] = value.lane[lane];
+    }
+    __syncthreads();
+    float sum[kOwn][kOwn] = {};
+#pragma unroll
+    for (int term = 0; term < kTerms; ++term) {
+      const Pack<float, kOwn> w = load<16>(&weights[term][own_row]), b = load<16>(&others[term][own_column]);
+#pragma unroll
+      for (int i = 0; i < kOwn; ++i)
+#pragma unroll
+        for (int k = 0; k < kOwn; ++k)
+          sum[i][k] = fmaf(w.lane[i], kCosine ? b.lane[k] : own[i][k] - b.lane[k], sum[i][k]);
+    }
+#pragma unroll
+    for (int i = 0; i < kOwn; ++i)
+#pragma unroll
+      for (int k = 0; k < kOwn; ++k) total[i][k] += sum[i][k];
+    __syncthreads();
+  }
+#pragma unroll
+  for (int i = 0; i < kOwn; ++i)
+#pragma unroll
+    for (int k = 0; k < kOwn; ++k) {
+      const uint32_t row = first_row + own_row + i, column = first_column + own_column + k;
+      if (row < n && column < dim)
+        grad_x[static_cast<int64_t>(row) * dim + column] = static_cast<Out>(total[i][k]);
+    }
+}
+
+// grad_x from the gradient g of u = x / |x|: (g - (g.u) u) / |x|; below the clamp g / clamp. A warp a row.
+template <class T>
+__global__ void __launch_bounds__(kThreads)
+    pairwise_distance_unit(uint32_t rows, uint32_t dim, const T* __restrict__ x,
+                           const float* __restrict__ norms, const float* __restrict__ grad_unit,
+                           T* __restrict__ grad_x) {
+  const uint32_t row = blockIdx.x * (kThreads / kWarp) + threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
+  const bool inside = row < rows;
+  const int64_t first = static_cast<int64_t>(row) * dim;
+  const float norm = inside ? norms[row] : 1.0f;
+  float along = 0;
+  for (uint32_t k = lane; inside && k < dim; k += kWarp)
+    along = fmaf(grad_unit[first + k], static_cast<float>(x[first + k]) / norm, along);
+  along = warp_reduce(along, Add());
+  if (!(norm > kClamp)) along = 0;
+  for (uint32_t k = lane; inside && k < dim; k += kWarp) {
+    const float u = static_cast<float>(x[first + k]) / norm;
+    grad_x[first + k] = static_cast<T>((grad_unit[first + k] - along * u) / norm);
+  }
+}
+
+struct Sizes {
+  uint32_t n, m, dim;
+};
+
+Sizes narrowed(int64_t n, int64_t m, int64_t dim) {
+  check(n < (int64_t{1} << 31) && m < 65536 * kTile && dim < 65536 * kTile, "pairwise_distance: ", n, " x ",
+        m, " distances in ", dim, " dimensions are too many for one launch");
+  return {static_cast<uint32_t>(n), static_cast<uint32_t>(m), static_cast<uint32_t>(dim)};
+}
+
+template <class T, int V>
+void run_norms(Context& context, uint32_t rows, uint32_t dim, const T* x, float* norms) {
+  launch(pairwise_distance_norms<T, V>, blocks_for(rows, kThreads / kWarp), kThreads, 0, context.stream(),
+         rows, dim, x, norms);
+}
+
+template <class T, int V>
+void run_forward(Context& context, Metric metric, const Sizes& s, const T* x, const T* y, T* distance) {
+  const bool cosine = metric == Metric::cosine;
+  Context::Scratch scratch(context, cosine ? (static_cast<size_t>(s.n) + s.m) * sizeof(float) : 0);
+  float *x_norms = scratch.as<float>(), *y_norms = x_norms + s.n;
+  if (cosine) {
+    run_norms<T, V>(context, s.n, s.dim, x, x_norms);
+    run_norms<T, V>(context, s.m, s.dim, y, y_norms);
+  }
+  launch(cosine ? pairwise_distance_forward<T, V, true> : pairwise_distance_forward<T, V, false>,
+         {blocks_for(s.n, kTile), blocks_for(s.m, kTile)}, kThreads, 0, context.stream(),
+         metric == Metric::euclidean, s.n, s.m, s.dim, x, y, x_norms, y_norms, distance);
+}
+
+template <class T, int V>
+void run_backward(Context& context, Metric metric, bool transposed, const Sizes& s, const T* x, const T* y,
+                  const T* distance, const T* grad_distance, T* grad_x) {
+  const Grid grid(blocks_for(s.n, kTile), blocks_for(s.dim, kTile));
+  if (metric != Metric::cosine) {
+    const Pairs<T> pairs{distance, grad_distance, nullptr, metric, transposed};
+    launch(pairwise_distance_backward<T, V, false, T>, grid, kThreads, 0, context.stream(), s.n, s.m, s.dim,
+           x, y, pairs, grad_x);
+    return;
+  }
+  Context::Scratch scratch(context, (static_cast<size_t>(s.n) * (s.dim + 1) + s.m) * sizeof(float));
+  float *x_norms = scratch.as<float>(), *y_norms = x_norms + s.n, *grad_unit = y_norms + s.m;
+  run_norms<T, V>(context, s.n, s.dim, x, x_norms);
+  run_norms<T, V>(context, s.m, s.dim, y, y_norms);
+  const Pairs<T> pairs{distance, grad_distance, y_norms, metric, transposed};
+  launch(pairwise_distance_backward<T, V, true, float>, grid, kThreads, 0, context.stream(), s.n, s.m, s.dim,
+         x, y, pairs, grad_unit);
+  launch(pairwise_distance_unit<T>, blocks_for(s.n, kThreads / kWarp), kThreads, 0, context.stream(), s.n,
+         s.dim, x, x_norms, grad_unit, grad_x);
+}
+
+template <class T>
+void forward_on_gpu(Context& context, Metric metric, int64_t n, int64_t m, int64_t dim, const T* x,
+                    const T* y, T* distance) {
+  check_element<T>(context);
+  constexpr int kWide = kVector<T, true>;
+  const bool wide = dim % kWide == 0 && aligned(x, 16) && aligned(y, 16);
+  const auto run = wide ? run_forward<T, kWide> : run_forward<T, 1>;
+  run(context, metric, narrowed(n, m, dim), x, y, distance);
+}
+
+template <class T>
+void backward_on_gpu(Context& context, Metric metric, bool transposed, int64_t n, int64_t m, int64_t dim,
+                     const T* x, const T* y, const T* distance, const T* grad_distance, T* grad_x) {
+  check_element<T>(context);
+  constexpr int kWide = kVector<T, true>;
+  const bool wide = dim % kWide == 0 && aligned(x, 16) && aligned(y, 16);
+  const auto run = wide ? run_backward<T, kWide> : run_backward<T, 1>;
+  run(context, metric, transposed, narrowed(n, m, dim), x, y, distance, grad_distance, grad_x);
+}
+
+}  // namespace
+
+template <>
+template <>
+void PairwiseDistance<kGpu>::forward(Context& context, Metric metric, int64_t n, int64_t m, int64_t dim,
+                                     const float* x, const float* y, float* distance) {
+  forward_on_gpu(context, metric, n, m, dim, x, y, distance);
+}
+template <>
+template <>
+void PairwiseDistance<kGpu>::backward(Context& context, Metric metric, bool transposed, int64_t n, int64_t m,
+                                      int64_t dim, const float* x, const float* y, const float* distance,
+                                      const float* grad_distance, float* grad_x) {
+  backward_on_gpu(context, metric, transposed, n, m, dim, x, y, distance, grad_distance, grad_x);
+}
+template <>
+template <>
+void PairwiseDistance<kGpu>::forward(Context& context, Metric metric, int64_t n, int64_t m, int64_t dim,
+                                     const bf16* x, const bf16* y, bf16* distance) {
+  forward_on_gpu(context, metric, n, m, dim, x, y, distance);
+}
+template <>
+template <>
+void PairwiseDistance<kGpu>::backward(Context& context, Metric metric, bool transposed, int64_t n, int64_t m,
+                                      int64_t dim, const bf16* x, const bf16* y, const bf16* distance,
+                                      const bf16* grad_distance, bf16* grad_x) {
+  backward_on_gpu(context, metric, transposed, n, m, dim, x, y, distance, grad_distance, grad_x);
+}
+}  // namespace saccade

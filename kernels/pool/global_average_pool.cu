@@ -1,0 +1,128 @@
+#include "kernels/common/columns.h"
+#include "kernels/common/launch.h"
+#include "kernels/common/vector.h"
+#include "kernels/pool/global_average_pool.h"
+
+namespace saccade {
+
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kPositions = 8;  // that a thread of the gradient writes
+
+// A block: one tile of channels of one sample; its rows of threads share the positions.
+template <class T, int V>
+__global__ void __launch_bounds__(kThreads)
+    global_average_pool_forward(int64_t positions, uint32_t channels, const T* __restrict__ x,
+                                T* __restrict__ y) {
+  alignas(16) __shared__ float sums[V * kThreads];
+  const uint32_t first = blockIdx.y * blockDim.x * V, channel = first + threadIdx.x * V;
+  Pack<float, V> sum = {};
+  if (channel < channels) {
+    const T* image = x + blockIdx.x * positions * channels + channel;
+#pragma unroll 4
+    for (int64_t q = threadIdx.y; q < positions; q += blockDim.y) {
+      const Pack<float, V> value = widen(load<V * sizeof(T)>(image + q * channels));
+#pragma unroll
+      for (int i = 0; i < V; ++i) sum.lane[i] += value.lane[i];
+    }
+  }
+  put_columns(sums, sum);
+  __syncthreads();
+  const uint32_t column = thread_in_block();
+  if (column >= blockDim.x * V || first + column >= channels) return;
+  float total = 0;
+  for (uint32_t row = 0; row < blockDim.y; ++row) total += column_value<V>(sums, row, column);
+  y[static_cast<int64_t>(blockIdx.x) * channels + first + column] =
+      static_cast<T>(total / static_cast<float>(positions));
+}
+
+// blockIdx.x counts `parts` parts of each sample; a thread keeps its channels and writes kPositions
+// positions.
+template <class T, int V>
+__global__ void __launch_bounds__(kThreads)
+    global_average_pool_backward(int64_t positions, uint32_t parts, uint32_t channels,
+                                 const T* __restrict__ grad_y, T* __restrict__ grad_x) {
+  const uint32_t channel = (blockIdx.y * blockDim.x + threadIdx.x) * V;
+  if (channel >= channels) return;
+  const uint32_t sample = blockIdx.x / parts, part = blockIdx.x - sample * parts;
+  Pack<float, V> grad =
+      widen(load<V * sizeof(T)>(grad_y + static_cast<int64_t>(sample) * channels + channel));
+#pragma unroll
+  for (int i = 0; i < V; ++i) grad.lane[i] /= static_cast<float>(positions);
+  const Pack<T, V> out = narrow<T>(grad);
+  T* image = grad_x + sample * positions * channels + channel;
+#pragma unroll
+  for (int k = 0; k < kPositions; ++k) {
+    const int64_t q = (static_cast<int64_t>(part) * kPositions + k) * blockDim.y + threadIdx.y;
+    if (q < positions) store<V * sizeof(T)>(image + q * channels, out);
+  }
+}
+
+template <class T, int V>
+void run_forward(Context& context, int64_t batch, int64_t positions, int64_t channels, const T* x, T* y) {
+  const ColumnTile tile(channels / V, kThreads);
+  launch(global_average_pool_forward<T, V>, {blocks_for(batch, 1), tile.tiles}, tile.block(), 0,
+         context.stream(), positions, channels, x, y);
+}
+
+template <class T, int V>
+void run_backward(Context& context, int64_t batch, int64_t positions, int64_t channels, const T* grad_y,
+                  T* grad_x) {
+  const ColumnTile tile(channels / V, kThreads);
+  const unsigned parts = blocks_for(positions, static_cast<int64_t>(tile.y) * kPositions);
+  launch(global_average_pool_backward<T, V>, {blocks_for(batch * parts, 1), tile.tiles}, tile.block(), 0,
+         context.stream(), positions, parts, channels, grad_y, grad_x);
+}
+
+template <class T>
+bool wide(int64_t channels, const T* a, const T* b) {
+  return channels % kVector<T, true> == 0 && aligned(a, 16) && aligned(b, 16);
+}
+
+template <class T>
+void forward_on_gpu(Context& context, int64_t batch, int64_t positions, int64_t channels, const T* x, T* y) {
+  check_element<T>(context);
+  check(positions >= 1, "global_average_pool: no position");
+  const auto run = wide<T>(channels, x, y) ? run_forward<T, kVector<T, true>> : run_forward<T, 1>;
+  run(context, batch, positions, channels, x, y);
+}
+
+template <class T>
+void backward_on_gpu(Context& context, int64_t batch, int64_t positions, int64_t channels, const T* grad_y,
+                     T* grad_x) {
+  check_element<T>(context);
+  check(positions >= 1, "global_average_pool: no position");
+  const auto run = wide<T>(channels, grad_y, grad_x) ? run_backward<T, kVector<T, true>> : run_backward<T, 1>;
+  run(context, batch, positions, channels, grad_y, grad_x);
+}
+
+}  // namespace
+
+template <>
+template <>
+void GlobalAveragePool<kGpu>::forward(Context& context, int64_t batch, int64_t positions, int64_t channels,
+                                      const float* x, float* y) {
+  forward_on_gpu(context, batch, positions, channels, x, y);
+}
+template <>
+template <>
+void GlobalAveragePool<kGpu>::backward(Context& context, int64_t batch, int64_t positions, int64_t channels,
+                                       const float* grad_y, float* grad_x) {
+  backward_on_gpu(context, batch, positions, channels, grad_y, grad_x);
+}
+
+template <>
+template <>
+void GlobalAveragePool<kGpu>::forward(Context& context, int64_t batch, int64_t positions, int64_t channels,
+                                      const bf16* x, bf16* y) {
+  forward_on_gpu(context, batch, positions, channels, x, y);
+}
+template <>
+template <>
+void GlobalAveragePool<kGpu>::backward(Context& context, int64_t batch, int64_t positions, int64_t channels,
+                                       const bf16* grad_y, bf16* grad_x) {
+  backward_on_gpu(context, batch, positions, channels, grad_y, grad_x);
+}
+
+}  // namespace saccade
