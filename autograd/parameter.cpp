@@ -71,6 +71,11 @@ void ParameterArena::begin_step() {
   for (Parameter& p : parameters_) p.grad_written = false;
 }
 
+void ParameterArena::mark_moved() {
+  for (const Tensor& flat : {values, grads, buffers, narrow_values})
+    if (flat) flat.mark_written();
+}
+
 void ParameterArena::finish_gradients(Context& context) {
   for (Parameter& p : parameters_) {
     if (!p.trainable || p.grad_written) continue;

@@ -43,6 +43,7 @@ class ParameterArena {
   const std::deque<Parameter>& all() const { return parameters_; }
 
   void begin_step();                        // gradients count as unwritten
+  void mark_moved();                        // after a replayed step, which no function saw: everything counts as written
   void finish_gradients(Context& context);  // zeroes what no function wrote
 
   // Rounds all values into their bf16 copy, if there is one. The optimizer keeps the copy in step with what it moves; call

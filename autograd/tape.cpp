@@ -124,8 +124,8 @@ Tensor Tape::grad(const Variable& x) const {
 }
 
 void Tape::look_for_nan(const Tensor& output) const {
-  if (output.dtype() != DType::f32) return;
-  for (float value : output.to_host<float>(context_))
+  if (output.dtype() != DType::f32 && output.dtype() != DType::bf16) return;
+  for (float value : converted(context_, output, DType::f32).to_host<float>(context_))
     check(!std::isnan(value), "NaN: first made by the op ", context_.current_op);
 }
 

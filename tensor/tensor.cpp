@@ -7,6 +7,14 @@
 
 namespace saccade {
 
+namespace {
+// A captured step can neither wait for the device nor look at the host again.
+void refuse_in_segment(const Context& context, const char* what, const Shape& shape, const char* remedy) {
+  check(!context.in_segment, "the host ", what, " a tensor of shape ", shape.text(), " inside a segment",
+        context.current_op ? concat(" (op ", context.current_op, ")") : "", ": ", remedy);
+}
+}  // namespace
+
 Storage::Storage(Context& context, size_t size) : bytes(size) {
   memory_of(context);
   memory = context.memory;
@@ -28,6 +36,7 @@ Tensor Tensor::zeros(Context& context, const Shape& shape, DType dtype) {
 
 Tensor Tensor::from_host(Context& context, const Shape& shape, DType dtype, const void* values, size_t count) {
   check(static_cast<int64_t>(count) == shape.count(), count, " values for a tensor of shape ", shape.text());
+  refuse_in_segment(context, "writes", shape, "make it before the segment begins");
   Tensor tensor(context, shape, dtype);
   copy_to_device(context, tensor.raw(), values, tensor.bytes());
   return tensor;
@@ -60,13 +69,12 @@ Tensor Tensor::view(int64_t first_element, const Shape& shape) const {
 }
 
 void Tensor::read(Context& context, void* to_host) const {
-  check(!context.in_segment, "the host reads a tensor of shape ", shape_.text(),
-        " inside a segment", context.current_op ? concat(" (op ", context.current_op, ")") : "",
-        ": read it after the segment has ended");
+  refuse_in_segment(context, "reads", shape_, "read it after the segment has ended");
   if (count_) copy_to_host(context, to_host, raw(), bytes());
 }
 
 void Tensor::write(Context& context, const void* from_host) const {
+  refuse_in_segment(context, "writes", shape_, "write it before the segment begins");
   mark_written();
   if (count_) copy_to_device(context, raw(), from_host, bytes());
 }

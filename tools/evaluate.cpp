@@ -21,7 +21,7 @@ namespace {
 using namespace saccade;
 
 struct Options {
-  std::string query, gallery, distances, checkpoint, data, device = "auto";
+  std::string query, gallery, distances, checkpoint, data, device = "auto", precision = "f32";
   std::optional<Metric> metric;  // unset: euclidean, or what the checkpoint's config says
   bool rerank = false, json = false, single_shot = false;
   uint64_t seed = 0;
@@ -79,7 +79,7 @@ Evaluation evaluate_distance_file(Context& context, const Options& options) {
 
 Evaluation evaluate_checkpoint(Options options) {
   const DeviceChoice choice = choose_device(options.device);
-  TrainedModel trained(options.checkpoint, choice.device, choice.index);
+  TrainedModel trained(options.checkpoint, choice.device, choice.index, precision_named(options.precision));
   const ReidDataset dataset = load_reid_dataset(options.data, {.train = false});
   if (!dataset.notice.empty()) std::cerr << dataset.notice << '\n';
   if (!options.metric) options.metric = metric_named(trained.config().evaluation.metric);
@@ -89,7 +89,8 @@ Evaluation evaluate_checkpoint(Options options) {
   };
   const Features query = features_of(dataset.query), gallery = features_of(dataset.gallery);
   progress.finish();
-  return evaluate_sets(trained.context(), options, retrieval_set(options.data + ": query", query),
+  Context host;
+  return evaluate_sets(host, options, retrieval_set(options.data + ": query", query),
                        retrieval_set(options.data + ": bounding_box_test", gallery));
 }
 
@@ -109,6 +110,7 @@ int main(int argc, char** argv) {
   auto* checkpoint = app.add_option("--checkpoint", options.checkpoint, "checkpoint of a training run");
   auto* data = app.add_option("--data", options.data, "folder of query and bounding_box_test, or its parent: what the checkpoint's network is scored on");
   app.add_option("--device", options.device, "of the network: auto, cpu, cuda or cuda:N")->capture_default_str();
+  app.add_option("--precision", options.precision, "of the network: f32, tf32 or bf16")->check(CLI::IsMember({"f32", "tf32", "bf16"}))->capture_default_str();
   const std::map<std::string, Metric> metrics{{"euclidean", Metric::euclidean}, {"cosine", Metric::cosine}};
   auto* metric = app.add_option("--metric", options.metric, "euclidean (the default without a checkpoint) or cosine")
                      ->transform(CLI::CheckedTransformer(metrics));

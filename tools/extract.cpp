@@ -14,17 +14,18 @@ using namespace saccade;
 
 int main(int argc, char** argv) {
   CLI::App app("Computes the features of every image of a folder.");
-  std::string checkpoint, images, out, device = "auto";
+  std::string checkpoint, images, out, device = "auto", precision = "f32";
   bool json = false;
   app.add_option("--checkpoint", checkpoint, "checkpoint of a training run")->required();
   app.add_option("--images", images, "folder of .jpg and .png files")->required();
   app.add_option("--out", out, "safetensors file to write")->required();
   app.add_option("--device", device, "auto, cpu, cuda or cuda:N")->capture_default_str();
+  app.add_option("--precision", precision, "f32, tf32 or bf16")->check(CLI::IsMember({"f32", "tf32", "bf16"}))->capture_default_str();
   app.add_flag("--json", json, "print a summary as JSON on stdout");
 
   return run_program("extract", app, argc, argv, [&] {
     const DeviceChoice choice = choose_device(device);
-    TrainedModel trained(checkpoint, choice.device, choice.index);
+    TrainedModel trained(checkpoint, choice.device, choice.index, precision_named(precision));
     const Folder folder = list_images(images);
     Progress progress("extracting", static_cast<int64_t>(folder.images.size()), "images");
     const Features features = extract_features(trained.context(), trained.model(), folder.images, trained.config(),

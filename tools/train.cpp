@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
   app.add_option("--data", options.data, "folder of bounding_box_train, query and bounding_box_test, or its parent")->required();
   app.add_option("--out", options.out, "folder for checkpoints, metrics.jsonl and result.json")->required();
   app.add_option("--set", assignments, "change one setting: section.key=value (repeatable)")->allow_extra_args(false);
-  app.add_option("--device", device, "auto, cpu, cuda or cuda:N")->capture_default_str();
+  app.add_option("--device", device, "auto, cpu, cuda or cuda:N; simt runs the CUDA kernels on the host, for tests")->capture_default_str();
   app.add_option("--precision", options.precision, "f32, tf32 or bf16")->check(CLI::IsMember({"f32", "tf32", "bf16"}))->capture_default_str();
   app.add_option("--seed", options.seed, "of everything that is random")->capture_default_str();
   app.add_option("--threads", options.threads, "compute threads; 0: one for each processor")->check(CLI::Range(0, 1024))->capture_default_str();

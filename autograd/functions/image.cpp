@@ -57,10 +57,21 @@ Tensor augment(Tape& tape, const Tensor& images, const Tensor& placement, const 
   const std::vector<float> moments = floats(context, normalization);
   std::copy(moments.begin(), moments.begin() + 3, by.mean);
   std::copy(moments.begin() + 3, moments.end(), by.std);
-  const Tensor y = tape.empty({count, shape[1], shape[2], 3}, colour.dtype());
-  dispatch_cpu(context, colour.dtype(), [&]<Device D, class T>() {
-    Augment<D>::forward(context, count, shape[1], shape[2], images.data<uint8_t>(),
-                        reinterpret_cast<const Augmentation*>(on_device.raw()), by, y.data<T>());
+  return augment(tape, images, on_device, by, colour.dtype());
+}
+
+Tensor augment(Tape& tape, const Tensor& images, const Tensor& table, const Normalization& normalization,
+               DType dtype) {
+  tape.begin("augment");
+  const Shape& shape = images.shape();
+  constexpr auto kEntry = static_cast<int64_t>(sizeof(Augmentation));
+  check_input(shape.rank() == 4 && shape[3] == 3, "augment: images ", shape.text(), " do not fit [I,H,W,3]");
+  check_input(table.count() % kEntry == 0, "augment: a table of ", table.count(), " bytes");
+  const int64_t count = table.count() / kEntry;
+  const Tensor y = tape.empty({count, shape[1], shape[2], 3}, dtype);
+  dispatch(tape.context(), dtype, [&]<Device D, class T>() {
+    Augment<D>::forward(tape.context(), count, shape[1], shape[2], images.data<uint8_t>(),
+                        reinterpret_cast<const Augmentation*>(table.raw()), normalization, y.data<T>());
   });
   return y;
 }

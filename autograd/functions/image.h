@@ -2,6 +2,7 @@
 #pragma once
 
 #include "autograd/tape.h"
+#include "kernels/image/augment.h"
 
 namespace saccade {
 
@@ -13,5 +14,10 @@ namespace saccade {
 // lacks is an InputError.
 Tensor augment(Tape& tape, const Tensor& images, const Tensor& placement, const Tensor& colour,
                const Tensor& normalization);
+
+// The same with the table as the device takes it: u8 [N * sizeof(Augmentation)], which the host writes between segments. The
+// caller checks that the pictures it names exist.
+Tensor augment(Tape& tape, const Tensor& images, const Tensor& table, const Normalization& normalization,
+               DType dtype);
 
 }  // namespace saccade

@@ -79,7 +79,7 @@ std::vector<Tensor> sgd_step(Tape& tape, const StepInputs& in, const Tensor& vel
   const Spans spans = spans_of(context, in.grads.count(), in.spans, in.scales);
   const Scalars scalars(context, in);
   const Tensor values = copy_of(context, in.values), after = copy_of(context, velocity);
-  dispatch_cpu(context, values.dtype(), [&]<Device D, class T>() {
+  dispatch_f32(context, values.dtype(), [&]<Device D, class T>() {
     Sgd<D>::step(context, spans.data(), spans.count, scalars.pointers(), momentum, nesterov,
                  in.grads.data<T>(), values.data<T>(), after.data<T>());
   });
@@ -95,7 +95,7 @@ std::vector<Tensor> adam_step(Tape& tape, const StepInputs& in, const Tensor& fi
   const Scalars scalars(context, in);
   const Tensor values = copy_of(context, in.values), m = copy_of(context, first),
                v = copy_of(context, second), top = copy_of(context, largest);
-  dispatch_cpu(context, values.dtype(), [&]<Device D, class T>() {
+  dispatch_f32(context, values.dtype(), [&]<Device D, class T>() {
     Adam<D>::step(context, spans.data(), spans.count, scalars.pointers(), rule, in.grads.data<T>(),
                   values.data<T>(), m.data<T>(), v.data<T>(), top.data<T>());
   });
@@ -108,7 +108,7 @@ Tensor clip_factor(Tape& tape, const Tensor& grads, const Tensor& spans, double 
   check_flat("gradient_clip", grads, {&grads});
   const Spans table = spans_of(context, grads.count(), spans, Tensor());
   const Tensor factor = tape.empty({1}, DType::f32);
-  dispatch_cpu(context, grads.dtype(), [&]<Device D, class T>() {
+  dispatch_f32(context, grads.dtype(), [&]<Device D, class T>() {
     GradientClip<D>::factor(context, table.data(), table.count, limit, grads.data<T>(), factor.data<float>());
   });
   return factor;
@@ -120,7 +120,7 @@ Tensor counted_step(Tape& tape, const Tensor& step, const Tensor& guard) {
   check_input(step.count() == 1 && guard.count() == 1, "step_counter: step ", step.shape().text(),
               " and guard ", guard.shape().text(), " are not [1]");
   const Tensor narrow = converted(context, guard, DType::f32), after = copy_of(context, step);
-  dispatch_cpu(context, guard.dtype(), [&]<Device D, class T>() {
+  dispatch_f32(context, guard.dtype(), [&]<Device D, class T>() {
     StepCounter<D>::advance(context, narrow.data<float>(), after.data<int64_t>());
   });
   return after;

@@ -94,6 +94,7 @@ const Registration registration{{
               step_case("large amsgrad", 300007, {0, 300007}, {1, 0}, 3, {{"amsgrad", 1}})},
     .floor = [](const std::vector<Shape>& in, const Attributes& a,
                 int) { return Adam<Device::cpu>::floor(in[0].count(), a.at("amsgrad") != 0); },
+    .devices = devices_with_gpu(),
 }};
 
 }  // namespace

@@ -71,6 +71,7 @@ const Registration registration{{
           .small = false}},
     .floor = [](const std::vector<Shape>& in, const Attributes&,
                 int element) { return Augment<Device::cpu>::floor(in[1][0], in[0][1], in[0][2], element); },
+    .devices = devices_with_gpu(),
 }};
 
 }  // namespace

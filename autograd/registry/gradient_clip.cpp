@@ -47,6 +47,7 @@ const Registration registration{{
                .small = false}},
     .floor = [](const std::vector<Shape>& in, const Attributes&,
                 int) { return GradientClip<Device::cpu>::floor(in[0].count()); },
+    .devices = devices_with_gpu(),
 }};
 
 }  // namespace

@@ -70,6 +70,7 @@ const Registration registration{{
                         {{"momentum", 0.9}})},
     .floor = [](const std::vector<Shape>& in, const Attributes&,
                 int) { return Sgd<Device::cpu>::floor(in[0].count()); },
+    .devices = devices_with_gpu(),
 }};
 
 }  // namespace

@@ -21,6 +21,7 @@ static const Registration registration{{
                .inputs = {{{1}, {Fill::constant, 41}}, {{1}, {Fill::constant, -INFINITY}}}}},
     .floor = [](const std::vector<Shape>&, const Attributes&,
                 int) { return StepCounter<Device::cpu>::floor(); },
+    .devices = devices_with_gpu(),
 }};
 
 }  // namespace saccade

@@ -28,6 +28,12 @@ const char* name_of(Precision precision) {
   return "?";
 }
 
+Precision precision_named(const std::string& name) {
+  for (const Precision precision : {Precision::f32, Precision::tf32, Precision::bf16})
+    if (name == name_of(precision)) return precision;
+  throw InputError(concat("a precision is f32, tf32 or bf16, not ", name));
+}
+
 namespace {
 int processors_of_this_process() {
   cpu_set_t set;

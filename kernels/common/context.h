@@ -28,6 +28,7 @@ const char* name_of(Device device);
 enum class Precision : uint8_t { f32, tf32, bf16 };
 
 const char* name_of(Precision precision);
+Precision precision_named(const std::string& name);  // InputError for another name
 
 constexpr size_t kAlignment = 256;  // of every allocation, in bytes
 
@@ -73,6 +74,7 @@ class Context {
   }
 
   Precision precision = Precision::f32;  // set before the first tensor is made
+  bool replays_segments = true;          // false: every run of a Segment calls its work anew (for comparison)
 
   // Set while a Segment runs: the host may read no device value then. See autograd/segment.h.
   bool in_segment = false;

@@ -116,6 +116,38 @@ void synchronize(void* stream) {
   require(cudaStreamSynchronize(static_cast<cudaStream_t>(stream)), "synchronize");
 }
 
+void begin_capture(void* stream) {
+  // Thread-local: what other threads do with their own streams is no part of it.
+  require(cudaStreamBeginCapture(static_cast<cudaStream_t>(stream), cudaStreamCaptureModeThreadLocal), "begin a graph");
+}
+
+void* end_capture(void* stream) {
+  cudaGraph_t graph = nullptr;
+  const cudaError_t error = cudaStreamEndCapture(static_cast<cudaStream_t>(stream), &graph);
+  if (error != cudaSuccess) cudaGetLastError();
+  require(error, "a step that does not fit into a graph");
+  cudaGraphExec_t ready = nullptr;
+  const cudaError_t made = cudaGraphInstantiate(&ready, graph, 0);
+  cudaGraphDestroy(graph);
+  require(made, "make a graph ready");
+  return ready;
+}
+
+void abandon_capture(void* stream) noexcept {
+  cudaGraph_t graph = nullptr;
+  cudaStreamEndCapture(static_cast<cudaStream_t>(stream), &graph);
+  if (graph) cudaGraphDestroy(graph);
+  cudaGetLastError();
+}
+
+void launch_graph(void* graph, void* stream) {
+  require(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), static_cast<cudaStream_t>(stream)), "launch a graph");
+}
+
+void destroy_graph(void* graph) noexcept {
+  cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph));
+}
+
 }  // namespace saccade::cuda_device
 
 #endif  // SACCADE_CUDA

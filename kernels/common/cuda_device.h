@@ -19,4 +19,11 @@ void copy(Copy direction, void* to, const void* from, size_t bytes, void* stream
 void fill_zero(void* to, size_t bytes, void* stream);
 void synchronize(void* stream);
 
+// A graph of what a stream is given between begin and end, which does not run then.
+void begin_capture(void* stream);
+void* end_capture(void* stream);  // ready to launch; Error if something in between cannot be part of a graph
+void abandon_capture(void* stream) noexcept;
+void launch_graph(void* graph, void* stream);
+void destroy_graph(void* graph) noexcept;
+
 }  // namespace saccade::cuda_device

@@ -6,6 +6,9 @@
 #ifdef SACCADE_CUDA
 #include "kernels/common/cuda_device.h"
 #endif
+#ifdef SACCADE_SIMT
+#include "kernels/simt/recording.h"
+#endif
 
 namespace saccade {
 
@@ -17,6 +20,13 @@ constexpr bool kHasSimt =
 #else
     false;
 #endif
+
+// Whether this thread's work is being recorded: set between begin_recording and its end.
+thread_local bool recording_now = false;
+
+void refuse_while_recording(const char* what) {
+  check(!recording_now, what, " in a stretch of work that is recorded to be replayed");
+}
 
 // All devices but cuda live in the host's memory.
 void* allocate_on_host(size_t bytes) {
@@ -39,6 +49,7 @@ bool is_available(Device device, std::string* reason) {
 }
 
 void* allocate_device_memory(Device device, [[maybe_unused]] int device_index, size_t bytes) {
+  if (device == Device::cuda || device == Device::simt) refuse_while_recording("an allocation");
 #ifdef SACCADE_CUDA
   if (device == Device::cuda) return cuda_device::allocate(device_index, bytes);
 #endif
@@ -75,8 +86,23 @@ int compute_capability([[maybe_unused]] const Context& context) {
   return 0;
 }
 
+bool has_precision(const Context& context, Precision precision, std::string* reason) {
+  const auto no = [&](const std::string& why) {
+    if (reason) *reason = why;
+    return false;
+  };
+  const bool gpu = context.device() == Device::cuda || context.device() == Device::simt;
+  if (precision == Precision::f32) return true;
+  if (!gpu) return no(concat("the device ", name_of(context.device()), " computes in f32"));
+  if (context.device() == Device::simt)
+    return precision == Precision::bf16 || no("the device simt computes in f32 or bf16");
+  const int capability = compute_capability(context);
+  return capability >= 80 || no(concat("it needs sm_80 or newer, this device is sm_", capability));
+}
+
 void copy_to_device([[maybe_unused]] Context& context, void* to, const void* from_host, size_t bytes) {
   if (bytes == 0) return;
+  refuse_while_recording("a copy from the host");
 #ifdef SACCADE_CUDA
   if (context.device() == Device::cuda)
     return cuda_device::copy(cuda_device::Copy::to_device, to, from_host, bytes, context.stream());
@@ -86,6 +112,7 @@ void copy_to_device([[maybe_unused]] Context& context, void* to, const void* fro
 
 void copy_to_host([[maybe_unused]] Context& context, void* to_host, const void* from, size_t bytes) {
   if (bytes == 0) return;
+  refuse_while_recording("a copy to the host");
 #ifdef SACCADE_CUDA
   if (context.device() == Device::cuda) {
     cuda_device::copy(cuda_device::Copy::to_host, to_host, from, bytes, context.stream());
@@ -101,6 +128,10 @@ void copy_on_device([[maybe_unused]] Context& context, void* to, const void* fro
   if (context.device() == Device::cuda)
     return cuda_device::copy(cuda_device::Copy::on_device, to, from, bytes, context.stream());
 #endif
+#ifdef SACCADE_SIMT
+  if (context.device() == Device::simt)
+    return simt::submit(simt::Command::copy, nullptr, {}, bytes, [=] { std::memmove(to, from, bytes); }, to, from);
+#endif
   std::memmove(to, from, bytes);
 }
 
@@ -109,12 +140,77 @@ void fill_zero([[maybe_unused]] Context& context, void* to, size_t bytes) {
 #ifdef SACCADE_CUDA
   if (context.device() == Device::cuda) return cuda_device::fill_zero(to, bytes, context.stream());
 #endif
+#ifdef SACCADE_SIMT
+  if (context.device() == Device::simt)
+    return simt::submit(simt::Command::fill, nullptr, {}, bytes, [=] { std::memset(to, 0, bytes); }, to);
+#endif
   std::memset(to, 0, bytes);
 }
 
 void synchronize([[maybe_unused]] Context& context) {
+  refuse_while_recording("a wait for the device");
 #ifdef SACCADE_CUDA
   if (context.device() == Device::cuda) cuda_device::synchronize(context.stream());
+#endif
+}
+
+bool can_record(Device device) { return device == Device::cuda || device == Device::simt; }
+
+namespace {
+#ifdef SACCADE_SIMT
+std::unique_ptr<simt::Recording>& recording_of_this_thread() {
+  static thread_local std::unique_ptr<simt::Recording> one;
+  return one;
+}
+#endif
+}  // namespace
+
+void begin_recording([[maybe_unused]] Context& context) {
+  check(can_record(context.device()) && !recording_now, "work on ", name_of(context.device()), " cannot be recorded",
+        recording_now ? " twice at a time" : "");
+#ifdef SACCADE_CUDA
+  if (context.device() == Device::cuda) cuda_device::begin_capture(context.stream());
+#endif
+#ifdef SACCADE_SIMT
+  if (context.device() == Device::simt) {
+    recording_of_this_thread() = std::make_unique<simt::Recording>();
+    simt::active_recording() = recording_of_this_thread().get();
+  }
+#endif
+  recording_now = true;
+}
+
+std::shared_ptr<void> end_recording([[maybe_unused]] Context& context) {
+  recording_now = false;
+#ifdef SACCADE_CUDA
+  if (context.device() == Device::cuda)
+    return {cuda_device::end_capture(context.stream()), [](void* graph) { cuda_device::destroy_graph(graph); }};
+#endif
+#ifdef SACCADE_SIMT
+  simt::active_recording() = nullptr;
+  return std::shared_ptr<simt::Recording>(std::move(recording_of_this_thread()));
+#else
+  return nullptr;
+#endif
+}
+
+void abandon_recording([[maybe_unused]] Context& context) noexcept {
+  recording_now = false;
+#ifdef SACCADE_CUDA
+  if (context.device() == Device::cuda) cuda_device::abandon_capture(context.stream());
+#endif
+#ifdef SACCADE_SIMT
+  simt::active_recording() = nullptr;
+  recording_of_this_thread().reset();
+#endif
+}
+
+void replay([[maybe_unused]] Context& context, [[maybe_unused]] const std::shared_ptr<void>& recording) {
+#ifdef SACCADE_CUDA
+  if (context.device() == Device::cuda) return cuda_device::launch_graph(recording.get(), context.stream());
+#endif
+#ifdef SACCADE_SIMT
+  for (const simt::Command& command : static_cast<const simt::Recording*>(recording.get())->commands) command.run();
 #endif
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 
 #include "kernels/common/context.h"
@@ -24,6 +25,9 @@ void destroy_stream(Device device, int device_index, void* stream) noexcept;
 // 10 * major + minor of a cuda device (75, 90, 120); 0 elsewhere.
 int compute_capability(const Context&);
 
+// Whether the device of the context computes in `precision`; `reason` (may be null) receives one line when it does not.
+bool has_precision(const Context&, Precision precision, std::string* reason = nullptr);
+
 // Copies in the order of the context's stream. copy_to_device has read pageable memory when it returns,
 // copy_to_host returns when the bytes have arrived.
 void copy_to_device(Context&, void* to, const void* from_host, size_t bytes);
@@ -31,5 +35,14 @@ void copy_to_host(Context&, void* to_host, const void* from, size_t bytes);
 void copy_on_device(Context&, void* to, const void* from, size_t bytes);  // may overlap on the host only
 void fill_zero(Context&, void* to, size_t bytes);
 void synchronize(Context&);
+
+// --- A stretch of work that is recorded once and replayed: a CUDA graph; on simt the list of launches and copies ---
+// What is recorded does not run. Between begin and end the stream takes launches and copies on the device alone: a copy from
+// or to the host, an allocation or a wait is an Error. autograd/segment.h is what uses this.
+bool can_record(Device device);
+void begin_recording(Context&);
+std::shared_ptr<void> end_recording(Context&);  // to replay, as often as wanted, while its memory is there
+void abandon_recording(Context&) noexcept;      // after an exception
+void replay(Context&, const std::shared_ptr<void>& recording);
 
 }  // namespace saccade

@@ -9,6 +9,7 @@
 
 // Both versions end in one program, so what differs between them lives in a namespace of its target.
 #ifdef SACCADE_SIMT_TARGET
+#include "kernels/simt/recording.h"
 #include "kernels/simt/simt.h"
 #define SACCADE_TARGET simt_target
 #else
@@ -53,8 +54,12 @@ void launch(void (*kernel)(Parameters...), Grid grid, dim3 block, size_t smem, v
   const auto start = [&](std::remove_const_t<Parameters>... values) {
 #ifdef SACCADE_SIMT_TARGET
     (void)stream;
-    auto body = [&] { kernel(values...); };
-    simt::run({dim3(grid.x, grid.y, grid.z), block, smem, grid.file, grid.line}, body);
+    const auto run = [=] {
+      auto body = [&] { kernel(values...); };
+      simt::run({dim3(grid.x, grid.y, grid.z), block, smem, grid.file, grid.line}, body);
+    };
+    simt::submit(simt::Command::launch, reinterpret_cast<const void*>(kernel),
+                 {grid.x, grid.y, grid.z, block.x, block.y, block.z}, smem, run, values...);
 #else
     void* addresses[sizeof...(Parameters) + 1] = {&values...};
     const cudaError_t error =

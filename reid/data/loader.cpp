@@ -190,7 +190,8 @@ void Loader::make(int64_t index, Batch& batch, std::vector<uint8_t>& scratch, Co
   batch.indices = members;
   batch.labels.resize(members.size());
   batch.camids.resize(members.size());
-  batch.images.resize(static_cast<size_t>(batch.count * pixels));
+  batch.images.resize(config_.pixels ? static_cast<size_t>(batch.count * pixels) : 0);
+  batch.table.resize(config_.pixels ? 0 : members.size());
   for (int64_t i = 0; i < batch.count; ++i) {
     const size_t record = static_cast<size_t>(members[static_cast<size_t>(i)]);
     batch.labels[static_cast<size_t>(i)] = labels_[record];
@@ -199,6 +200,12 @@ void Loader::make(int64_t index, Batch& batch, std::vector<uint8_t>& scratch, Co
     Augmentation a = draw_augmentation(config_.augment, config_.height, config_.width, config_.seed, epoch_,
                                        positions_[static_cast<size_t>(index)] + i);
     a.grey_mean = picture.grey_mean;
+    a.image = static_cast<int64_t>(record);
+    if (!config_.pixels) {
+      batch.table[static_cast<size_t>(i)] = a;
+      continue;
+    }
+    a.image = 0;
     Augment<Device::cpu>::forward(context, 1, config_.height, config_.width, picture.pixels, &a,
                                   config_.normalization, batch.images.data() + i * pixels);
   }

@@ -81,10 +81,12 @@ struct LoaderConfig {
   int workers = 1;   // 0: the caller's thread does the work inside next()
   int prefetch = 4;  // batches made ahead of the consumer (at least one for each worker)
   int64_t cache_bytes = int64_t{8} << 30;  // 0: decode each picture at each use (evaluation sees each once)
+  bool pixels = true;  // false: batches hold the table of what is to be done, for a device that has the pictures
 };
 
 struct Batch {
-  std::vector<float> images;                     // [count, height, width, 3], normalised
+  std::vector<float> images;                     // [count, height, width, 3], normalised; with config.pixels
+  std::vector<Augmentation> table;               // [count]; without: `image` counts the records
   std::vector<int64_t> labels, camids, indices;  // [count]; indices: into the records
   int64_t count = 0, height = 0, width = 0;
   int64_t epoch = 0, index = 0;  // batch `index` of epoch `epoch`

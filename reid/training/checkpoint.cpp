@@ -17,8 +17,8 @@ constexpr const char* kState = "optimizer.";
 std::map<std::string, std::string> to_metadata(const RunState& s) {
   const Json run = {{"seed", s.seed},     {"identities", s.identities}, {"step", s.step},
                     {"epoch", s.epoch},   {"batch", s.batch},           {"threads", s.threads},
-                    {"device", s.device}, {"best_map", s.best_map},     {"best_step", s.best_step},
-                    {"before", s.before}};
+                    {"device", s.device}, {"precision", s.precision},   {"best_map", s.best_map},
+                    {"best_step", s.best_step}, {"before", s.before}};
   return {{"format", kFormat}, {"config", to_json(s.config.essential())}, {"run", run.dump()}};
 }
 
@@ -79,6 +79,7 @@ RunState read_run_state(const std::string& path) {
     s.batch = run.at("batch").get<int64_t>();
     s.threads = run.at("threads").get<int>();
     s.device = run.at("device").get<std::string>();
+    s.precision = run.value("precision", s.precision);  // older files know f32 alone
     s.best_map = run.at("best_map").get<double>();
     s.best_step = run.at("best_step").get<int64_t>();
     s.before = run.at("before").get<std::string>();

@@ -20,7 +20,7 @@ struct RunState {
   int64_t epoch = 0;       // epochs done
   int64_t batch = 0;       // batches done of the epoch that runs
   int threads = 1;         // compute threads: the order of sums depends on them
-  std::string device = "cpu";
+  std::string device = "cpu", precision = "f32";
   double best_map = -1;    // of all evaluations so far
   int64_t best_step = -1;
   std::string before;      // evaluation before training, as JSON; empty without config.report

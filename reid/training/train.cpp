@@ -9,6 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "autograd/functions/image.h"
 #include "autograd/functions/loss.h"
 #include "autograd/schedule.h"
 #include "autograd/segment.h"
@@ -99,8 +100,8 @@ class Trainer {
   struct LossTerms {
     Variable total, id, triplet;
   };
-  LossTerms forward(Tape& tape, const Tensor& images, const Tensor& labels) const;
-  [[noreturn]] void name_the_nan(const Tensor& images, const Tensor& labels);
+  LossTerms forward(Tape& tape) const;
+  [[noreturn]] void name_the_nan();
   void epoch(int64_t last_step);
   Evaluation evaluate(const char* when);
   void save();
@@ -119,21 +120,29 @@ class Trainer {
   ParameterArena arena_;
   std::unique_ptr<ReidModel> model_;
   std::unique_ptr<Optimizer> optimizer_;
-  Tensor images_, labels_, random_;
+  // What a step reads and leaves, at addresses that stay: the host writes and reads them between segments.
+  Tensor images_;         // f32, augmented by the loader; or
+  Tensor cache_, table_;  // all pictures, and what the device makes of them
+  Tensor labels_, random_, losses_;
   std::ofstream metrics_;
 };
 
 Trainer::Trainer(const TrainOptions& options, const TrainObserver& observer) : options_(options), observer_(observer) {
-  check_input(options.precision == "f32", "--precision ", options.precision, ": the device ", name_of(options.device),
-              " trains in f32");
-  check_input(options.device == Device::cpu, "--device ", name_of(options.device), ": training runs on the cpu");
   state_.config = options.config;
   state_.seed = options.seed;
   find_checkpoint();
   context_ = std::make_unique<Context>(options.device, options.device_index,
                                        resumed_from_.empty() ? options.threads : state_.threads);
+  std::string reason;
+  const Precision precision = precision_named(options.precision);
+  check_input(has_precision(*context_, precision, &reason), "--precision ", options.precision, ": ", reason);
+  context_->precision = precision;
   state_.threads = context_->threads();
+  if (!resumed_from_.empty() && state_.device != name_of(options.device))
+    notice(concat("the run began on ", state_.device, " and goes on on ", name_of(options.device),
+                  ": its numbers will not be those of an uninterrupted run"));
   state_.device = name_of(options.device);
+  state_.precision = options.precision;
 
   data_ = load_reid_dataset(options.data);
   if (!data_.notice.empty()) notice(data_.notice);
@@ -142,7 +151,10 @@ Trainer::Trainer(const TrainOptions& options, const TrainObserver& observer) : o
   if (sampler_->identities_per_batch() < config.data.identities_per_batch)
     notice(concat("the training set has ", data_.identities(), " identities: batches hold ",
                   sampler_->identities_per_batch(), " instead of ", config.data.identities_per_batch));
-  loader_ = std::make_unique<Loader>(data_.train, data_.labels, loader_config(config, state_.seed));
+  LoaderConfig loading = loader_config(config, state_.seed);
+  loading.pixels = options.device == Device::cpu;  // elsewhere the device augments, if it can hold the pictures
+  loading.pixels = loading.pixels || data_.train.size() * static_cast<size_t>(loading.height * loading.width * 3) > static_cast<size_t>(loading.cache_bytes);
+  loader_ = std::make_unique<Loader>(data_.train, data_.labels, loading);
   loader_->cache().preload(context_->threads());
 
   check_input(resumed_from_.empty() || state_.identities == data_.identities(), resumed_from_, ": was trained on ",
@@ -159,9 +171,17 @@ Trainer::Trainer(const TrainOptions& options, const TrainObserver& observer) : o
     check_input(report.loaded > 0, config.model.weights, ": holds no tensor of the network ", config.model.backbone);
     notice(config.model.weights + ": " + report.text());
   }
-  images_ = Tensor(*context_, {sampler_->batch_size(), config.data.height, config.data.width, 3}, DType::f32);
-  labels_ = Tensor(*context_, {sampler_->batch_size()}, DType::i64);
+  const int64_t samples = sampler_->batch_size(), height = config.data.height, width = config.data.width;
+  if (loading.pixels) {
+    images_ = Tensor(*context_, {samples, height, width, 3}, DType::f32);
+  } else {
+    const Shape pictures{loader_->cache().kept(), height, width, 3};
+    cache_ = Tensor::from_host(*context_, pictures, DType::u8, loader_->cache().data(), static_cast<size_t>(pictures.count()));
+    table_ = Tensor(*context_, {samples * static_cast<int64_t>(sizeof(Augmentation))}, DType::u8);
+  }
+  labels_ = Tensor(*context_, {samples}, DType::i64);
   random_ = Tensor(*context_, {2}, DType::i64);
+  losses_ = Tensor(*context_, {3}, DType::f32);
 }
 
 void Trainer::find_checkpoint() {
@@ -185,6 +205,8 @@ void Trainer::find_checkpoint() {
       const std::string difference = first_difference(stored.config, options_.config.essential());
       check_input(difference.empty(), path, ": the run had other settings: ", difference);
       check_input(stored.seed == options_.seed, path, ": the run had the seed ", stored.seed, ", not ", options_.seed);
+      check_input(stored.precision == options_.precision, path, ": the run had the precision ", stored.precision, ", not ",
+                  options_.precision);
       state_ = stored;
       state_.config = options_.config;  // with this run's own number of workers
       resumed_from_ = path;
@@ -222,48 +244,56 @@ void Trainer::log(Json line) {
   check(metrics_.good(), options_.out, "/metrics.jsonl: cannot be written (is the disk full?)");
 }
 
-Trainer::LossTerms Trainer::forward(Tape& tape, const Tensor& images, const Tensor& labels) const {
+Trainer::LossTerms Trainer::forward(Tape& tape) const {
   const auto& loss = state_.config.loss;
   tape.random = random_;
+  const DType dtype = context_->precision == Precision::bf16 ? DType::bf16 : DType::f32;
+  const Tensor images = cache_ ? augment(tape, cache_, table_, loader_->config().normalization, dtype) : images_;
   const auto out = (*model_)(tape, tape.constant(images), ReidModel::Mode::train);
   LossTerms terms;
-  terms.id = cross_entropy(tape, out.logits, labels, loss.smoothing);
-  terms.triplet = batch_hard_triplet(tape, out.embedding, labels, loss.margin).loss;
+  terms.id = cross_entropy(tape, out.logits, labels_, loss.smoothing);
+  terms.triplet = batch_hard_triplet(tape, out.embedding, labels_, loss.margin).loss;
   terms.total = weighted_sum(tape, {terms.id, terms.triplet}, {loss.id, loss.triplet});
   return terms;
 }
 
 Trainer::Losses Trainer::step(const Batch& batch, double rate) {
-  images_.write(*context_, batch.images.data());
+  if (cache_)
+    table_.write(*context_, batch.table.data());
+  else
+    images_.write(*context_, batch.images.data());
   labels_.write(*context_, batch.labels.data());
   const int64_t random[2] = {static_cast<int64_t>(state_.seed), state_.step};
   random_.write(*context_, random);
   optimizer_->set_learning_rate(*context_, rate);
 
-  Tensor total, id, triplet;
   run_segment(*context_, "train step", [&] {
     Tape tape(*context_);
     arena_.begin_step();
-    const LossTerms terms = forward(tape, images_, labels_);
-    total = terms.total.value;
-    id = terms.id.value;
-    triplet = terms.triplet.value;
+    const LossTerms terms = forward(tape);
+    int64_t at = 0;
+    for (const Variable& term : {terms.total, terms.id, terms.triplet}) {
+      copy(*context_, losses_.slice(at, at + 1), term.value);
+      ++at;
+    }
     tape.backward(terms.total);
     arena_.finish_gradients(*context_);
-    optimizer_->step(*context_, total.data<float>());
+    optimizer_->step(*context_, losses_.data<float>());
   });
-  const Losses losses{total.item<float>(*context_), id.item<float>(*context_), triplet.item<float>(*context_)};
-  if (!std::isfinite(losses.total)) name_the_nan(images_, labels_);
+  arena_.mark_moved();
+  const std::vector<float> values = losses_.to_host<float>(*context_);
+  const Losses losses{values[0], values[1], values[2]};
+  if (!std::isfinite(losses.total)) name_the_nan();
   return losses;
 }
 
 // The guard of the optimizer has left the weights as they were, so the same step can be run again, looking closely.
-void Trainer::name_the_nan(const Tensor& images, const Tensor& labels) {
+void Trainer::name_the_nan() {
   std::string cause = "no single op made a NaN: the sum overflowed";
   try {
     Tape tape(*context_);
     tape.find_nan = true;
-    forward(tape, images, labels);
+    forward(tape);
   } catch (const Error& error) {
     cause = error.what();
   }
@@ -360,6 +390,7 @@ std::string Trainer::finish(const Evaluation& last) {
   result["config"] = Json::parse(to_json(state_.config));
   result["seed"] = state_.seed;
   result["device"] = state_.device;
+  result["precision"] = state_.precision;
   result["steps"] = state_.step;
   result["checkpoint"] = checkpoint_path(options_.out, state_.step);
   result["seconds"] = now() - began_;

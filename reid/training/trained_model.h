@@ -11,7 +11,9 @@ namespace saccade {
 class TrainedModel {
  public:
   // InputError: a file that is no checkpoint, is damaged, or whose tensors do not fit its own config.
-  TrainedModel(const std::string& checkpoint, Device device, int device_index = 0);
+  // Computes in f32 unless told otherwise: a checkpoint holds f32 values whatever it was trained in.
+  TrainedModel(const std::string& checkpoint, Device device, int device_index = 0,
+               Precision precision = Precision::f32);
 
   Context& context() { return *context_; }
   const ReidModel& model() const { return *model_; }
