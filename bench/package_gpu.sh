@@ -52,4 +52,5 @@ for program in "${programs[@]##*/}"; do
 done
 bytes=$(du -sb "$out" | cut -f1)
 [ "$bytes" -lt $((60 << 20)) ] || { echo "package_gpu: $out holds $bytes bytes, more than 60 MiB" >&2; exit 1; }
-echo "package_gpu: $out, $((bytes >> 20)) MiB for $architectures"
+glibc=$(for file in "$out"/* "$out"/lib/*; do objdump -T "$file" 2>/dev/null; done | grep -o 'GLIBC_2\.[0-9]*' | sort -uV | tail -1)
+echo "package_gpu: $out, $((bytes >> 20)) MiB for $architectures; needs $glibc or newer there"
