@@ -25,9 +25,10 @@ options=()
 if command -v ccache >/dev/null; then
   options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_CUDA_COMPILER_LAUNCHER=ccache)
 fi
-# No oneDNN (its library alone is 40 MB, and the CPU is not what is measured), no simt, and a processor from 2013 on.
+# No oneDNN (its library alone is 40 MB, and the CPU is not what is measured), no simt, and a processor from 2013 on. The
+# C++ library is linked in: as a file of its own it would ask for a newer C library than the programs do.
 cmake --preset release -B build/gpu -DCMAKE_CUDA_ARCHITECTURES="$architectures" -DSACCADE_ONEDNN=OFF -DSACCADE_SIMT=OFF \
-  -DSACCADE_ARCH=x86-64-v3 "${options[@]}" >build/gpu.log 2>&1 || { cat build/gpu.log >&2; exit 1; }
+  -DSACCADE_ARCH=x86-64-v3 -DCMAKE_EXE_LINKER_FLAGS="-static-libstdc++ -static-libgcc" "${options[@]}" >build/gpu.log 2>&1 || { cat build/gpu.log >&2; exit 1; }
 programs=(bench/bench_gpu bench/bench_resnet50 tests/test_kernels tests/test_autograd tools/op)
 cmake --build build/gpu --parallel "${JOBS:-$(nproc)}" --target "${programs[@]##*/}"
 
@@ -52,4 +53,5 @@ for program in "${programs[@]##*/}"; do
 done
 bytes=$(du -sb "$out" | cut -f1)
 [ "$bytes" -lt $((60 << 20)) ] || { echo "package_gpu: $out holds $bytes bytes, more than 60 MiB" >&2; exit 1; }
-echo "package_gpu: $out, $((bytes >> 20)) MiB for $architectures"
+glibc=$(for file in "$out"/* "$out"/lib/*; do objdump -T "$file" 2>/dev/null; done | grep -o 'GLIBC_2\.[0-9]*' | sort -uV | tail -1)
+echo "package_gpu: $out, $((bytes >> 20)) MiB for $architectures; needs $glibc or newer there"
