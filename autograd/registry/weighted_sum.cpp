@@ -27,6 +27,7 @@ static const Registration registration{{
           Floor both = Axpy<Device::cpu>::floor(in[0].count(), element);
           return Floor{2 * both.bytes, 2 * both.operations};
         },
+    .devices = devices_with_gpu(),
 }};
 
 }  // namespace saccade

@@ -72,6 +72,7 @@ TEST_CASE("a row of softmax that is masked gives zeros, one with a NaN gives NaN
       const size_t width = static_cast<size_t>(columns);
       std::vector<T> x(3 * width, T(-kInfinity));
       x[2 * width - 1] = T(1.0f);
+      std::fill(x.begin() + 2 * columns, x.end(), T(0.0f));
       x[3 * width - 1] = T(std::numeric_limits<float>::quiet_NaN());
       DeviceArray<T> in(context, x), out(context, x.size());
       Softmax<D>::forward(context, 3, columns, in.data(), out.data());
