@@ -91,8 +91,10 @@ double l2_bytes(const Options& options) {
 
 class Work {
  public:
-  Work(const Options& options, const Op& op, const Case& test_case, DType dtype)
+  Work(const Options& options, const Op& op, const Case& test_case, DType dtype,
+       Precision precision = Precision::f32)
       : context_(options.device), timer_(context_), op_(op), attributes_(complete(op, test_case.attributes)) {
+    context_.precision = precision;
     random_ = Tensor::from<int64_t>(context_, {2}, {17, 3});
     std::vector<Tensor> first;
     double bytes = 0;
@@ -218,12 +220,12 @@ Json stream_roofs(const Options& options) {
 }
 
 // Operations per second of our matmul op, which is the vendor's library where that is present.
-double product_rate(const Options& options, DType dtype) {
+double product_rate(const Options& options, DType dtype, Precision precision) {
   const Op& op = find_op("matmul");
   check(runs_on(op, options.device), "matmul has no version for ", name_of(options.device));
   const int64_t n = options.dry() ? 8 : 8192;
   const Case square{.name = "square", .inputs = {{{n, n}}, {{n, n}}}};
-  Work work(options, op, square, dtype);
+  Work work(options, op, square, dtype, precision);
   double least = 1e30;
   for (int i = 0; i < (options.dry() ? 2 : 10); ++i) least = std::min(least, work.sample(false, false));
   return 2.0 * std::pow(static_cast<double>(n), 3) / least * 1e-12;
@@ -231,10 +233,11 @@ double product_rate(const Options& options, DType dtype) {
 
 Json measure_roofs(const Options& options) {
   Json roofs = {{"gigabytes_per_second", stream_roofs(options)}, {"teraflops", Json::object()}};
-  for (const DType dtype : dtypes_of(options.device)) try {
-      roofs["teraflops"][name_of(dtype)] = product_rate(options, dtype);
+  for (const Precision precision : {Precision::f32, Precision::tf32, Precision::bf16}) try {
+      const DType dtype = precision == Precision::bf16 ? DType::bf16 : DType::f32;
+      roofs["teraflops"][name_of(precision)] = product_rate(options, dtype, precision);
     } catch (const std::exception& error) {
-      roofs["errors"][name_of(dtype)] = error.what();
+      roofs["errors"][name_of(precision)] = error.what();
     }
   return roofs;
 }
