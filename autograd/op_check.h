@@ -19,7 +19,9 @@ struct CheckResult {
 
 // Runs the case on `context` in `dtype` and as the f64 oracle, with the inputs rounded to `dtype` and one random
 // cotangent, and compares every output and every input gradient: |out - ref| <= c * eps * S + atol, where S
-// comes from the reference run on Bound. Integer outputs must be equal.
+// comes from the reference run on Bound. Integer outputs must be equal; an index that says what it was picked by
+// (Port::pick) may differ where that is as good within tolerance, but not where it is exactly as good: then the op's
+// rule for ties holds.
 CheckResult check_parity(const Op& op, const Case& test_case, Context& context, DType dtype);
 
 // In f64: the oracle's gradient against central differences of <cotangent, outputs>, with a random cotangent.

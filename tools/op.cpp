@@ -109,9 +109,13 @@ bool is_floating(DType dtype) {
 
 // The dtype that the op computes in: the one of its floating inputs.
 DType floating_dtype(const Op& op, const WeightFile& file, const std::string& path) {
+  // A wide one is f32 in bf16 too: it tells the dtype only where all are.
+  const bool some_narrow = std::any_of(op.inputs.begin(), op.inputs.end(), [](const Port& port) {
+    return port.kind == Kind::floating && !port.wide;
+  });
   const HostTensor* first = nullptr;
   for (const Port& port : op.inputs) {
-    if (port.kind != Kind::floating) continue;
+    if (port.kind != Kind::floating || (port.wide && some_narrow)) continue;
     const HostTensor& tensor = find_tensor(file, path, port.name);
     check_input(is_floating(tensor.dtype), path, ": ", port.name, " is ", name_of(tensor.dtype),
                 ", not f32, bf16 or f64");
@@ -183,6 +187,7 @@ WeightFile compute(const Op& op, const RunOptions& options, const WeightFile& fi
     const bool learns = port.kind == Kind::floating && port.differentiable;
     inputs.push_back(learns ? tape.input(value) : tape.constant(value));
   }
+  if (op.check_values) op.check_values(context, inputs, attributes);
   const std::vector<Variable> outputs = op.run(tape, inputs, attributes);
   WeightFile result;
   for (size_t i = 0; i < outputs.size(); ++i)

@@ -14,6 +14,15 @@ static const Registration registration{{
       return {
           bin_pool(tape, in[0], in[1].value, integer(a, "bin_t"), integer(a, "bin_h"), integer(a, "bin_w"))};
     },
+    .check_values =
+        [](Context& context, const std::vector<Variable>& in, const Attributes& a) {
+          const Shape& s = in[0].shape();
+          if (s.rank() != 5 || in[1].shape() != Shape{s[0], 3}) return;  // the op's to refuse
+          const BinPoolShape shape{
+              s[0], s[1], s[2], s[3], s[4], integer(a, "bin_t"), integer(a, "bin_h"), integer(a, "bin_w")};
+          const auto corner = in[1].value.to_host<int32_t>(context);
+          for (int64_t n = 0; n < s[0]; ++n) shape.check_corner(n, corner.data() + n * 3);
+        },
     .cases = {{.name = "empty",
                .inputs = {{{0, 2, 2, 2, 3}}, {{0, 3}}},
                .attributes = {{"bin_t", 1}, {"bin_h", 2}, {"bin_w", 1}}},

@@ -13,6 +13,12 @@ static const Registration registration{{
     .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes& a) -> std::vector<Variable> {
       return {cross_entropy(tape, in[0], in[1].value, a.at("smoothing"))};
     },
+    .check_values =
+        [](Context& context, const std::vector<Variable>& in, const Attributes&) {
+          const auto labels = in[1].value.to_host<int64_t>(context);
+          if (in[0].shape().rank() == 2)  // what doesn't fit is the op's to refuse
+            CrossEntropy<Device::cpu>::check_labels(in[1].value.count(), in[0].shape()[1], labels.data());
+        },
     .cases = {{.name = "no rows", .inputs = {{{0, 3}}, {{0}}}},
               {.name = "one class", .inputs = {{{2, 1}}, {{2}, {Fill::constant, 0}}}},
               {.name = "odd", .inputs = {{{5, 7}}, {{5}, {Fill::integers, 0, 7}}}},

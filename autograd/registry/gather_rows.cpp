@@ -12,6 +12,12 @@ static const Registration registration{{
     .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes&) -> std::vector<Variable> {
       return {gather_rows(tape, in[0], in[1].value)};
     },
+    .check_values =
+        [](Context& context, const std::vector<Variable>& in, const Attributes&) {
+          const auto index = in[1].value.to_host<int64_t>(context);
+          if (in[0].shape().rank() >= 1)
+            Gather<Device::cpu>::check_index(in[0].shape()[0], in[1].value.count(), index.data());
+        },
     .cases = {{.name = "empty", .inputs = {{{3, 2}}, {{0}}}},
               {.name = "one", .inputs = {{{1, 1}}, {{1}, {Fill::constant, 0}}}},
               {.name = "odd", .inputs = {{{5, 7}}, {{9}, {Fill::integers, 0, 5}}}},

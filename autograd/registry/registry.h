@@ -16,11 +16,19 @@ namespace saccade {
 // What an input or output holds. Floating tensors take the dtype under test and carry gradients.
 enum class Kind { floating, u8, i32, i64 };
 
+struct Case;
+using Pick = std::function<Bound(const Case&, const std::vector<std::vector<double>>& inputs, size_t position,
+                                 int64_t index)>;
+
 struct Port {
   std::string name;
   Kind kind = Kind::floating;
   bool differentiable = true;  // floating ones only: running statistics, say, take no gradient
   bool wide = false;           // stays f32 where the op runs in bf16: statistics, and what norms learn
+  // For an output of indices: the number that the op looked at to choose `index` at this position of the output, by
+  // the inputs of the case; NaN for an index that may not stand there. Rounding may then choose another one whose
+  // number is as good within tolerance; an exact tie may not be broken otherwise. Without it indices must be equal.
+  Pick pick = nullptr;
 };
 
 using Attributes = std::map<std::string, double>;  // every attribute is a number; switches are 0 or 1
@@ -59,6 +67,9 @@ struct Op {
   std::vector<AttributeSpec> attributes;
   // Runs the op on the tape's device in the dtype of its floating inputs. Random ops draw from tape.random.
   std::function<std::vector<Variable>(Tape&, const std::vector<Variable>& inputs, const Attributes&)> run;
+  // What a device cannot throw about: InputError for a label or an index out of range. Reads the inputs on the host, so
+  // it is called where they come from outside (tools/op), not in a step.
+  std::function<void(Context&, const std::vector<Variable>& inputs, const Attributes&)> check_values = nullptr;
   std::vector<Case> cases;
   // Of the forward pass; element = bytes of a floating element.
   std::function<Floor(const std::vector<Shape>& inputs, const Attributes&, int element)> floor;

@@ -12,6 +12,11 @@ static const Registration registration{{
     .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes& a) -> std::vector<Variable> {
       return {scatter_add_rows(tape, in[0], in[1].value, integer(a, "rows"))};
     },
+    .check_values =
+        [](Context& context, const std::vector<Variable>& in, const Attributes& a) {
+          const auto index = in[1].value.to_host<int64_t>(context);
+          Gather<Device::cpu>::check_index(integer(a, "rows"), in[1].value.count(), index.data());
+        },
     .cases = {{.name = "empty", .inputs = {{{0, 2}}, {{0}}}, .attributes = {{"rows", 3}}},
               {.name = "one", .inputs = {{{1, 1}}, {{1}, {Fill::constant, 0}}}, .attributes = {{"rows", 1}}},
               {.name = "odd",

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "kernels/common/parallel.h"
 #include "kernels/common/vector_math.h"
@@ -13,6 +12,7 @@ template <>
 template <>
 void CrossEntropy<Device::cpu>::forward(Context& context, int64_t rows, int64_t classes, const float* logits,
                                         const int64_t* labels, double smoothing, float* loss, float* grad_logits) {
+  check_labels(rows, classes, labels);
   const int64_t counted = rows - std::count(labels, labels + rows, int64_t{-1});
   const Context::Scratch scratch(context, static_cast<size_t>(std::max<int64_t>(rows, 1)) * sizeof(double));
   double* terms = scratch.as<double>();  // one a row, added in order: the same bits for any number of threads
@@ -23,8 +23,8 @@ void CrossEntropy<Device::cpu>::forward(Context& context, int64_t rows, int64_t 
       const float* x = logits + n * classes;
       float* grad = grad_logits + n * classes;
       const int64_t label = labels[n];
-      terms[n] = label < -1 || label >= classes ? std::numeric_limits<double>::quiet_NaN() : 0.0;
-      if (label < 0 || label >= classes) {
+      if (label < 0) {
+        terms[n] = 0;
         std::fill_n(grad, classes, 0.0f);
         continue;
       }
@@ -45,7 +45,7 @@ void CrossEntropy<Device::cpu>::forward(Context& context, int64_t rows, int64_t 
   });
   double total = 0;
   for (int64_t n = 0; n < rows; ++n) total += terms[n];
-  *loss = counted ? static_cast<float>(total / static_cast<double>(counted)) : static_cast<float>(total);
+  *loss = counted ? static_cast<float>(total / static_cast<double>(counted)) : 0.0f;
 }
 
 template <>

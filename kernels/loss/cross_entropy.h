@@ -5,9 +5,10 @@
 //   loss = 1/M sum over counted n of ( - sum over c of q[c] log p[c] ),   M = number of n with labels[n] != -1
 //
 // logits, grad_logits [N,C]; labels [N], -1 is left out; loss [1] in the accumulator type. With no counted row loss and
-// gradient are 0. A label below -1 or at or above C gives NaN (a device cannot throw; the op's caller names the label on
-// the host where it can). grad_logits[n,c] = (p[c] - q[c]) / M is written in the same pass; backward scales it.
-// Overwrites; nothing aliases. Floor: 2 s N C bytes.
+// gradient are 0. A label below -1 or at or above C is an InputError that names it where the host can read the labels. A
+// device cannot throw: there such a label reads and writes nothing outside of its row, which gets a gradient of 0, and the
+// loss is NaN; whoever takes labels from outside calls check_labels first. grad_logits[n,c] = (p[c] - q[c]) / M is written
+// in the same pass; backward scales it. Overwrites; nothing aliases. Floor: 2 s N C bytes.
 #pragma once
 
 #include "kernels/common/accumulator.h"
@@ -25,6 +26,13 @@ struct CrossEntropy {
   // grad_logits *= *grad_loss
   template <class T>
   static void backward(Context&, int64_t rows, int64_t classes, const Accumulator<T>* grad_loss, T* grad_logits);
+
+  // InputError names the first label that is neither -1 nor a class, and what is allowed.
+  static void check_labels(int64_t rows, int64_t classes, const int64_t* labels) {
+    for (int64_t n = 0; n < rows; ++n)
+      check_input(labels[n] >= -1 && labels[n] < classes, "cross_entropy: labels[", n, "] = ", labels[n],
+                  " is neither in 0..", classes - 1, " nor -1 (left out)");
+  }
 
   static Floor floor(int64_t rows, int64_t classes, int element_bytes) {
     const double elements = static_cast<double>(rows * classes);

@@ -85,6 +85,40 @@ TEST_CASE("the gradient check sees a gradient that is one percent wrong") {
   }
 }
 
+TEST_CASE("an index may be another one where it is as good, and only there") {
+  // The largest of four numbers; the f32 version answers `answer` whatever they are.
+  int64_t answer = 0;
+  Op op;
+  op.name = "largest";
+  op.inputs = {{.name = "x", .differentiable = false}};
+  op.outputs = {{"index", Kind::i64}};
+  op.run = [&](Tape& tape, const std::vector<Variable>& in, const Attributes&) -> std::vector<Variable> {
+    if (in[0].dtype() == DType::f32) return {tape.constant(Tensor::from<int64_t>(tape.context(), {1}, {answer}))};
+    const auto x = converted(tape.context(), in[0].value, DType::f64).to_host<double>(tape.context());
+    const int64_t best = std::max_element(x.begin(), x.end()) - x.begin();
+    return {tape.constant(Tensor::from<int64_t>(tape.context(), {1}, {best}))};
+  };
+  // What the index is picked by has terms of size 1000: in f32 the first two are as good as each other.
+  const Pick pick = [](const Case&, const std::vector<std::vector<double>>& inputs, size_t, int64_t i) {
+    return i < 0 || i > 3 ? Bound(NAN) : Bound(inputs[0][static_cast<size_t>(i)], 1000);
+  };
+  const Case near{.name = "near", .inputs = {{{4}, {Fill::values, 0, 1, {1, 1 + 0x1p-20, 0.5, 1 + 0x1p-20}}}}};
+  Context context(Device::cpu, 0, 1);
+  const auto passes = [&](int64_t index) {
+    answer = index;
+    return check_parity(op, near, context, DType::f32).passed;
+  };
+  CHECK(passes(1));
+  CHECK(!passes(0));
+  op.outputs[0].pick = pick;
+  CHECK(passes(1));
+  CHECK(passes(0));    // as good within rounding
+  CHECK(!passes(2));   // worse
+  CHECK(!passes(3));   // an exact tie goes to the lowest index
+  CHECK(!passes(4));   // no index at all
+  CHECK(!passes(-1));
+}
+
 TEST_CASE("no op escapes: each has cases, a floor and reasons for its loosened tolerances") {
   CHECK(all_ops().size() > 0);
   for (const Op& op : all_ops()) {

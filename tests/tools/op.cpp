@@ -7,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "kernels/common/device.h"
@@ -82,6 +83,15 @@ void refused(const Folder& folder, const std::string& arguments, const std::stri
   CHECK(outcome.code == 2);
   CHECK_THAT(outcome.error, ContainsSubstring(reason));
   CHECK(std::count(outcome.error.begin(), outcome.error.end(), '\n') == 1);
+}
+
+bool has_version(const std::string& name, const std::string& device) {
+  const Folder folder;
+  for (const auto& entry : nlohmann::json::parse(op(folder, "list --json").out))
+    if (entry["name"] == name)
+      for (const auto& has : entry["devices"])
+        if (has == device) return true;
+  return false;
 }
 
 using Floats = std::vector<float>;
@@ -176,6 +186,24 @@ TEST_CASE("op list names every op with its ports") {
   CHECK(op(folder, "--help").code == 0);
 }
 
+TEST_CASE("op: cross_entropy names a label that is no class, in f32 and in f64") {
+  const Folder folder;
+  const auto labelled = [&]<class T>(T, int64_t label) {
+    return "run cross_entropy --in " +
+           written(folder, {tensor<T>("logits", {3, 4}, std::vector<T>(12, T(1))),
+                            tensor<int64_t>("labels", {3}, {3, -1, label})}) +
+           " --out " + folder.file("out.safetensors");
+  };
+  for (int64_t label : {int64_t{4}, int64_t{-2}, int64_t{1} << 40, std::numeric_limits<int64_t>::min()}) {
+    const std::string reason = "labels[2] = " + std::to_string(label) + " is neither in 0..3 nor -1";
+    refused(folder, labelled(float(), label), reason);
+    refused(folder, labelled(double(), label), reason);
+    if (is_available(Device::simt) && has_version("cross_entropy", "simt"))
+      refused(folder, labelled(float(), label) + " --device simt", reason);
+  }
+  CHECK(op(folder, labelled(float(), 0)).code == 0);
+}
+
 TEST_CASE("op refuses what does not fit, in one line that says why") {
   const Folder folder;
   const HostTensor features = tensor<float>("features", {1, 1, 1, 4}, {1, 2, 3, 4});
@@ -220,6 +248,9 @@ TEST_CASE("op refuses what does not fit, in one line that says why") {
   refused(folder,
           "run gather_rows" + with({tensor<float>("x", {2, 1}, {1, 2}), tensor<int64_t>("index", {1}, {2})}),
           "index[0] = 2");
+  refused(folder, "run scatter_add_rows --attr rows=2" +
+                      with({tensor<float>("x", {1, 1}, {1}), tensor<int64_t>("index", {1}, {-1})}),
+          "index[0] = -1");
   refused(folder,
           "run sigmoid_gate" +
               with({tensor<float>("feature", {1, 1, 1, 1}, {1}), tensor<double>("logits", {1, 1, 1, 1}, {1}),
