@@ -11,6 +11,8 @@ namespace {
 // matrix product of |x|^2 + |y|^2 - 2 x.y would take, and nothing cancels, however near two points are.
 
 constexpr int kThreads = 256;
+constexpr int kBlocksPerSm =
+    2;  // at least: leaves the compiler the registers; on its own it spills for one block more
 constexpr int kTile = 64;          // rows and columns of a block
 constexpr int kOwn = 4;            // of which each thread has 4 x 4
 constexpr int kPitch = kTile + 4;  // of a staged row: vectors stay aligned
@@ -41,7 +43,7 @@ __device__ __forceinline__ void stage(float (*shared)[kPitch], uint32_t rows, ui
 // A block: a tile of distances. The sums of kDepth terms join the totals, which keeps the rounding of long
 // sums small.
 template <class T, int V, bool kCosine>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     pairwise_distance_forward(bool root, uint32_t n, uint32_t m, uint32_t dim, const T* __restrict__ x,
                               const T* __restrict__ y, const float* __restrict__ x_norms,
                               const float* __restrict__ y_norms, T* __restrict__ distance) {
@@ -89,7 +91,7 @@ __global__ void __launch_bounds__(kThreads)
 
 // norms[r] = max(|x_r|, clamp): a warp a row.
 template <class T, int V>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     pairwise_distance_norms(uint32_t rows, uint32_t dim, const T* __restrict__ x, float* __restrict__ norms) {
   const uint32_t row = blockIdx.x * (kThreads / kWarp) + threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
   float sum = 0;
@@ -124,7 +126,7 @@ struct Pairs {
 // A block: a tile of grad_x [n, dim], summed over j. Out is f32 for cosine, whose normalisation is still to
 // be undone.
 template <class T, int V, bool kCosine, class Out>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     pairwise_distance_backward(uint32_t n, uint32_t m, uint32_t dim, const T* __restrict__ x,
                                const T* __restrict__ y, Pairs<T> pairs, Out* __restrict__ grad_x) {
   alignas(16) __shared__ float weights[kTerms][kPitch], others[kTerms][kPitch];
@@ -186,7 +188,7 @@ __global__ void __launch_bounds__(kThreads)
 
 // grad_x from the gradient g of u = x / |x|: (g - (g.u) u) / |x|; below the clamp g / clamp. A warp a row.
 template <class T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     pairwise_distance_unit(uint32_t rows, uint32_t dim, const T* __restrict__ x,
                            const float* __restrict__ norms, const float* __restrict__ grad_unit,
                            T* __restrict__ grad_x) {

@@ -8,6 +8,8 @@ namespace saccade {
 namespace {
 
 constexpr int kThreads = 256;
+constexpr int kBlocksPerSm =
+    2;  // at least: leaves the compiler the registers; on its own it spills for one block more
 constexpr int kRows = 4;  // rows a thread of the element-wise passes has in flight
 constexpr int64_t kBlocks =
     1024;  // of the passes that sum: enough to fill the largest chips, few enough to join
@@ -57,7 +59,7 @@ struct Normalise {
 //   mean = sum_k n_k mean_k / n,   squares = sum_k squares_k + n_k (mean_k - mean)^2
 
 template <class T, int V>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     batch_norm_statistics(Matrix m, const T* __restrict__ x, float* __restrict__ means,
                           float* __restrict__ squares) {
   alignas(16) __shared__ float thread_means[V * kThreads], thread_squares[V * kThreads];
@@ -151,7 +153,7 @@ __global__ void __launch_bounds__(kColumns* kColumnThreads)
   running.var[channel] = keep * running.var[channel] + running.momentum * unbiased;
 }
 
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     batch_norm_invert(uint32_t channels, const float* __restrict__ var, float eps,
                       float* __restrict__ invstd) {
   const uint32_t channel = blockIdx.x * kThreads + threadIdx.x;
@@ -162,7 +164,7 @@ __global__ void __launch_bounds__(kThreads)
 // last is still in L2
 
 template <class T, int V, bool kResidual>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     batch_norm_apply(Matrix m, const T* x, Affine affine, const T* residual, bool relu, T* y) {
   const uint32_t channel = (blockIdx.y * blockDim.x + threadIdx.x) * V;
   if (channel >= m.channels) return;
@@ -202,7 +204,7 @@ enum class Mask { none, from_y, from_x };
 
 // Leaves, for each part, the sums of g and of g (x - mean) in sums and products; writes g where it is wanted.
 template <class T, int V, Mask kMask>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     batch_norm_reduce(Matrix m, const T* grad_y, const T* __restrict__ x, const T* __restrict__ y,
                       Affine affine, float* __restrict__ sums, float* __restrict__ products,
                       T* g) {  // g may be grad_y
@@ -271,7 +273,7 @@ __global__ void __launch_bounds__(kColumns* kColumnThreads)
 }
 
 template <class T, int V, bool kRelu>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     batch_norm_propagate(Matrix m, const T* grad_y, const T* __restrict__ x, Affine affine,
                          const float* __restrict__ grad_gamma, const float* __restrict__ grad_beta,
                          T* grad_x) {  // grad_x may be grad_y

@@ -8,10 +8,12 @@ namespace saccade {
 namespace {
 
 constexpr int kThreads = 256;
+constexpr int kBlocksPerSm =
+    2;  // at least: leaves the compiler the registers; on its own it spills for one block more
 
 // One thread: one vector of V channels of one output position.
 template <class T, int V>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     average_pool2d_forward(WindowTile w, const T* __restrict__ x, T* __restrict__ y) {
   const uint32_t item = blockIdx.x * kThreads + threadIdx.x;
   if (item >= w.out_items) return;
@@ -35,7 +37,7 @@ __global__ void __launch_bounds__(kThreads)
 
 // A gather over the windows that hold one input position.
 template <class T, int V>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     average_pool2d_backward(WindowTile w, const T* __restrict__ grad_y, T* __restrict__ grad_x) {
   const uint32_t item = blockIdx.x * kThreads + threadIdx.x;
   if (item >= w.in_items) return;

@@ -8,11 +8,13 @@ namespace saccade {
 namespace {
 
 constexpr int kThreads = 256;
+constexpr int kBlocksPerSm =
+    2;  // at least: leaves the compiler the registers; on its own it spills for one block more
 constexpr int kInFlight = 3;  // taps of a row whose loads are issued before the first is used
 
 // One thread: one vector of V channels of one output position. Windows that overlap meet again in L1.
 template <class T, int V>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     max_pool2d_forward(WindowTile w, const T* __restrict__ x, T* __restrict__ y, uint8_t* __restrict__ tap) {
   const uint32_t item = blockIdx.x * kThreads + threadIdx.x;
   if (item >= w.out_items) return;
@@ -57,7 +59,7 @@ __global__ void __launch_bounds__(kThreads)
 
 // A gather: one vector of one input position asks the windows that hold it whether it won them.
 template <class T, int V>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     max_pool2d_backward(WindowTile w, const T* __restrict__ grad_y, const uint8_t* __restrict__ tap,
                         T* __restrict__ grad_x) {
   const uint32_t item = blockIdx.x * kThreads + threadIdx.x;
