@@ -28,7 +28,6 @@ struct Command {
 };
 
 struct Recording {
-  bool runs = false;  // whether the work also happens while it is recorded
   std::vector<Command> commands;
 };
 
@@ -46,14 +45,15 @@ uint64_t word_of(const T& argument) {
   return word;
 }
 
-// Runs `run`, or writes it down, or both. The one door for launches, copies and fills.
+// Runs `run`, or writes it down where there is a recording. The one door for launches, copies and fills.
 template <class Run, class... Arguments>
 void submit(Command::Kind kind, const void* kernel, const std::array<unsigned, 6>& shape, size_t bytes, Run&& run,
             const Arguments&... arguments) {
   Recording* recording = active_recording();
   if (recording) [[unlikely]]
     recording->commands.push_back({kind, kernel, shape, bytes, {word_of(arguments)...}, run});
-  if (!recording || recording->runs) run();
+  else
+    run();
 }
 
 }  // namespace saccade::simt
