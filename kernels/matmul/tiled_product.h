@@ -1,0 +1,260 @@
+// C [m,n] = A [m,k] B [k,n] by tiles in shared memory, wherever the elements of A and B come from. A matrix
+// product reads them from two matrices; a convolution gathers them from images and filters (an "implicit"
+// matrix product: its large matrices never exist).
+//
+// A block computes a tile of 64 x 64 elements of C, each of its 256 threads 4 x 4 of them. The block walks
+// along k: it brings a slice of 64 rows of A and one of 64 columns of B to shared memory, a pack of 16 bytes
+// a thread, and every element is then used 64 times. Sums are in fp32, for f32 by fused multiply-adds.
+//
+// Where C has too few tiles to fill a chip and k is long, k is cut into parts, which sum on their own and are
+// added in order afterwards. The parts follow from the shape alone, so the result is the same run after run.
+//
+// An operand is a function object:
+//
+//   using Element = T;
+//   static constexpr bool along_k;  // neighbours in memory lie along k, or else along the rows of A (columns of B)
+//   Pack<T, kPack<T>> operator()(uint32_t i, uint32_t l) const;
+//
+// which returns the elements (i, l), (i, l + 1), ... where along_k, else (i, l), (i + 1, l), ...; those beyond
+// the edge of the matrix are zero. i counts rows of A, or columns of B, and l counts along k.
+#pragma once
+
+#include <algorithm>
+
+#include "kernels/common/launch.h"
+#include "kernels/common/vector.h"
+
+namespace saccade {
+inline namespace SACCADE_TARGET {
+
+constexpr int kTile = 64;
+constexpr int kTileThreads = 256;
+constexpr int kSide = 4;               // rows and columns of a thread
+constexpr int kPitch = kTile + kSide;  // of shared memory: keeps rows 16-byte aligned and off each other's banks
+constexpr int64_t kBlocks = 512;       // parts are cut until there are as many blocks
+constexpr int64_t kShortestPart = 512;
+constexpr int kFinishGroups = 8;  // threads that share the parts of an element
+
+template <class T>
+constexpr int kPack = 16 / static_cast<int>(sizeof(T));
+
+// `count` elements in a row of memory: those from `first` on, as many as a pack holds; zeros past the end.
+// wide: count is a multiple of the pack, and the row is aligned, so that one access does.
+template <bool wide, class T>
+__device__ __forceinline__ Pack<T, kPack<T>> load_row(const T* row, uint32_t first, uint32_t count) {
+  Pack<T, kPack<T>> pack = {};
+  if constexpr (wide) {
+    if (first < count) pack = load<16>(row + first);
+  } else {
+#pragma unroll
+    for (int e = 0; e < kPack<T>; ++e)
+      if (first + e < count) pack.lane[e] = row[first + e];
+  }
+  return pack;
+}
+
+// A matrix: [size, k] where neighbours lie along k, else [k, size].
+template <class T, bool along_k_, bool wide>
+struct Dense {
+  using Element = T;
+  static constexpr bool along_k = along_k_;
+  const T* data;
+  uint32_t size, k;
+
+  __device__ __forceinline__ Pack<T, kPack<T>> operator()(uint32_t i, uint32_t l) const {
+    const uint32_t row = along_k ? i : l, rows = along_k ? size : k, columns = along_k ? k : size;
+    if (row >= rows) return {};
+    return load_row<wide>(data + static_cast<int64_t>(row) * columns, along_k ? l : i, columns);
+  }
+};
+
+// C = act(bias + sum), or C += sum.
+template <class T>
+struct Epilogue {
+  T* c;
+  const T* bias;  // [n] or null
+  uint32_t m, n;
+  bool relu, accumulate;
+  bool wide;  // four columns in one access
+
+  // sum: the elements (row, column), (row, column + 1), ...
+  template <int V>
+  __device__ __forceinline__ void operator()(uint32_t, uint32_t row, uint32_t column,
+                                             Pack<float, V> sum) const {
+    if (row >= m || column >= n) return;
+    T* to = c + static_cast<int64_t>(row) * n + column;
+    if (wide && V == kSide) {
+      const Pack<float, V> before = accumulate ? widen(load<V * sizeof(T)>(to)) : Pack<float, V>{};
+#pragma unroll
+      for (int e = 0; e < V; ++e) sum.lane[e] = finished(sum.lane[e], before.lane[e], column + e);
+      store<V * sizeof(T)>(to, narrow<T>(sum));
+      return;
+    }
+#pragma unroll
+    for (int e = 0; e < V; ++e)
+      if (column + e < n)
+        to[e] = static_cast<T>(
+            finished(sum.lane[e], accumulate ? static_cast<float>(to[e]) : 0.0f, column + e));
+  }
+
+ private:
+  __device__ __forceinline__ float finished(float sum, float before, uint32_t column) const {
+    const float value = before + (bias ? static_cast<float>(bias[column]) : 0.0f) + sum;
+    return relu && value < 0.0f ? 0.0f : value;
+  }
+};
+
+// The sum of one part of k, [parts, m, n].
+struct PartialSums {
+  float* sums;
+  uint32_t m, n;
+
+  template <int V>
+  __device__ __forceinline__ void operator()(uint32_t part, uint32_t row, uint32_t column,
+                                             const Pack<float, V>& sum) const {
+    if (row >= m || column >= n) return;
+    float* to = sums + (static_cast<int64_t>(part) * m + row) * n + column;
+    if (n % V == 0) {
+      store<V * sizeof(float)>(to, sum);
+      return;
+    }
+#pragma unroll
+    for (int e = 0; e < V; ++e)
+      if (column + e < n) to[e] = sum.lane[e];
+  }
+};
+
+// A thread's place in the slice that the block brings: which pack of which operand it brings.
+template <class Operand>
+struct Place {
+  static constexpr int kWidth = kPack<typename Operand::Element>;
+  static constexpr int kAcross = (Operand::along_k ? 4 * kWidth : kTile) / kWidth;  // packs in a row of memory
+  uint32_t i, l;
+
+  __device__ __forceinline__ Place()
+      : i(Operand::along_k ? threadIdx.x / kAcross : threadIdx.x % kAcross * kWidth),
+        l(Operand::along_k ? threadIdx.x % kAcross * kWidth : threadIdx.x / kAcross) {}
+
+  __device__ __forceinline__ void put(float (&slice)[4 * kWidth][kPitch],
+                                      const Pack<typename Operand::Element, kWidth>& pack) const {
+    const Pack<float, kWidth> values = widen(pack);
+#pragma unroll
+    for (int e = 0; e < kWidth; ++e)
+      slice[l + (Operand::along_k ? e : 0)][i + (Operand::along_k ? 0 : e)] = values.lane[e];
+  }
+};
+
+// Block (x, y, z): tile x of the rows, tile y of the columns, part z of k.
+template <class A, class B, class Out>
+__global__ void __launch_bounds__(kTileThreads) tiled_product(uint32_t k, uint32_t k_a_part, A a, B b, Out out) {
+  using T = typename A::Element;
+  constexpr int kDepth = 4 * kPack<T>;  // of a slice: then a thread brings one pack of each operand
+  alignas(16) __shared__ float slice_a[kDepth][kPitch];
+  alignas(16) __shared__ float slice_b[kDepth][kPitch];
+  const Place<A> at_a;
+  const Place<B> at_b;
+  const uint32_t first_row = blockIdx.x * kTile, first_column = blockIdx.y * kTile;
+  const uint32_t begin = blockIdx.z * k_a_part, end = k - begin < k_a_part ? k : begin + k_a_part;
+  const uint32_t row = threadIdx.x / (kTile / kSide) * kSide, column = threadIdx.x % (kTile / kSide) * kSide;
+
+  Pack<float, kSide> sum[kSide] = {};
+  Pack<T, kPack<T>> next_a = a(first_row + at_a.i, begin + at_a.l);
+  Pack<T, kPack<T>> next_b = b(first_column + at_b.i, begin + at_b.l);
+  for (uint32_t l = begin; l < end; l += kDepth) {
+    at_a.put(slice_a, next_a);
+    at_b.put(slice_b, next_b);
+    __syncthreads();
+    if (l + kDepth < end) {  // on their way while this slice is used
+      next_a = a(first_row + at_a.i, l + kDepth + at_a.l);
+      next_b = b(first_column + at_b.i, l + kDepth + at_b.l);
+    }
+#pragma unroll
+    for (int d = 0; d < kDepth; ++d) {
+      const Pack<float, kSide> x = load<16>(&slice_a[d][row]), y = load<16>(&slice_b[d][column]);
+#pragma unroll
+      for (int i = 0; i < kSide; ++i)
+#pragma unroll
+        for (int j = 0; j < kSide; ++j) sum[i].lane[j] += x.lane[i] * y.lane[j];
+    }
+    __syncthreads();
+  }
+#pragma unroll
+  for (int i = 0; i < kSide; ++i) out(blockIdx.z, first_row + row + i, first_column + column, sum[i]);
+}
+
+// Adds the parts in order: thread (x, y) takes parts y, y + 8, ... of its V elements, then the eight are added.
+template <int V, class T>
+__global__ void __launch_bounds__(kWarp* kFinishGroups)
+    finish_product(uint32_t parts, int64_t count, const float* __restrict__ sums, Epilogue<T> out) {
+  alignas(16) __shared__ Pack<float, V> groups[kFinishGroups][kWarp];
+  const int64_t element = (static_cast<int64_t>(blockIdx.x) * kWarp + threadIdx.x) * V;
+  Pack<float, V> sum = {};
+  if (element < count)
+#pragma unroll 4
+    for (uint32_t part = threadIdx.y; part < parts; part += kFinishGroups) {
+      const Pack<float, V> more = load<V * sizeof(float)>(sums + part * count + element);
+#pragma unroll
+      for (int e = 0; e < V; ++e) sum.lane[e] += more.lane[e];
+    }
+  groups[threadIdx.y][threadIdx.x] = sum;
+  __syncthreads();
+  if (threadIdx.y != 0 || element >= count) return;
+  for (int group = 1; group < kFinishGroups; ++group)
+#pragma unroll
+    for (int e = 0; e < V; ++e) sum.lane[e] += groups[group][threadIdx.x].lane[e];
+  out(0, static_cast<uint32_t>(element / out.n), static_cast<uint32_t>(element % out.n), sum);
+}
+
+// How k is cut: parts of `length`, the last one shorter.
+struct Parts {
+  unsigned count;
+  uint32_t length;
+
+  // step: k is cut at multiples of it.
+  Parts(int64_t tiles, int64_t k, int64_t step) {
+    const int64_t wanted = std::max<int64_t>(1, std::min(kBlocks / std::max<int64_t>(tiles, 1), k / kShortestPart));
+    const int64_t whole = (k + wanted - 1) / wanted;
+    length = static_cast<uint32_t>(std::max<int64_t>(1, (whole + step - 1) / step) * step);
+    count = std::max(1u, blocks_for(k, length));
+  }
+};
+
+// The launch: m, n and k below 2^31; an empty k gives the epilogue of zeros.
+template <class A, class B, class T>
+void launch_product(Context& context, int64_t m, int64_t n, int64_t k, const A& a, const B& b,
+                    const Epilogue<T>& epilogue) {
+  constexpr int64_t kLimit = (int64_t{1} << 31) - kTile;
+  check(m < kLimit && n < kLimit && k < kLimit, "a matrix product of ", m, " x ", n, " x ", k,
+        " is beyond 32-bit indices");
+  if (m == 0 || n == 0) return;
+  const unsigned rows = blocks_for(m, kTile), columns = blocks_for(n, kTile);
+  check(columns < 65536, "a matrix product with ", n, " columns is too wide for one launch");
+  const Parts parts(static_cast<int64_t>(rows) * columns, k, 4 * kPack<T>);
+  const auto run = [&](const auto& out) {
+    launch(tiled_product<A, B, std::decay_t<decltype(out)>>, {rows, columns, parts.count}, kTileThreads, 0,
+           context.stream(), k, parts.length, a, b, out);
+  };
+  if (parts.count == 1) return run(epilogue);
+  const Context::Scratch scratch(context, static_cast<size_t>(parts.count) * m * n * sizeof(float));
+  run(PartialSums{scratch.as<float>(), epilogue.m, epilogue.n});
+  const auto finish = [&]<int V>() {
+    launch(finish_product<V, T>, blocks_for(m * n, kWarp * V), dim3(kWarp, kFinishGroups), 0,
+           context.stream(), parts.count, m * n, scratch.as<float>(), epilogue);
+  };
+  n % kSide == 0 ? finish.template operator()<kSide>() : finish.template operator()<1>();
+}
+
+template <class T>
+Epilogue<T> epilogue_of(int64_t m, int64_t n, const T* bias, T* c, bool relu = false, bool accumulate = false) {
+  const bool wide = n % kSide == 0 && aligned(c, kSide * sizeof(T));
+  return {c, bias, static_cast<uint32_t>(m), static_cast<uint32_t>(n), relu, accumulate, wide};
+}
+
+// Calls run.operator()<wide>() with wide known to the compiler.
+template <class Run>
+void with_width(bool wide, Run&& run) {
+  wide ? run.template operator()<true>() : run.template operator()<false>();
+}
+
+}  // namespace SACCADE_TARGET
+}  // namespace saccade
