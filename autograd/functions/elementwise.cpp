@@ -4,6 +4,7 @@
 #include "kernels/elementwise/arithmetic.ref.h"
 #include "kernels/elementwise/broadcast.ref.h"
 #include "kernels/elementwise/dropout.ref.h"
+#include "kernels/elementwise/set_all.ref.h"
 #include "kernels/elementwise/sum.ref.h"
 
 namespace saccade {
@@ -229,6 +230,15 @@ Variable dropout(Tape& tape, const Variable& x, double p) {
                        state.get();
                        t.add_gradient(x, apply(t, grad_y));
                      });
+}
+
+Tensor filled_like(Tape& tape, const Tensor& x, double value) {
+  tape.begin("fill");
+  const Tensor y = tape.empty_like(x);
+  dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
+    SetAll<D>::to(tape.context(), y.count(), value, y.data<T>());
+  });
+  return y;
 }
 
 }  // namespace saccade

@@ -30,4 +30,7 @@ Variable dropout(Tape& tape, const Variable& x, double p);
 // How b spreads over x; InputError naming `op` where it does not.
 BroadcastShape broadcast_shape(const char* op, const Shape& x, const Shape& b);
 
+// A tensor like x with `value` in every element: no gradient goes back.
+Tensor filled_like(Tape& tape, const Tensor& x, double value);
+
 }  // namespace saccade

@@ -1,6 +1,6 @@
 #include "kernels/elementwise/sum.h"
 #include "autograd/functions/elementwise.h"
-#include "autograd/registry/registry.h"
+#include "autograd/registry/cases.h"
 
 namespace saccade {
 
@@ -14,18 +14,9 @@ static const Registration registration{{
                   "sum: over is 0 (all), 1 (last) or 2 (leading)");
       return {sum(tape, in[0], static_cast<Over>(integer(a, "over")))};
     },
-    .cases =
-        {{.name = "empty", .inputs = {{{0, 3}}}},
-         {.name = "no rows", .inputs = {{{0, 3}}}, .attributes = {{"over", 2}}},
-         {.name = "one", .inputs = {{{1}}}},
-         {.name = "all", .inputs = {{{3, 5, 7}}}},
-         {.name = "last", .inputs = {{{3, 5, 7}}}, .attributes = {{"over", 1}}},
-         {.name = "leading", .inputs = {{{3, 5, 7}}}, .attributes = {{"over", 2}}},
-         {.name = "vector", .inputs = {{{9}}}, .attributes = {{"over", 1}}},
-         {.name = "cancelling", .inputs = {{{6}, {Fill::values, 0, 1, {1e30, 1, -1e30}}}}, .kink = true},
-         {.name = "large all", .inputs = {{{257, 1031}}}, .small = false},
-         {.name = "large last", .inputs = {{{257, 1031}}}, .attributes = {{"over", 1}}, .small = false},
-         {.name = "large leading", .inputs = {{{8192, 67}}}, .attributes = {{"over", 2}}, .small = false}},
+    .cases = with_cases({{.name = "empty", .inputs = {{{0, 3}}}},
+                         {.name = "no rows", .inputs = {{{0, 3}}}, .attributes = {{"over", 2}}}},
+                        reduction_cases()),
     .floor =
         [](const std::vector<Shape>& in, const Attributes& a, int element) {
           const bool last = a.at("over") == 1, leading = a.at("over") == 2;

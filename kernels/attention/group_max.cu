@@ -15,9 +15,10 @@ struct Sizes {
   uint32_t vectors;  // of V channels in a pixel's group
 };
 
-// One thread: one vector of V channels of one pixel, all its groups. blockIdx.y counts images.
+// One thread: one vector of V channels of one pixel, all its groups. blockIdx.y counts images. One block a
+// multiprocessor is enough: for more, the compiler spills on sm_100.
 template <class T, int V>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 1)
     group_max_forward(Sizes s, const T* __restrict__ features, const uint8_t* __restrict__ keep,
                       T* __restrict__ output, uint8_t* __restrict__ argmax) {
   const uint32_t item = blockIdx.x * kThreads + threadIdx.x;

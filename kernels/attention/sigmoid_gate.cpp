@@ -2,18 +2,14 @@
 
 #include <algorithm>
 
-#include "kernels/common/exp.h"
 #include "kernels/common/parallel.h"
+#include "kernels/common/vector_math.h"
 
 namespace saccade {
 
 namespace {
 constexpr int64_t kGrain = 1 << 14;  // elements worth a thread
 constexpr int64_t kParts = 32;       // stages of the bias sum: fixed, so that threads do not change its order
-
-float sigmoid(float z) {
-  return 1.0f / (1.0f + fast_exp(-z));
-}
 
 // Rows [begin, end): the two gradients, and grad_logits added to `sum`.
 void gate_gradient(int64_t begin, int64_t end, int64_t channels, const float* grad_output,
@@ -27,7 +23,7 @@ void gate_gradient(int64_t begin, int64_t end, int64_t channels, const float* gr
     float* __restrict grad_z = grad_logits + row * channels;
 #pragma omp simd  // grad_x may be grad: equal addresses, never shifted ones
     for (int64_t c = 0; c < channels; ++c) {
-      const float gate = sigmoid(z[c] + bias[c]), g = grad[c];
+      const float gate = sigmoid_vector(z[c] + bias[c]), g = grad[c];
       grad_x[c] = g * (gate + 1.0f);
       grad_z[c] = g * x[c] * gate * (1.0f - gate);
       sum[c] += grad_z[c];
@@ -47,7 +43,7 @@ void SigmoidGate<Device::cpu>::forward(Context& context, int64_t rows, int64_t c
       const float* z = logits + row * channels;
       float* y = output + row * channels;
 #pragma omp simd  // y may be x: equal addresses, never shifted ones
-      for (int64_t c = 0; c < channels; ++c) y[c] = x[c] * sigmoid(z[c] + bias[c]) + x[c];
+      for (int64_t c = 0; c < channels; ++c) y[c] = x[c] * sigmoid_vector(z[c] + bias[c]) + x[c];
     }
   });
 }
