@@ -11,8 +11,9 @@ namespace {
 // matrix product of |x|^2 + |y|^2 - 2 x.y would take, and nothing cancels, however near two points are.
 
 constexpr int kThreads = 256;
-constexpr int kBlocksPerSm =
-    2;  // at least: leaves the compiler the registers; on its own it spills for one block more
+// At least so many blocks on a multiprocessor, which leaves the compiler the registers: on its own it spilled
+// a few bytes to fit one more.
+[[maybe_unused]] constexpr int kBlocksPerSm = 2;
 constexpr int kTile = 64;          // rows and columns of a block
 constexpr int kOwn = 4;            // of which each thread has 4 x 4
 constexpr int kPitch = kTile + 4;  // of a staged row: vectors stay aligned

@@ -8,11 +8,11 @@ namespace saccade {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kBlocksPerSm =
-    2;  // at least: leaves the compiler the registers; on its own it spills for one block more
-constexpr int kRows = 4;  // rows a thread of the element-wise passes has in flight
-constexpr int64_t kBlocks =
-    1024;  // of the passes that sum: enough to fill the largest chips, few enough to join
+// At least so many blocks on a multiprocessor, which leaves the compiler the registers: on its own it spilled
+// a few bytes to fit one more.
+[[maybe_unused]] constexpr int kBlocksPerSm = 2;
+constexpr int kRows = 4;              // rows a thread of the element-wise passes has in flight
+constexpr int64_t kBlocks = 1024;     // of the passes that sum: enough to fill a chip, few enough to join
 constexpr int64_t kMapBlocks = 4096;  // of the element-wise passes
 
 // What every kernel knows of the matrix. A part is the rows of one block.

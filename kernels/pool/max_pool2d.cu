@@ -8,8 +8,9 @@ namespace saccade {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kBlocksPerSm =
-    2;  // at least: leaves the compiler the registers; on its own it spills for one block more
+// At least so many blocks on a multiprocessor, which leaves the compiler the registers: on its own it spilled
+// a few bytes to fit one more.
+[[maybe_unused]] constexpr int kBlocksPerSm = 2;
 constexpr int kInFlight = 3;  // taps of a row whose loads are issued before the first is used
 
 // One thread: one vector of V channels of one output position. Windows that overlap meet again in L1.
