@@ -19,7 +19,10 @@ using namespace saccade;
 namespace {
 
 struct Folder {
-  Folder() : path(std::filesystem::temp_directory_path() / ("saccade_op_" + std::to_string(getpid()))) {
+  Folder() {
+    static int made = 0;
+    path = std::filesystem::temp_directory_path() /
+           ("saccade_op_" + std::to_string(getpid()) + "_" + std::to_string(made++));
     std::filesystem::create_directories(path);
   }
   ~Folder() { std::filesystem::remove_all(path); }
