@@ -18,7 +18,7 @@ Variable conv2d(Tape& tape, const Variable& x, const Variable& weight, const Var
   const Conv2dShape d{xs[0], xs[1], xs[2], xs[3], ws[0], ws[1], ws[2], o.stride_h, o.stride_w, o.pad_h, o.pad_w};
   const Tensor y = tape.empty({d.n, d.p(), d.q(), d.k}, x.dtype());
   const uint64_t keep = tape.recording() ? 0 : weight.value.version();
-  dispatch_cpu(tape.context(), x.dtype(), [&]<Device D, class T>() {
+  dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
     Conv2d<D>::forward(tape.context(), d, x.value.data<T>(), weight.value.data<T>(),
                        bias ? bias->value.data<T>() : static_cast<T*>(nullptr), y.data<T>(), keep);
   });
@@ -31,7 +31,7 @@ Variable conv2d(Tape& tape, const Variable& x, const Variable& weight, const Var
       const bool direct = in_place && !target.accumulate;
       const Tensor grad_w = direct ? target.tensor : t.empty_like(weight.value);
       const Tensor grad_b = b.needs_gradient() ? t.empty_like(b.value) : Tensor();
-      dispatch_cpu(context, grad_y.dtype(), [&]<Device D, class T>() {
+      dispatch(context, grad_y.dtype(), [&]<Device D, class T>() {
         Conv2d<D>::backward_weight(context, d, xv.data<T>(), grad_y.data<T>(), grad_w.data<T>(), grad_b.data<T>());
       });
       if (!direct) t.add_gradient(weight, grad_w);
@@ -39,7 +39,7 @@ Variable conv2d(Tape& tape, const Variable& x, const Variable& weight, const Var
     }
     if (x.needs_gradient()) {
       const Tensor grad_x = t.empty_like(x.value);
-      dispatch_cpu(context, grad_y.dtype(), [&]<Device D, class T>() {
+      dispatch(context, grad_y.dtype(), [&]<Device D, class T>() {
         Conv2d<D>::backward_data(context, d, grad_y.data<T>(), wv.data<T>(), grad_x.data<T>());
       });
       t.add_gradient(x, grad_x);

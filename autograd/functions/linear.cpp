@@ -1,8 +1,7 @@
 #include "autograd/functions/linear.h"
 
-#include <algorithm>
-
 #include "kernels/activation/relu.ref.h"
+#include "kernels/elementwise/sum.ref.h"
 #include "kernels/matmul/matmul.ref.h"
 
 namespace saccade {
@@ -14,19 +13,19 @@ void add_product(Tape& t, const Variable& x, MatmulShape shape, const Tensor& a,
   if (!x.needs_gradient()) return;
   const Tape::Target target = t.gradient_of(x);
   shape.accumulate = target.accumulate;
-  dispatch_cpu(t.context(), x.dtype(), [&]<Device D, class T>() {
+  dispatch(t.context(), x.dtype(), [&]<Device D, class T>() {
     Matmul<D>::multiply(t.context(), shape, a.data<T>(), b.data<T>(), static_cast<T*>(nullptr), target.tensor.data<T>());
   });
 }
 
-// grad_b[j] = sum over i of grad[i,j], as the product of a row of ones with grad.
+// grad_b[j] = sum over i of grad[i,j].
 void add_column_sums(Tape& t, const Variable& b, const Tensor& grad) {
   if (!b.needs_gradient()) return;
-  const Tensor ones = t.empty({1, grad.size(0)}, grad.dtype());
-  dispatch_cpu(t.context(), grad.dtype(), [&]<Device, class T>() {
-    std::fill_n(ones.data<T>(), ones.count(), T(1));
+  const Tensor sums = t.empty({grad.size(1)}, grad.dtype());
+  dispatch(t.context(), grad.dtype(), [&]<Device D, class T>() {
+    Sum<D>::forward(t.context(), 1, grad.size(0), grad.size(1), 1.0, grad.data<T>(), sums.data<T>());
   });
-  add_product(t, b, {1, grad.size(1), grad.size(0)}, ones, grad);
+  t.add_gradient(b, sums);
 }
 
 }  // namespace
@@ -38,7 +37,7 @@ Variable linear(Tape& tape, const Variable& x, const Variable& w, const Variable
   check_input(!b || b->shape() == Shape{w.shape()[0]}, "linear: the bias does not have shape [O]");
   const int64_t n = x.shape()[0], i = x.shape()[1], o = w.shape()[0];
   const Tensor y = tape.empty({n, o}, x.dtype());
-  dispatch_cpu(tape.context(), x.dtype(), [&]<Device D, class T>() {
+  dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
     Matmul<D>::multiply(tape.context(), {n, o, i, false, true, relu}, x.value.data<T>(), w.value.data<T>(),
                         b ? b->value.data<T>() : static_cast<T*>(nullptr), y.data<T>());
   });
@@ -47,7 +46,7 @@ Variable linear(Tape& tape, const Variable& x, const Variable& w, const Variable
     Tensor grad = grad_y;  // d loss / d (x w^T + b)
     if (relu) {
       grad = t.empty_like(grad_y);
-      dispatch_cpu(t.context(), grad.dtype(), [&]<Device D, class T>() {
+      dispatch(t.context(), grad.dtype(), [&]<Device D, class T>() {
         Relu<D>::backward(t.context(), grad.count(), grad_y.data<T>(), ys.data<T>(), grad.data<T>());
       });
     }
@@ -64,7 +63,7 @@ Variable matmul(Tape& tape, const Variable& a, const Variable& b) {
               a.shape().text(), " and b ", b.shape().text(), " do not fit [m,k] and [k,n]");
   const int64_t m = a.shape()[0], k = a.shape()[1], n = b.shape()[1];
   const Tensor c = tape.empty({m, n}, a.dtype());
-  dispatch_cpu(tape.context(), a.dtype(), [&]<Device D, class T>() {
+  dispatch(tape.context(), a.dtype(), [&]<Device D, class T>() {
     Matmul<D>::multiply(tape.context(), {m, n, k}, a.value.data<T>(), b.value.data<T>(), static_cast<T*>(nullptr),
                         c.data<T>());
   });

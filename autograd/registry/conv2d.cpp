@@ -38,6 +38,7 @@ const Registration registration{{
       return Conv2d<Device::cpu>::floor({in[0][0], in[0][1], in[0][2], in[0][3], in[1][0], in[1][1], in[1][2],
                                          o.stride_h, o.stride_w, o.pad_h, o.pad_w}, element);
     },
+    .devices = devices_with_gpu(),
     .library = true,
 }};
 

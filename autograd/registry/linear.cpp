@@ -23,6 +23,7 @@ const Registration linear_registration{{
     .floor = [](const std::vector<Shape>& in, const Attributes&, int element) {
       return Matmul<Device::cpu>::floor({in[0][0], in[1][0], in[0][1]}, element);
     },
+    .devices = devices_with_gpu(),
     .library = true,
 }};
 
@@ -41,6 +42,7 @@ const Registration matmul_registration{{
     .floor = [](const std::vector<Shape>& in, const Attributes&, int element) {
       return Matmul<Device::cpu>::floor({in[0][0], in[1][1], in[0][1]}, element);
     },
+    .devices = devices_with_gpu(),
     .library = true,
 }};
 

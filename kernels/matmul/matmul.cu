@@ -6,22 +6,31 @@ namespace saccade {
 
 namespace {
 
-// Calls run(operand) for a matrix [size, k], or [k, size].
-template <class T, class Run>
-void with_operand(const T* data, int64_t size, int64_t k, bool along_k, Run&& run) {
-  const auto s = static_cast<uint32_t>(size), depth = static_cast<uint32_t>(k);
-  with_width((along_k ? k : size) % kPack<T> == 0 && aligned(data, 16), [&]<bool wide>() {
-    along_k ? run(Dense<T, true, wide>{data, s, depth}) : run(Dense<T, false, wide>{data, s, depth});
-  });
+template <class T>
+bool wide_for(const T* data, int64_t across) {
+  return across % kPack<T> == 0 && aligned(data, 16);
+}
+
+// Calls run.operator()<a along k, b along k>().
+template <class Run>
+void with_orders(const MatmulShape& s, Run&& run) {
+  if (s.transpose_a)
+    s.transpose_b ? run.template operator()<false, true>() : run.template operator()<false, false>();
+  else
+    s.transpose_b ? run.template operator()<true, true>() : run.template operator()<true, false>();
 }
 
 template <class T>
 void multiply_on_gpu(Context& context, const MatmulShape& s, const T* a, const T* b, const T* bias, T* c) {
   check_element<T>(context);
   const Epilogue<T> epilogue = epilogue_of(s.m, s.n, bias, c, s.relu, s.accumulate);
-  with_operand(a, s.m, s.k, !s.transpose_a, [&](const auto& left) {
-    with_operand(b, s.n, s.k, s.transpose_b,
-                 [&](const auto& right) { launch_product(context, s.m, s.n, s.k, left, right, epilogue); });
+  const bool wide_pair = wide_for(a, s.transpose_a ? s.m : s.k) && wide_for(b, s.transpose_b ? s.k : s.n);
+  const auto m = static_cast<uint32_t>(s.m), n = static_cast<uint32_t>(s.n), k = static_cast<uint32_t>(s.k);
+  with_width(wide_pair, [&]<bool wide>() {
+    with_orders(s, [&]<bool a_along_k, bool b_along_k>() {
+      launch_product(context, s.m, s.n, s.k, Dense<T, a_along_k, wide>{a, m, k},
+                     Dense<T, b_along_k, wide>{b, n, k}, epilogue);
+    });
   });
 }
 

@@ -12,11 +12,11 @@
 // An operand is a function object:
 //
 //   using Element = T;
-//   static constexpr bool along_k;  // neighbours in memory lie along k, or else along the rows of A (columns of B)
-//   Pack<T, kPack<T>> operator()(uint32_t i, uint32_t l) const;
+//   static constexpr bool along_k;  // neighbours in memory lie along k, or else along the rows of A (columns
+//   of B) Pack<T, kPack<T>> operator()(uint32_t i, uint32_t l) const;
 //
-// which returns the elements (i, l), (i, l + 1), ... where along_k, else (i, l), (i + 1, l), ...; those beyond
-// the edge of the matrix are zero. i counts rows of A, or columns of B, and l counts along k.
+// which returns the elements (i, l), (i, l + 1), ... where along_k, else (i, l), (i + 1, l), ...; those
+// beyond the edge of the matrix are zero. i counts rows of A, or columns of B, and l counts along k.
 #pragma once
 
 #include <algorithm>
@@ -29,9 +29,10 @@ inline namespace SACCADE_TARGET {
 
 constexpr int kTile = 64;
 constexpr int kTileThreads = 256;
-constexpr int kSide = 4;               // rows and columns of a thread
-constexpr int kPitch = kTile + kSide;  // of shared memory: keeps rows 16-byte aligned and off each other's banks
-constexpr int64_t kBlocks = 512;       // parts are cut until there are as many blocks
+constexpr int kSide = 4;  // rows and columns of a thread
+constexpr int kPitch =
+    kTile + kSide;                // of shared memory: keeps rows 16-byte aligned and off each other's banks
+constexpr int64_t kBlocks = 512;  // parts are cut until there are as many blocks
 constexpr int64_t kShortestPart = 512;
 constexpr int kFinishGroups = 8;  // threads that share the parts of an element
 
@@ -68,59 +69,58 @@ struct Dense {
   }
 };
 
-// C = act(bias + sum), or C += sum.
+// What becomes of the sums: C = act(bias + sum), or C += sum; or, where k is cut, the sums of a part.
 template <class T>
 struct Epilogue {
   T* c;
   const T* bias;  // [n] or null
   uint32_t m, n;
   bool relu, accumulate;
-  bool wide;  // four columns in one access
+  bool wide;               // four columns in one access
+  float* parts = nullptr;  // [parts, m, n]
 
   // sum: the elements (row, column), (row, column + 1), ...
-  template <int V>
-  __device__ __forceinline__ void operator()(uint32_t, uint32_t row, uint32_t column,
-                                             Pack<float, V> sum) const {
-    if (row >= m || column >= n) return;
-    T* to = c + static_cast<int64_t>(row) * n + column;
-    if (wide && V == kSide) {
-      const Pack<float, V> before = accumulate ? widen(load<V * sizeof(T)>(to)) : Pack<float, V>{};
-#pragma unroll
-      for (int e = 0; e < V; ++e) sum.lane[e] = finished(sum.lane[e], before.lane[e], column + e);
-      store<V * sizeof(T)>(to, narrow<T>(sum));
-      return;
-    }
-#pragma unroll
-    for (int e = 0; e < V; ++e)
-      if (column + e < n)
-        to[e] = static_cast<T>(
-            finished(sum.lane[e], accumulate ? static_cast<float>(to[e]) : 0.0f, column + e));
-  }
-
- private:
-  __device__ __forceinline__ float finished(float sum, float before, uint32_t column) const {
-    const float value = before + (bias ? static_cast<float>(bias[column]) : 0.0f) + sum;
-    return relu && value < 0.0f ? 0.0f : value;
-  }
-};
-
-// The sum of one part of k, [parts, m, n].
-struct PartialSums {
-  float* sums;
-  uint32_t m, n;
-
   template <int V>
   __device__ __forceinline__ void operator()(uint32_t part, uint32_t row, uint32_t column,
                                              const Pack<float, V>& sum) const {
     if (row >= m || column >= n) return;
-    float* to = sums + (static_cast<int64_t>(part) * m + row) * n + column;
-    if (n % V == 0) {
-      store<V * sizeof(float)>(to, sum);
+    const int64_t at = static_cast<int64_t>(row) * n + column;
+    if (parts)
+      write(parts + static_cast<int64_t>(part) * m * n + at, column, n % V == 0, sum);
+    else
+      finish(c + at, column, sum);
+  }
+
+  template <int V>
+  __device__ __forceinline__ void finish(T* to, uint32_t column, Pack<float, V> sum) const {
+    const bool whole = wide && V == kSide;
+#pragma unroll
+    for (int e = 0; e < V; ++e) {
+      if (bias && column + e < n) sum.lane[e] += static_cast<float>(bias[column + e]);
+      if (relu && sum.lane[e] < 0.0f) sum.lane[e] = 0.0f;
+    }
+    if (accumulate && whole) {
+      const Pack<float, V> before = widen(load<V * sizeof(T)>(to));
+#pragma unroll
+      for (int e = 0; e < V; ++e) sum.lane[e] += before.lane[e];
+    } else if (accumulate) {
+#pragma unroll
+      for (int e = 0; e < V; ++e)
+        if (column + e < n) sum.lane[e] += static_cast<float>(to[e]);
+    }
+    write(to, column, whole, narrow<T>(sum));
+  }
+
+ private:
+  template <class S, int V>
+  __device__ __forceinline__ void write(S* to, uint32_t column, bool whole, const Pack<S, V>& values) const {
+    if (whole) {
+      store<V * sizeof(S)>(to, values);
       return;
     }
 #pragma unroll
     for (int e = 0; e < V; ++e)
-      if (column + e < n) to[e] = sum.lane[e];
+      if (column + e < n) to[e] = values.lane[e];
   }
 };
 
@@ -128,7 +128,8 @@ struct PartialSums {
 template <class Operand>
 struct Place {
   static constexpr int kWidth = kPack<typename Operand::Element>;
-  static constexpr int kAcross = (Operand::along_k ? 4 * kWidth : kTile) / kWidth;  // packs in a row of memory
+  static constexpr int kAcross =
+      (Operand::along_k ? 4 * kWidth : kTile) / kWidth;  // packs in a row of memory
   uint32_t i, l;
 
   __device__ __forceinline__ Place()
@@ -145,9 +146,9 @@ struct Place {
 };
 
 // Block (x, y, z): tile x of the rows, tile y of the columns, part z of k.
-template <class A, class B, class Out>
-__global__ void __launch_bounds__(kTileThreads) tiled_product(uint32_t k, uint32_t k_a_part, A a, B b, Out out) {
-  using T = typename A::Element;
+template <class A, class B, class T>
+__global__ void __launch_bounds__(kTileThreads)
+    tiled_product(uint32_t k, uint32_t k_a_part, A a, B b, Epilogue<T> out) {
   constexpr int kDepth = 4 * kPack<T>;  // of a slice: then a thread brings one pack of each operand
   alignas(16) __shared__ float slice_a[kDepth][kPitch];
   alignas(16) __shared__ float slice_b[kDepth][kPitch];
@@ -182,7 +183,8 @@ __global__ void __launch_bounds__(kTileThreads) tiled_product(uint32_t k, uint32
   for (int i = 0; i < kSide; ++i) out(blockIdx.z, first_row + row + i, first_column + column, sum[i]);
 }
 
-// Adds the parts in order: thread (x, y) takes parts y, y + 8, ... of its V elements, then the eight are added.
+// Adds the parts in order: thread (x, y) takes parts y, y + 8, ... of its V elements, then the eight are
+// added.
 template <int V, class T>
 __global__ void __launch_bounds__(kWarp* kFinishGroups)
     finish_product(uint32_t parts, int64_t count, const float* __restrict__ sums, Epilogue<T> out) {
@@ -202,7 +204,7 @@ __global__ void __launch_bounds__(kWarp* kFinishGroups)
   for (int group = 1; group < kFinishGroups; ++group)
 #pragma unroll
     for (int e = 0; e < V; ++e) sum.lane[e] += groups[group][threadIdx.x].lane[e];
-  out(0, static_cast<uint32_t>(element / out.n), static_cast<uint32_t>(element % out.n), sum);
+  out.finish(out.c + element, static_cast<uint32_t>(element % out.n), sum);
 }
 
 // How k is cut: parts of `length`, the last one shorter.
@@ -212,7 +214,8 @@ struct Parts {
 
   // step: k is cut at multiples of it.
   Parts(int64_t tiles, int64_t k, int64_t step) {
-    const int64_t wanted = std::max<int64_t>(1, std::min(kBlocks / std::max<int64_t>(tiles, 1), k / kShortestPart));
+    const int64_t wanted =
+        std::max<int64_t>(1, std::min(kBlocks / std::max<int64_t>(tiles, 1), k / kShortestPart));
     const int64_t whole = (k + wanted - 1) / wanted;
     length = static_cast<uint32_t>(std::max<int64_t>(1, (whole + step - 1) / step) * step);
     count = std::max(1u, blocks_for(k, length));
@@ -230,13 +233,15 @@ void launch_product(Context& context, int64_t m, int64_t n, int64_t k, const A& 
   const unsigned rows = blocks_for(m, kTile), columns = blocks_for(n, kTile);
   check(columns < 65536, "a matrix product with ", n, " columns is too wide for one launch");
   const Parts parts(static_cast<int64_t>(rows) * columns, k, 4 * kPack<T>);
-  const auto run = [&](const auto& out) {
-    launch(tiled_product<A, B, std::decay_t<decltype(out)>>, {rows, columns, parts.count}, kTileThreads, 0,
-           context.stream(), k, parts.length, a, b, out);
+  const auto run = [&](const Epilogue<T>& out) {
+    launch(tiled_product<A, B, T>, {rows, columns, parts.count}, kTileThreads, 0, context.stream(), k,
+           parts.length, a, b, out);
   };
   if (parts.count == 1) return run(epilogue);
   const Context::Scratch scratch(context, static_cast<size_t>(parts.count) * m * n * sizeof(float));
-  run(PartialSums{scratch.as<float>(), epilogue.m, epilogue.n});
+  Epilogue<T> partial = epilogue;
+  partial.parts = scratch.as<float>();
+  run(partial);
   const auto finish = [&]<int V>() {
     launch(finish_product<V, T>, blocks_for(m * n, kWarp * V), dim3(kWarp, kFinishGroups), 0,
            context.stream(), parts.count, m * n, scratch.as<float>(), epilogue);
@@ -245,7 +250,8 @@ void launch_product(Context& context, int64_t m, int64_t n, int64_t k, const A& 
 }
 
 template <class T>
-Epilogue<T> epilogue_of(int64_t m, int64_t n, const T* bias, T* c, bool relu = false, bool accumulate = false) {
+Epilogue<T> epilogue_of(int64_t m, int64_t n, const T* bias, T* c, bool relu = false,
+                        bool accumulate = false) {
   const bool wide = n % kSide == 0 && aligned(c, kSide * sizeof(T));
   return {c, bias, static_cast<uint32_t>(m), static_cast<uint32_t>(n), relu, accumulate, wide};
 }

@@ -1,0 +1,234 @@
+// The three passes as implicit matrix products: the operand that repeats pixels for each filter tap is
+// gathered while it is read, and never exists in memory. See kernels/matmul/tiled_product.h.
+//
+//   forward          y      [N P Q, K]   = patches of x [N P Q, R S C]       times w^T [R S C, K]
+//   data gradient    grad_x [N H W, C]   = patches of grad_y [N H W, R S K]  times w   [R S K, C]
+//   weight gradient  grad_w [K, R S C]   = grad_y^T [K, N P Q]               times patches of x [N P Q, R S
+//   C]
+#include "kernels/common/divider.h"
+#include "kernels/common/launch.h"
+#include "kernels/convolution/conv2d.h"
+#include "kernels/elementwise/sum.h"
+#include "kernels/matmul/tiled_product.h"
+
+namespace saccade {
+
+namespace {
+
+// The sizes as a kernel needs them.
+struct Geometry {
+  uint32_t h, w, c, k, p, q, r, s;
+  int32_t stride_h, stride_w, pad_h, pad_w;
+  Divider by_h, by_w, by_c, by_k, by_p, by_q, by_s, by_stride_h, by_stride_w;
+
+  explicit Geometry(const Conv2dShape& d)
+      : h(narrowed(d.h)),
+        w(narrowed(d.w)),
+        c(narrowed(d.c)),
+        k(narrowed(d.k)),
+        p(narrowed(d.p())),
+        q(narrowed(d.q())),
+        r(narrowed(d.r)),
+        s(narrowed(d.s)),
+        stride_h(static_cast<int32_t>(narrowed(d.stride_h))),
+        stride_w(static_cast<int32_t>(narrowed(d.stride_w))),
+        pad_h(static_cast<int32_t>(narrowed(d.pad_h))),
+        pad_w(static_cast<int32_t>(narrowed(d.pad_w))),
+        by_h(h),
+        by_w(w),
+        by_c(std::max(c, 1u)),
+        by_k(std::max(k, 1u)),
+        by_p(p),
+        by_q(q),
+        by_s(s),
+        by_stride_h(d.stride_h),
+        by_stride_w(d.stride_w) {}
+
+ private:
+  static uint32_t narrowed(int64_t size) {
+    check(size >= 0 && size < int64_t{1} << 30, "conv2d: a size of ", size, " is beyond 32-bit indices");
+    return static_cast<uint32_t>(size);
+  }
+};
+
+// A filter tap and a channel, from l = (r S + s) channels + channel.
+struct Tap {
+  int32_t r, s;
+  uint32_t channel;
+  __device__ __forceinline__ Tap(const Geometry& d, const Divider& by_channels, uint32_t l)
+      : channel(by_channels.split(l)) {
+    s = static_cast<int32_t>(d.by_s.split(l));
+    r = static_cast<int32_t>(l);
+  }
+};
+
+// Input pixels under output pixel (n, p, q) of the filter: x [N,H,W,C] as the matrix [N P Q, R S C].
+template <class T, bool along_k_, bool wide>
+struct ImagePatches {
+  using Element = T;
+  static constexpr bool along_k = along_k_;  // or along i: the two axes change places for the weight gradient
+  Geometry d;
+  const T* x;
+  uint32_t pixels, columns;  // N P Q, R S C
+
+  __device__ __forceinline__ Pack<T, kPack<T>> operator()(uint32_t i, uint32_t l) const {
+    uint32_t image = along_k ? i : l;
+    const uint32_t column = along_k ? l : i;
+    if (image >= pixels) return {};
+    const int32_t left = static_cast<int32_t>(d.by_q.split(image)) * d.stride_w - d.pad_w;
+    const int32_t top = static_cast<int32_t>(d.by_p.split(image)) * d.stride_h - d.pad_h;
+    const T* first = x + static_cast<int64_t>(image) * d.h * d.w * d.c;
+    Pack<T, kPack<T>> pack = {};
+#pragma unroll
+    for (int e = 0; e < (wide ? 1 : kPack<T>); ++e) {
+      if (column + e >= columns) break;
+      const Tap tap(d, d.by_c, column + e);
+      const uint32_t row = static_cast<uint32_t>(top + tap.r), at = static_cast<uint32_t>(left + tap.s);
+      if (row >= d.h || at >= d.w) continue;  // below zero wraps to beyond
+      const T* from = first + (static_cast<int64_t>(row) * d.w + at) * d.c + tap.channel;
+      if constexpr (wide)
+        pack = load<16>(from);
+      else
+        pack.lane[e] = *from;
+    }
+    return pack;
+  }
+};
+
+// Output pixels that input pixel (n, h, w) took part in: grad_y [N,P,Q,K] as the matrix [N H W, R S K].
+template <class T, bool wide>
+struct GradientPatches {
+  using Element = T;
+  static constexpr bool along_k = true;
+  Geometry d;
+  const T* grad_y;
+  uint32_t pixels, columns;  // N H W, R S K
+
+  __device__ __forceinline__ Pack<T, kPack<T>> operator()(uint32_t i, uint32_t l) const {
+    if (i >= pixels) return {};
+    uint32_t image = i;
+    const int32_t right = static_cast<int32_t>(d.by_w.split(image)) + d.pad_w;
+    const int32_t bottom = static_cast<int32_t>(d.by_h.split(image)) + d.pad_h;
+    const T* first = grad_y + static_cast<int64_t>(image) * d.p * d.q * d.k;
+    Pack<T, kPack<T>> pack = {};
+#pragma unroll
+    for (int e = 0; e < (wide ? 1 : kPack<T>); ++e) {
+      if (l + e >= columns) break;
+      const Tap tap(d, d.by_k, l + e);
+      if (bottom < tap.r || right < tap.s) continue;
+      uint32_t p = static_cast<uint32_t>(bottom - tap.r), q = static_cast<uint32_t>(right - tap.s);
+      if (d.by_stride_h.split(p) != 0 || d.by_stride_w.split(q) != 0 || p >= d.p || q >= d.q) continue;
+      const T* from = first + (static_cast<int64_t>(p) * d.q + q) * d.k + tap.channel;
+      if constexpr (wide)
+        pack = load<16>(from);
+      else
+        pack.lane[e] = *from;
+    }
+    return pack;
+  }
+};
+
+// w [K,R,S,C] as the matrix [R S K, C].
+template <class T, bool wide>
+struct FilterRows {
+  using Element = T;
+  static constexpr bool along_k = false;
+  Geometry d;
+  const T* w;
+  uint32_t rows;  // R S K
+
+  __device__ __forceinline__ Pack<T, kPack<T>> operator()(uint32_t i, uint32_t l) const {
+    if (l >= rows) return {};
+    const Tap tap(d, d.by_k, l);
+    const int64_t row = (static_cast<int64_t>(tap.channel) * d.r + tap.r) * d.s + tap.s;
+    return load_row<wide>(w + row * d.c, i, d.c);
+  }
+};
+
+template <class T>
+bool wide_for(int64_t channels, const T* data) {
+  return channels % kPack<T> == 0 && aligned(data, 16);
+}
+
+template <class T>
+void forward_on_gpu(Context& context, const Conv2dShape& s, const T* x, const T* w, const T* b, T* y) {
+  check_element<T>(context);
+  if (s.y_count() == 0) return;
+  const Geometry d(s);
+  const int64_t pixels = s.n * s.p() * s.q(), columns = s.r * s.s * s.c;
+  const auto rows = static_cast<uint32_t>(pixels), depth = static_cast<uint32_t>(columns);
+  with_width(wide_for(s.c, x) && wide_for(s.c, w), [&]<bool wide>() {
+    launch_product(context, pixels, s.k, columns, ImagePatches<T, true, wide>{d, x, rows, depth},
+                   Dense<T, true, wide>{w, d.k, depth}, epilogue_of(pixels, s.k, b, y));
+  });
+}
+
+template <class T>
+void backward_data_on_gpu(Context& context, const Conv2dShape& s, const T* grad_y, const T* w, T* grad_x) {
+  check_element<T>(context);
+  if (s.x_count() == 0) return;
+  const Geometry d(s);
+  const int64_t pixels = s.n * s.h * s.w, columns = s.r * s.s * s.k;
+  const auto rows = static_cast<uint32_t>(pixels), depth = static_cast<uint32_t>(columns);
+  with_width(wide_for(s.k, grad_y) && wide_for(s.c, w), [&]<bool wide>() {
+    launch_product(context, pixels, s.c, columns, GradientPatches<T, wide>{d, grad_y, rows, depth},
+                   FilterRows<T, wide>{d, w, depth},
+                   epilogue_of(pixels, s.c, static_cast<const T*>(nullptr), grad_x));
+  });
+}
+
+template <class T>
+void backward_weight_on_gpu(Context& context, const Conv2dShape& s, const T* x, const T* grad_y, T* grad_w,
+                            T* grad_b) {
+  check_element<T>(context);
+  const int64_t pixels = s.n * s.p() * s.q(), columns = s.r * s.s * s.c;
+  const Geometry d(s);
+  const auto depth = static_cast<uint32_t>(pixels), width = static_cast<uint32_t>(columns);
+  with_width(wide_for(s.c, x) && wide_for(s.k, grad_y), [&]<bool wide>() {
+    launch_product(context, s.k, columns, pixels, Dense<T, false, wide>{grad_y, d.k, depth},
+                   ImagePatches<T, false, wide>{d, x, depth, width},
+                   epilogue_of(s.k, columns, static_cast<const T*>(nullptr), grad_w));
+  });
+  if (grad_b) Sum<kGpu>::forward(context, 1, pixels, s.k, 1.0, grad_y, grad_b);
+}
+
+}  // namespace
+
+template <>
+template <>
+void Conv2d<kGpu>::forward(Context& context, const Conv2dShape& s, const float* x, const float* w,
+                           const float* b, float* y, uint64_t) {
+  forward_on_gpu(context, s, x, w, b, y);
+}
+template <>
+template <>
+void Conv2d<kGpu>::forward(Context& context, const Conv2dShape& s, const bf16* x, const bf16* w,
+                           const bf16* b, bf16* y, uint64_t) {
+  forward_on_gpu(context, s, x, w, b, y);
+}
+template <>
+template <>
+void Conv2d<kGpu>::backward_data(Context& context, const Conv2dShape& s, const float* grad_y, const float* w,
+                                 float* grad_x) {
+  backward_data_on_gpu(context, s, grad_y, w, grad_x);
+}
+template <>
+template <>
+void Conv2d<kGpu>::backward_data(Context& context, const Conv2dShape& s, const bf16* grad_y, const bf16* w,
+                                 bf16* grad_x) {
+  backward_data_on_gpu(context, s, grad_y, w, grad_x);
+}
+template <>
+template <>
+void Conv2d<kGpu>::backward_weight(Context& context, const Conv2dShape& s, const float* x,
+                                   const float* grad_y, float* grad_w, float* grad_b) {
+  backward_weight_on_gpu(context, s, x, grad_y, grad_w, grad_b);
+}
+template <>
+template <>
+void Conv2d<kGpu>::backward_weight(Context& context, const Conv2dShape& s, const bf16* x, const bf16* grad_y,
+                                   bf16* grad_w, bf16* grad_b) {
+  backward_weight_on_gpu(context, s, x, grad_y, grad_w, grad_b);
+}
+
+}  // namespace saccade

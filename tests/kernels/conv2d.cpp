@@ -1,0 +1,56 @@
+// Convolution's own kernels where their paths begin: channels that fill packs and channels that do not, each
+// stride, a weight gradient whose pixels are cut into parts. (Shapes of layers: the registry.)
+#include "kernels/convolution/conv2d.h"
+
+#include "kernels/convolution/conv2d.ref.h"
+#include "tests/kernels/backends.h"
+
+namespace saccade {
+namespace {
+
+template <Device D, class T>
+void compare(Context& context, const std::string& what, const Conv2dShape& s, size_t offset = 0) {
+  const auto x = normals<T>(1, s.x_count()), w = normals<T>(2, s.w_count()), b = normals<T>(3, s.k),
+             grad = normals<T>(4, s.y_count());
+  DeviceArray<T> dx(context, x, offset), dw(context, w, offset), db(context, b, offset),
+      dg(context, grad, offset);
+  DeviceArray<T> y(context, grad.size(), offset), grad_x(context, x.size(), offset),
+      grad_w(context, w.size(), offset), grad_b(context, b.size(), offset);
+  Conv2d<D>::forward(context, s, dx.data(), dw.data(), db.data(), y.data(), 0);
+  Conv2d<D>::backward_data(context, s, dg.data(), dw.data(), grad_x.data());
+  Conv2d<D>::backward_weight(context, s, dx.data(), dg.data(), grad_w.data(), grad_b.data());
+
+  Context host(Device::cpu, 0, 1);
+  const auto run = [&]<class S>(std::vector<S>* out) {
+    using Reference = Conv2d<Device::reference>;
+    const auto xs = as<S>(x), ws = as<S>(w), bs = as<S>(b), gs = as<S>(grad);
+    for (int i = 0; i < 4; ++i) out[i].resize((i == 0 ? grad : i == 1 ? x : i == 2 ? w : b).size());
+    Reference::forward(host, s, xs.data(), ws.data(), bs.data(), out[0].data(), 0);
+    Reference::backward_data(host, s, gs.data(), ws.data(), out[1].data());
+    Reference::backward_weight(host, s, xs.data(), gs.data(), out[2].data(), out[3].data());
+  };
+  std::vector<double> reference[4];
+  std::vector<Bound> bound[4];
+  run(reference);
+  run(bound);
+  double worst = check_close(what + ", y", y.host(), reference[0], bound[0], 8);
+  worst = std::max(worst, check_close(what + ", grad_x", grad_x.host(), reference[1], bound[1], 8));
+  worst = std::max(worst, check_close(what + ", grad_w", grad_w.host(), reference[2], bound[2], 8));
+  worst = std::max(worst, check_close(what + ", grad_b", grad_b.host(), reference[3], bound[3], 8));
+  WARN(what << ": largest error " << worst << " eps S");
+}
+
+}  // namespace
+
+TEST_CASE("convolution's three passes agree with the reference on every path", "[conv2d]") {
+  for_each_backend([&]<Device D, class T>(Context& context, const std::string& backend) {
+    compare<D, T>(context, backend + " packs", {1, 5, 6, 16, 24, 3, 3, 1, 1, 1, 1});
+    compare<D, T>(context, backend + " packs, unaligned", {1, 5, 6, 16, 24, 3, 3, 1, 1, 1, 1}, 1);
+    compare<D, T>(context, backend + " packs, stride 2", {2, 7, 6, 8, 16, 3, 3, 2, 2, 1, 1});
+    compare<D, T>(context, backend + " 1x1, stride 2", {1, 6, 7, 16, 8, 1, 1, 2, 2, 0, 0});
+    compare<D, T>(context, backend + " odd channels", {1, 5, 4, 5, 7, 3, 2, 1, 2, 1, 0});
+    compare<D, T>(context, backend + " pixels in parts", {2, 40, 30, 8, 8, 1, 1, 1, 1, 0, 0});
+  });
+}
+
+}  // namespace saccade
