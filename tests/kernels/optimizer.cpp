@@ -99,9 +99,10 @@ TEST_CASE("optimizers agree with the oracle on every backend, and the copy is th
         const std::vector<float> got = values.host();
         for (size_t i = 0; i < kCount; ++i) {
           const double error = std::fabs(got[i] - exact.values[i]);
-          worst = std::max(worst, error / (0x1p-24 * (std::fabs(exact.values[i]) + 4 * 0.02)));
+          const double unit = 0x1p-24 * (std::fabs(exact.values[i]) + 4 * 0.02);
+          worst = error <= worst * unit ? worst : error / unit;  // NaN counts
         }
-        CHECK(worst <= 64);
+        CHECK(worst <= 16);
         check_close(name + " " + rule.name + " first", first.host(), exact.first, bound.first, 16);
         const std::vector<bf16> rounded = copy.host();
         for (const ParameterSpan& span : spans)

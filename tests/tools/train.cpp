@@ -220,3 +220,40 @@ TEST_CASE("a damaged image stops the run before its first step and is named") {
   check_refused(result, {victim.filename().string()});
   CHECK_FALSE(fs::exists(folder() / "d/result.json"));
 }
+
+TEST_CASE("train, evaluate and extract run on simt as on the CPU: the same config, the same bits after a resume") {
+  const Result first = run("train", train_arguments("simt", "--device simt --set data.jitter=0.2 --max-steps 4"));
+  if (first.code == 2 && first.errors.find("built without") != std::string::npos) {
+    WARN(first.errors);
+    return;
+  }
+  INFO(first.errors);
+  REQUIRE(first.code == 0);
+  CHECK(contents(folder() / "simt/result.json").find("\"device\": \"simt\"") != std::string::npos);
+  const auto expected = last_checkpoint("simt");
+
+  // Two steps and two more: the second half begins without a recorded step, and ends with the same bits.
+  const std::string jitter = "--device simt --set data.jitter=0.2 ";
+  REQUIRE(run("train", train_arguments("simt_parts", jitter + "--max-steps 2")).code == 0);
+  REQUIRE(run("train", train_arguments("simt_parts", jitter + "--max-steps 4 --resume")).code == 0);
+  CHECK((last_checkpoint("simt_parts") == expected));
+
+  const std::string checkpoint = (folder() / "simt" / expected.first).string();
+  for (const std::string device : {"cpu", "simt --precision bf16"}) {
+    const Result scores = run("evaluate", "--checkpoint " + checkpoint + " --data " + (folder() / "data").string() + " --json --device " + device);
+    INFO(scores.errors);
+    CHECK(scores.code == 0);
+    CHECK(scores.out.find("\"mAP\"") != std::string::npos);
+    const Result extracted = run("extract", "--checkpoint " + checkpoint + " --images " + (folder() / "data/query").string() + " --out " + (folder() / "device_features.safetensors").string() + " --device " + device);
+    INFO(extracted.errors);
+    CHECK(extracted.code == 0);
+    CHECK(saccade::read_safetensors((folder() / "device_features.safetensors").string()).find("features")->dtype == saccade::DType::f32);
+  }
+
+  const Result narrow = run("train", train_arguments("simt_bf16", "--device simt --precision bf16 --max-steps 2"));
+  INFO(narrow.errors);
+  REQUIRE(narrow.code == 0);
+  check_refused(run("train", train_arguments("simt_bf16", "--device simt --resume")), {"precision", "bf16"});
+  check_refused(run("train", train_arguments("x", "--device simt --precision tf32")), {"--precision tf32", "simt"});
+  check_refused(run("extract", "--checkpoint " + checkpoint + " --images /nowhere --out /tmp/x --device cpu --precision bf16"), {"--precision bf16", "cpu"});
+}
