@@ -66,12 +66,14 @@ struct Global {
   }* location;
   uintptr_t indicator;
 };
+extern "C" char __data_start[], _end[];  // of what can be written
 extern "C" __attribute__((weak, visibility("hidden"))) Global __start_asan_globals[], __stop_asan_globals[];
 
 bool is_shared_array(const Global& global) {
   const size_t length = std::strlen(global.module);
   const bool kernel = length > 3 && std::strcmp(global.module + length - 3, ".cu") == 0;
-  return kernel && global.location != nullptr && std::strstr(global.name, "::") == nullptr &&
+  const bool writable = global.begin >= __data_start && global.begin < _end;
+  return kernel && writable && global.location != nullptr && std::strstr(global.name, "::") == nullptr &&
          global.name[0] != '<' && global.name[0] != '.';
 }
 

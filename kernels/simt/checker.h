@@ -30,6 +30,12 @@ constexpr bool kSeparateBuffers = true;
 constexpr bool kSeparateBuffers = false;
 #endif
 
+#ifdef SACCADE_SIMT_TRAFFIC
+constexpr bool kCountsTraffic = true;
+#else
+constexpr bool kCountsTraffic = false;
+#endif
+
 // How many blocks in a row have threads of their own, unordered with each other. ThreadSanitizer takes what one of its
 // fibers does for ordered, and a new fiber for each block would cost more than the block.
 #ifdef SACCADE_SIMT_RACE

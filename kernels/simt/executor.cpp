@@ -13,6 +13,7 @@
 #include "kernels/common/error.h"
 #include "kernels/simt/checker.h"
 #include "kernels/simt/simt.h"
+#include "kernels/simt/traffic.h"
 
 constinit thread_local uint3 threadIdx{}, blockIdx{};
 constinit thread_local dim3 blockDim{}, gridDim{};
@@ -140,7 +141,8 @@ class Executor {
     running_ = true;
     host_ = checker::current();
     const size_t bytes = std::max<size_t>(launch.shared_bytes, 1);
-    owned_shared_.reset(kSeparateBuffers ? static_cast<char*>(std::aligned_alloc(16, bytes)) : nullptr);
+    owned_shared_.reset(kSeparateBuffers ? static_cast<char*>(std::malloc(bytes)) : nullptr);
+    if constexpr (kCountsTraffic) traffic_detail::begin_launch(launch.file, launch.line, count_);
     checker::release(&started_);
     try {
       const auto& [columns, rows, layers] = launch.grid;
@@ -292,6 +294,7 @@ class Executor {
       }
       if (!progress) report_stuck();
     }
+    if constexpr (kCountsTraffic) traffic_detail::end_block();
   }
 
   // All that the chosen threads did before is seen by all of them from here on.
@@ -323,7 +326,9 @@ class Executor {
     threadIdx = index_of(t);
     checker::become(threads_[t]->checked);
     checker::leave(host_stack_, threads_[t]->checked);
+    if constexpr (kCountsTraffic) traffic_detail::begin_thread(t);
     threads_[t]->fiber = std::move(threads_[t]->fiber).resume();
+    if constexpr (kCountsTraffic) traffic_detail::pause();
     checker::arrive(host_stack_, threads_[t]->checked);
     checker::become(host_);
     if (failure_) std::rethrow_exception(failure_);
