@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "kernels/common/device.h"
+#include "kernels/simt/memory.h"
 
 namespace saccade {
 
@@ -79,6 +80,10 @@ void* Memory::pool_take(size_t bytes) {
 void* Memory::allocate(size_t bytes, int64_t* ticket) {
   const size_t rounded = size_class(bytes);
   *ticket = kPool;
+  if (separate_buffers(device_)) {
+    count(rounded);
+    return allocate_device_memory(device_, device_index_, bytes);
+  }
   if (!active_) return pool_take(rounded);
 
   SegmentPlan& segment = *active_;
@@ -116,6 +121,7 @@ void Memory::release(void* data, size_t bytes, int64_t ticket) noexcept {
   }
   const size_t rounded = size_class(bytes);
   in_use_ -= rounded;
+  if (separate_buffers(device_)) return free_device_memory(device_, device_index_, data);
   free_[rounded].push_back(data);
 }
 
@@ -129,7 +135,7 @@ void Memory::begin_segment(const std::string& key) {
   active_ = slot.get();
   active_number_ = std::find(by_number_.begin(), by_number_.end(), active_) - by_number_.begin();
   active_->next = 0;
-  if (active_->recorded && !active_->arena.base) {
+  if (active_->recorded && !active_->arena.base && !separate_buffers(device_)) {
     // The pages of the recorded run go back first: the arena replaces them.
     for (auto& [size, list] : free_)
       for (void* data : list) free_device_memory(device_, device_index_, data);
@@ -142,7 +148,7 @@ void Memory::begin_segment(const std::string& key) {
 void Memory::end_segment() {
   check(active_ != nullptr, "no segment is open");
   SegmentPlan& segment = *active_;
-  const bool complete = !segment.recorded || segment.next == segment.arena.blocks.size();
+  const bool complete = separate_buffers(device_) || !segment.recorded || segment.next == segment.arena.blocks.size();
   if (!segment.recorded) {
     segment.arena.plan();
     segment.recorded = true;

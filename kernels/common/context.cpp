@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kernels/common/device.h"
+#include "kernels/simt/memory.h"
 
 namespace saccade {
 
@@ -56,7 +57,16 @@ Context::~Context() {
   destroy_stream(device_, device_index_, stream_);
 }
 
+namespace {
+constexpr size_t kOwn = SIZE_MAX;  // in place of a block's number: an allocation of its own
+}
+
 Context::Scratch::Scratch(Context& context, size_t bytes) : context_(context) {
+  if (separate_buffers(context.device_)) {
+    block_ = kOwn;
+    data_ = allocate_device_memory(context.device_, context.device_index_, bytes);
+    return;
+  }
   bytes = (std::max<size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
   auto& blocks = context.blocks_;
   block_ = context.block_;
@@ -72,6 +82,10 @@ Context::Scratch::Scratch(Context& context, size_t bytes) : context_(context) {
 }
 
 Context::Scratch::~Scratch() {
+  if (block_ == kOwn) {
+    free_device_memory(context_.device_, context_.device_index_, data_);
+    return;
+  }
   context_.blocks_[context_.block_].used = used_before_;
   context_.block_ = block_;
 }

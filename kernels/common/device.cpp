@@ -6,6 +6,7 @@
 #ifdef SACCADE_CUDA
 #include "kernels/common/cuda_device.h"
 #endif
+#include "kernels/simt/memory.h"
 #ifdef SACCADE_SIMT
 #include "kernels/simt/recording.h"
 #endif
@@ -54,7 +55,21 @@ void* allocate_device_memory(Device device, [[maybe_unused]] int device_index, s
   if (device == Device::cuda) return cuda_device::allocate(device_index, bytes);
 #endif
   check(device != Device::cuda, "this binary was built without CUDA");
+#ifdef SACCADE_SIMT
+  if (device == Device::simt) {
+    void* data = simt::allocate(kAlignment, bytes);
+    check(data != nullptr, "out of memory: ", bytes, " bytes asked for on the device simt");
+    return data;
+  }
+#endif
   return allocate_on_host(bytes);
+}
+
+bool separate_buffers([[maybe_unused]] Device device) {
+#ifdef SACCADE_SIMT
+  if (device == Device::simt) return simt::separate_buffers();
+#endif
+  return false;
 }
 
 void free_device_memory([[maybe_unused]] Device device, [[maybe_unused]] int device_index,

@@ -47,11 +47,12 @@ struct Word<1> {
 template <int Bytes, Use use = Use::again, class T>
 __device__ __forceinline__ Pack<T, Bytes / sizeof(T)> load(const T* p) {
   using Word = typename vector_detail::Word<Bytes>::type;
-#ifdef SACCADE_SIMT_TARGET
-  simt::check_aligned(p, Bytes);
-#endif
   const Word* address = reinterpret_cast<const Word*>(p);
+#ifdef SACCADE_SIMT_TARGET
+  const Word word = simt::hinted_load(address);
+#else
   const Word word = use == Use::once ? __ldcs(address) : *address;
+#endif
   Pack<T, Bytes / sizeof(T)> pack;
   memcpy(&pack, &word, Bytes);
   return pack;
@@ -60,15 +61,17 @@ __device__ __forceinline__ Pack<T, Bytes / sizeof(T)> load(const T* p) {
 template <int Bytes, Use use = Use::again, class T>
 __device__ __forceinline__ void store(T* p, const Pack<T, Bytes / sizeof(T)>& pack) {
   using Word = typename vector_detail::Word<Bytes>::type;
-#ifdef SACCADE_SIMT_TARGET
-  simt::check_aligned(p, Bytes);
-#endif
   Word word;
   memcpy(&word, &pack, Bytes);
+  Word* address = reinterpret_cast<Word*>(p);
+#ifdef SACCADE_SIMT_TARGET
+  simt::hinted_store(address, word);
+#else
   if (use == Use::once)
-    __stcs(reinterpret_cast<Word*>(p), word);
+    __stcs(address, word);
   else
-    *reinterpret_cast<Word*>(p) = word;
+    *address = word;
+#endif
 }
 
 // Arithmetic is done in float, whatever is stored.

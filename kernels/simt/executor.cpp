@@ -1,12 +1,19 @@
 // The scheduler of Device::simt: blocks one after the other, the threads of a block as fibers in turn.
+#include <algorithm>
 #include <boost/context/fiber.hpp>
 #include <boost/context/protected_fixedsize_stack.hpp>
+#include <cstdlib>
 #include <exception>
 #include <memory>
+#include <mutex>
+#include <numeric>
+#include <utility>
 #include <vector>
 
 #include "kernels/common/error.h"
+#include "kernels/simt/checker.h"
 #include "kernels/simt/simt.h"
+#include "kernels/simt/traffic.h"
 
 constinit thread_local uint3 threadIdx{}, blockIdx{};
 constinit thread_local dim3 blockDim{}, gridDim{};
@@ -19,15 +26,18 @@ namespace context = boost::context;
 
 constexpr unsigned kLanes = 32;
 constexpr unsigned kMostThreads = 1024;
-constexpr size_t kStackBytes = size_t{64} << 10;
+// Among the static shared arrays, so that both are fresh for a block at once.
+alignas(16) __shared__ char dynamic_shared_bytes[kMostShared];
 
 enum class State : uint8_t { ready, at_barrier, at_exchange, done };
 
 struct Thread {
   context::fiber fiber;      // valid while the thread waits
   context::fiber scheduler;  // valid while it runs
+  checker::Fiber checked;
   State state = State::done;
-  unsigned mask = 0;  // of the exchange that it waits at
+  unsigned mask = 0;           // of the exchange that it waits at
+  bool orders_memory = false;  // which is a __syncwarp
   uint64_t given = 0;
   uint64_t received[kLanes] = {};
   unsigned received_lanes = 0;
@@ -57,8 +67,62 @@ const char* doing(State state) {
   return "";
 }
 
+// The order of threads and blocks: any is allowed, so a seed draws one. 0: as they are numbered.
+uint64_t& seed_of_process() {
+  static uint64_t seed = [] {
+    const char* text = std::getenv("SACCADE_SIMT_SEED");
+    return text ? std::strtoull(text, nullptr, 10) : uint64_t{1};
+  }();
+  return seed;
+}
+
+class Shuffle {
+ public:
+  Shuffle(uint64_t seed, uint64_t stream) : in_order_(seed == 0), state_(seed * 0x9e3779b97f4a7c15u + stream) {}
+  void operator()(std::vector<unsigned>& order) {
+    if (in_order_) return;
+    for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[next() % i]);
+  }
+
+ private:
+  uint64_t next() {  // splitmix64
+    uint64_t z = state_ += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+  }
+  bool in_order_;
+  uint64_t state_;
+};
+
+void numbers_below(std::vector<unsigned>& order, size_t count) {
+  order.resize(count);
+  std::iota(order.begin(), order.end(), 0u);
+}
+
+// Says which stack it allocated: AddressSanitizer wants to know.
+class Stacks {
+ public:
+  explicit Stacks(checker::Fiber& fiber) : fiber_(&fiber) {}
+  context::stack_context allocate() {
+    context::stack_context stack = source_.allocate();
+#ifdef SACCADE_SIMT_MEMORY
+    fiber_->stack_bottom = static_cast<char*>(stack.sp) - stack.size;
+    fiber_->stack_bytes = stack.size;
+#endif
+    return stack;
+  }
+  void deallocate(context::stack_context& stack) { source_.deallocate(stack); }
+
+ private:
+  [[maybe_unused]] checker::Fiber* fiber_;
+  context::protected_fixedsize_stack source_{kStackBytes};
+};
+
 class Executor {
  public:
+  ~Executor() { drop_threads(); }
+
   void run(const Launch& launch, void (*call)(void*), void* body) {
     count_ = launch.block.x * launch.block.y * launch.block.z;
     check(count_ >= 1 && count_ <= kMostThreads, "launch at ", launch.file, ":", launch.line, ": a block of ",
@@ -69,19 +133,33 @@ class Executor {
     body_ = body;
     blockDim = launch.block;
     gridDim = launch.grid;
-    shared_.resize(launch.shared_bytes + 16);
-    while (threads_.size() < count_) add_thread();
+    check(launch.shared_bytes <= kMostShared, "launch at ", launch.file, ":", launch.line, ": ", launch.shared_bytes,
+          " bytes of dynamic shared memory");
+    // The static shared arrays are one set for the whole process.
+    static std::mutex one_launch;
+    const std::lock_guard<std::mutex> lock(one_launch);
     running_ = true;
+    host_ = checker::current();
+    const size_t bytes = std::max<size_t>(launch.shared_bytes, 1);
+    owned_shared_.reset(kSeparateBuffers ? static_cast<char*>(std::malloc(bytes)) : nullptr);
+    if constexpr (kCountsTraffic) traffic_detail::begin_launch(launch.file, launch.line, count_);
+    checker::release(&started_);
     try {
-      for (unsigned z = 0; z < launch.grid.z; ++z)
-        for (unsigned y = 0; y < launch.grid.y; ++y)
-          for (unsigned x = 0; x < launch.grid.x; ++x) run_block({x, y, z});
+      const auto& [columns, rows, layers] = launch.grid;
+      numbers_below(blocks_, size_t{columns} * rows * layers);
+      Shuffle(seed_of_process(), 0)(blocks_);
+      for (size_t i = 0; i < blocks_.size(); ++i) {
+        const unsigned b = blocks_[i];
+        select_threads(static_cast<unsigned>(i % kSetsOfThreads) * kMostThreads);
+        run_block({b % columns, b / columns % rows, b / columns / rows}, b);
+      }
     } catch (...) {
-      threads_.clear();  // unwinds the threads that are still inside the kernel
+      drop_threads();
       failure_ = nullptr;
       running_ = false;
       throw;
     }
+    checker::acquire(&ended_);
     running_ = false;
   }
 
@@ -96,12 +174,14 @@ class Executor {
     check_same_barrier(place);
     counted_ = votes_;
     arrived_ = votes_ = 0;
+    order_memory(0, count_, [](unsigned) { return true; });
     for (unsigned t = 0; t < count_; ++t) threads_[t]->state = State::ready;
     return counted_;
   }
 
-  Exchanged exchange(unsigned mask, uint64_t value) {
+  Exchanged exchange(unsigned mask, uint64_t value, bool orders_memory = false) {
     Thread& self = *threads_[current_];
+    self.orders_memory = orders_memory;
     if (!(mask >> (current_ % kLanes) & 1u)) fail("an exchange whose mask leaves the calling lane out");
     self.given = value;
     self.mask = mask;
@@ -113,7 +193,7 @@ class Executor {
     return {self.received, self.received_lanes};
   }
 
-  void warp_barrier(unsigned mask) { exchange(mask, 0); }
+  void warp_barrier(unsigned mask) { exchange(mask, 0, true); }
 
   bool fenced(const void*) const { return threads_[current_]->fenced; }
   void fence() { threads_[current_]->fenced = true; }
@@ -126,10 +206,7 @@ class Executor {
       lanes |= static_cast<unsigned>(threads_[first + l]->state != State::done) << l;
     return lanes;
   }
-  void* shared() {
-    const uintptr_t start = reinterpret_cast<uintptr_t>(shared_.data());
-    return shared_.data() + (16 - start % 16) % 16;
-  }
+  void* shared() { return owned_shared_ ? owned_shared_.get() : dynamic_shared_bytes; }
 
   [[noreturn]] void fail(const std::string& what) const {
     throw Error(concat("simt: ", what, "; kernel launched at ", launch_.file, ":", launch_.line, ", ",
@@ -137,40 +214,77 @@ class Executor {
   }
 
  private:
-  void add_thread() {
-    threads_.push_back(std::make_unique<Thread>());
-    Thread& self = *threads_.back();
-    self.fiber = context::fiber(std::allocator_arg, context::protected_fixedsize_stack(kStackBytes),
-                                [this, &self](context::fiber&& scheduler) {
-                                  self.scheduler = std::move(scheduler);
-                                  for (;;) {  // a kernel a turn; the fiber is kept for the next block
-                                    call_kernel();
-                                    self.state = State::done;
-                                    self.scheduler = std::move(self.scheduler).resume();
-                                  }
-                                  return std::move(self.scheduler);
-                                });
+  // The threads of the next block are those from `first` on.
+  void select_threads(unsigned first) {
+    while (all_threads_.size() < first + kMostThreads) all_threads_.push_back(nullptr);
+    threads_ = all_threads_.data() + first;
+    for (unsigned t = 0; t < count_; ++t)
+      if (!threads_[t]) threads_[t] = new_thread();
+  }
+
+  std::unique_ptr<Thread> new_thread() {
+    auto thread = std::make_unique<Thread>();
+    Thread& self = *thread;
+    checker::create(self.checked);
+    self.fiber = context::fiber(std::allocator_arg, Stacks(self.checked), [this, &self](context::fiber&& scheduler) {
+      self.scheduler = std::move(scheduler);
+      checker::arrive(self.checked, host_stack_);
+      try {
+        for (;;) {  // a kernel a turn; the fiber is kept for the next block
+          call_kernel();
+          self.state = State::done;
+          give_way(self);
+        }
+      } catch (const context::detail::forced_unwind&) {  // the thread is dropped
+        checker::leave_for_good(host_stack_);
+        throw;
+      }
+      return std::move(self.scheduler);
+    });
+    return thread;
+  }
+
+  // Unwinds the threads that are still inside a kernel.
+  void drop_threads() {
+    for (auto& thread : all_threads_) {
+      if (!thread) continue;
+      checker::become(thread->checked);
+      checker::Fiber here;
+      checker::leave(here, thread->checked);
+      thread->fiber = {};
+      checker::arrive(here, thread->checked);
+      checker::become(host_);
+      checker::destroy(thread->checked);
+    }
+    all_threads_.clear();
   }
 
   void call_kernel() {
+    checker::acquire(&started_);
     try {
       call_(body_);
     } catch (const std::exception&) {  // not boost's unwinding of a fiber that is thrown away
       failure_ = std::current_exception();
     }
+    checker::release(&ended_);
   }
 
-  void run_block(uint3 block) {
+  void run_block(uint3 block, unsigned number) {
     blockIdx = block;
     arrived_ = votes_ = 0;
+    barriers_ = std::make_unique<Barriers>();
+    checker::fresh_shared_memory(shared(), launch_.shared_bytes);
     for (unsigned t = 0; t < count_; ++t) {
       threads_[t]->state = State::ready;
       threads_[t]->fenced = false;
     }
+    numbers_below(turns_, count_);
+    Shuffle shuffle(seed_of_process(), number + 1);
     unsigned left = 0;
     while (left < count_) {
       bool progress = false;
-      for (unsigned t = 0; t < count_; ++t) {
+      shuffle(turns_);
+      for (const unsigned t : turns_) {
         if (threads_[t]->state != State::ready) continue;
         progress = true;
         resume(t);
@@ -180,6 +294,26 @@ class Executor {
       }
       if (!progress) report_stuck();
     }
+    if constexpr (kCountsTraffic) traffic_detail::end_block();
+  }
+
+  // All that the chosen threads did before is seen by all of them from here on.
+  template <class Chosen>
+  void order_memory([[maybe_unused]] unsigned first, [[maybe_unused]] unsigned count, [[maybe_unused]] Chosen chosen) {
+#ifdef SACCADE_SIMT_RACE
+    void* object = count == count_ && first == 0 ? &barriers_->block : &barriers_->warp[first / kLanes];
+    void* caller = checker::current();
+    const auto each = [&](auto&& action) {
+      for (unsigned t = first; t < first + count; ++t) {
+        if (!chosen(t)) continue;
+        checker::become(threads_[t]->checked);
+        action(object);
+      }
+    };
+    each(checker::release);
+    each(checker::acquire);
+    checker::become(caller);
+#endif
   }
 
   uint3 index_of(unsigned t) const {
@@ -190,13 +324,30 @@ class Executor {
   void resume(unsigned t) {
     current_ = t;
     threadIdx = index_of(t);
+    checker::become(threads_[t]->checked);
+    checker::leave(host_stack_, threads_[t]->checked);
+    if constexpr (kCountsTraffic) traffic_detail::begin_thread(t);
     threads_[t]->fiber = std::move(threads_[t]->fiber).resume();
+    if constexpr (kCountsTraffic) traffic_detail::pause();
+    checker::arrive(host_stack_, threads_[t]->checked);
+    checker::become(host_);
     if (failure_) std::rethrow_exception(failure_);
   }
 
   void wait(State state) {
     Thread& self = *threads_[current_];
     self.state = state;
+    give_way(self);
+  }
+
+  void give_way(Thread& self) {
+    struct Return {  // also when the thread is being unwound
+      Executor* executor;
+      Thread& thread;
+      ~Return() { checker::arrive(thread.checked, executor->host_stack_); }
+    };
+    checker::leave(self.checked, host_stack_);
+    const Return after{this, self};
     self.scheduler = std::move(self.scheduler).resume();
   }
 
@@ -221,6 +372,12 @@ class Executor {
       if (threads_[t]->state != State::at_exchange || threads_[t]->mask != mask) return false;
       lanes |= 1u << l;
     }
+    unsigned barrier_lanes = 0;
+    for (unsigned l = 0; l < kLanes; ++l)
+      if ((lanes >> l & 1u) && threads_[warp * kLanes + l]->orders_memory) barrier_lanes |= 1u << l;
+    if (barrier_lanes)
+      order_memory(warp * kLanes, std::min(kLanes, count_ - warp * kLanes),
+                   [&](unsigned t) { return barrier_lanes >> t % kLanes & 1u; });
     for (unsigned l = 0; l < kLanes; ++l) {
       if (!(lanes >> l & 1u)) continue;
       Thread& to = *threads_[warp * kLanes + l];
@@ -259,8 +416,22 @@ class Executor {
                 doing(threads_[missing]->state)));
   }
 
-  std::vector<std::unique_ptr<Thread>> threads_;  // as many as the largest block had, created once
-  std::vector<char> shared_;
+  // Where ThreadSanitizer keeps what barriers order; new for each block, as blocks are not ordered.
+  struct Barriers {
+    uint64_t block, warp[kMostThreads / kLanes];
+  };
+  struct Free {
+    void operator()(char* data) const { std::free(data); }
+  };
+
+  std::vector<std::unique_ptr<Thread>> all_threads_;  // created once
+  std::unique_ptr<Thread>* threads_ = nullptr;        // those of the running block
+  std::vector<unsigned> blocks_, turns_;              // in the order in which they run
+  std::unique_ptr<Barriers> barriers_;
+  std::unique_ptr<char, Free> owned_shared_;  // dynamic shared memory with redzones
+  uint64_t started_ = 0, ended_ = 0;          // the launch: the host before it, the host after it
+  void* host_ = nullptr;
+  checker::Fiber host_stack_;
   Launch launch_{};
   void (*call_)(void*) = nullptr;
   void* body_ = nullptr;
@@ -300,6 +471,12 @@ unsigned lane() {
 }
 unsigned lanes_that_run() {
   return executor().lanes_that_run();
+}
+void set_seed(uint64_t seed) {
+  seed_of_process() = seed;
+}
+uint64_t seed() {
+  return seed_of_process();
 }
 void* dynamic_shared_memory() {
   return executor().shared();

@@ -240,14 +240,48 @@ inline float __uint2float_rn(unsigned x) {
 // --- Loads and stores with a hint for the caches ---
 namespace saccade::simt {
 
+// The instrumentation of -fsanitize=thread sees four accesses where a kernel makes one of 16 bytes. So in such a build the
+// vector accesses are made out of its sight, and reported as what they are.
+#ifdef SACCADE_SIMT_REPORTS
+extern "C" void __tsan_read16(void*);
+extern "C" void __tsan_write16(void*);
+extern "C" void __tsan_read8(void*);
+extern "C" void __tsan_write8(void*);
 template <class T>
-T hinted_load(const T* p) {
+__attribute__((noinline, no_sanitize("thread"))) void move_unseen(T* to, const T* from) {
+  *to = *from;
+}
+template <class T>
+constexpr bool kReports = sizeof(T) == 16 || (sizeof(T) == 8 && std::is_class_v<T>);
+#else
+template <class T>
+constexpr bool kReports = false;
+#endif
+
+template <class T>
+__attribute__((always_inline)) inline T hinted_load(const T* p) {
   if constexpr (alignof(T) > 1) check_aligned(p, alignof(T));
+#ifdef SACCADE_SIMT_REPORTS
+  if constexpr (kReports<T>) {
+    void* at = const_cast<T*>(p);
+    sizeof(T) == 16 ? __tsan_read16(at) : __tsan_read8(at);
+    T value;
+    move_unseen(&value, p);
+    return value;
+  }
+#endif
   return *p;
 }
 template <class T>
-void hinted_store(T* p, const T& value) {
+__attribute__((always_inline)) inline void hinted_store(T* p, const T& value) {
   if constexpr (alignof(T) > 1) check_aligned(p, alignof(T));
+#ifdef SACCADE_SIMT_REPORTS
+  if constexpr (kReports<T>) {
+    sizeof(T) == 16 ? __tsan_write16(p) : __tsan_write8(p);
+    move_unseen(p, &value);
+    return;
+  }
+#endif
   *p = value;
 }
 

@@ -19,7 +19,13 @@
 #define __launch_bounds__(...)
 #define __constant__ static
 #define __grid_constant__
-#define __shared__ static thread_local  // one block runs at a time in a host thread
+// One block runs at a time, so one set of arrays is enough. They lie side by side, to be made fresh for each block;
+// the memory checker finds them by itself and keeps redzones between them.
+#ifdef SACCADE_SIMT_MEMORY
+#define __shared__ static
+#else
+#define __shared__ static __attribute__((section("simt_shared")))
+#endif
 
 // Where the running thread stands. constinit: read without a check that it was initialised.
 extern constinit thread_local uint3 threadIdx, blockIdx;
@@ -39,6 +45,11 @@ struct Launch {
 // a kernel breaks a rule: a barrier that part of its block does not reach, an exchange with a lane that is
 // elsewhere, an unaligned vector access.
 void run(const Launch& launch, void (*call)(void*), void* body);
+
+// The order in which blocks and threads take their turns; 0 is the order of their numbers. SACCADE_SIMT_SEED in the
+// environment sets it, too; without either it is 1.
+void set_seed(uint64_t seed);
+uint64_t seed();
 
 template <class Body>
 void run(const Launch& launch, Body& body) {

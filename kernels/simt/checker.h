@@ -1,0 +1,113 @@
+// What the sanitizers have to be told of fibers, blocks and barriers, and what they found. The same executor is built
+// plain, for races (SACCADE_SIMT_RACE: the kernels under ThreadSanitizer), for memory (SACCADE_SIMT_MEMORY: under
+// AddressSanitizer) and for traffic (SACCADE_SIMT_TRAFFIC). Where a build does not need a call, it is empty. None of the
+// files of kernels/simt/ is itself instrumented: the scheduler's own state is nobody's race.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#ifdef SACCADE_SIMT_RACE
+#include <sanitizer/tsan_interface.h>
+#endif
+#ifdef SACCADE_SIMT_MEMORY
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+namespace saccade::simt {
+
+// What this build of the device looks for: "race", "memory", "traffic", or "" where it only runs.
+const char* checker_name();
+
+// The findings since the last call, one text each: the sanitizer's report with the lines of the kernel.
+std::vector<std::string> take_findings();
+
+// Each buffer of the device as an allocation of its own, as large as asked for and poisoned: in the memory checker.
+#ifdef SACCADE_SIMT_MEMORY
+constexpr bool kSeparateBuffers = true;
+#else
+constexpr bool kSeparateBuffers = false;
+#endif
+
+#ifdef SACCADE_SIMT_TRAFFIC
+constexpr bool kCountsTraffic = true;
+#else
+constexpr bool kCountsTraffic = false;
+#endif
+
+// How many blocks in a row have threads of their own, unordered with each other. ThreadSanitizer takes what one of its
+// fibers does for ordered, and a new fiber for each block would cost more than the block.
+#ifdef SACCADE_SIMT_RACE
+constexpr unsigned kSetsOfThreads = 3;
+#else
+constexpr unsigned kSetsOfThreads = 1;
+#endif
+
+// Sanitizers make the frames of a kernel larger.
+#if defined(SACCADE_SIMT_RACE) || defined(SACCADE_SIMT_MEMORY)
+constexpr size_t kStackBytes = size_t{256} << 10;
+#else
+constexpr size_t kStackBytes = size_t{64} << 10;
+#endif
+
+constexpr size_t kMostShared = size_t{227} << 10;  // dynamic shared memory of a block, on the newest devices
+
+// Fresh memory that holds no number: NaN in every format, -1 in whole numbers.
+constexpr unsigned char kPoison = 0xFF;
+
+namespace checker {
+
+// The block's shared memory starts anew: poisoned, and nobody has touched it. `dynamic` has `bytes` in use.
+void fresh_shared_memory(void* dynamic, size_t bytes);
+
+// --- One CUDA thread as the sanitizer sees it ---
+struct Fiber {
+#ifdef SACCADE_SIMT_RACE
+  void* tsan = nullptr;
+#endif
+#ifdef SACCADE_SIMT_MEMORY
+  const void* stack_bottom = nullptr;
+  size_t stack_bytes = 0;
+  void* fake_stack = nullptr;
+#endif
+};
+
+#ifdef SACCADE_SIMT_RACE
+inline void create(Fiber& fiber) { fiber.tsan = __tsan_create_fiber(0); }
+inline void destroy(Fiber& fiber) { __tsan_destroy_fiber(fiber.tsan); }
+inline void* current() { return __tsan_get_current_fiber(); }
+// Without the flag, a switch orders what came before it with what comes after, and no race is left to see.
+inline void become(void* fiber) { __tsan_switch_to_fiber(fiber, __tsan_switch_to_fiber_no_sync); }
+inline void become(Fiber& fiber) { become(fiber.tsan); }
+inline void release(void* object) { __tsan_release(object); }
+inline void acquire(void* object) { __tsan_acquire(object); }
+#else
+inline void create(Fiber&) {}
+inline void destroy(Fiber&) {}
+inline void* current() { return nullptr; }
+inline void become(void*) {}
+inline void become(Fiber&) {}
+inline void release(void*) {}
+inline void acquire(void*) {}
+#endif
+
+// Around a switch of stacks: `leave` before it, `arrive` after it, on the other stack.
+#ifdef SACCADE_SIMT_MEMORY
+inline void leave(Fiber& from, const Fiber& to) {
+  __sanitizer_start_switch_fiber(&from.fake_stack, to.stack_bottom, to.stack_bytes);
+}
+inline void leave_for_good(const Fiber& to) {
+  __sanitizer_start_switch_fiber(nullptr, to.stack_bottom, to.stack_bytes);
+}
+inline void arrive(Fiber& here, Fiber& from) {
+  __sanitizer_finish_switch_fiber(here.fake_stack, &from.stack_bottom, &from.stack_bytes);
+}
+#else
+inline void leave(Fiber&, const Fiber&) {}
+inline void leave_for_good(const Fiber&) {}
+inline void arrive(Fiber&, Fiber&) {}
+#endif
+
+}  // namespace checker
+}  // namespace saccade::simt
