@@ -44,7 +44,7 @@ SURVIVORS = ROOT / "tests/mutation_survivors.txt"
 # have is left out (and said so); a new checker joins by a line here.
 #   ops    one run for each op: PROGRAM check --small --device simt --op NAME
 #   catch  one run with the names of the Catch2 test cases that reach the file
-PROGRAMS = [("bench_gpu", "ops"), ("test_kernels", "catch"), ("test_simt_race", "catch"), ("test_simt_memory", "catch")]
+PROGRAMS = [("bench_gpu", "ops"), ("test_kernels", "catch"), ("test_simt_race", "ops"), ("test_simt_memory", "ops")]
 
 KINDS = ("barrier", "guard", "operator")
 LEAST_SHARE = 0.95

@@ -36,9 +36,10 @@ std::string summary(const std::string& report) {
   std::string lines;
   for (size_t at = report.find("#0 "); at != std::string::npos; at = report.find("#0 ", at + 1)) {
     const std::string line = report.substr(at + 3, report.find('\n', at) - at - 3);
-    if (line.find("kernels/") != std::string::npos) lines += "\n    " + line;
+    if (line.find("kernels/") != std::string::npos) lines.append("\n    ").append(line);
   }
-  return report.substr(0, report.find('\n')) + (lines.empty() ? "\n" + report.substr(0, 3000) : lines);
+  const std::string head = report.substr(0, report.find('\n'));
+  return concat(head, lines.empty() ? report.substr(head.size(), 3000) : lines);
 }
 
 std::string found_now() {
