@@ -15,7 +15,7 @@ namespace saccade {
 inline namespace SACCADE_TARGET {
 
 constexpr unsigned kRowThreads = 256;  // of a block
-constexpr unsigned kRowBlocks = 3;     // on a multiprocessor: on its own, or for four, the compiler spills
+constexpr unsigned kRowBlocks = 2;     // at least, on a multiprocessor: on its own, or for more, the compiler spills
 
 template <class T, int N>
 struct RowInputs {
