@@ -110,7 +110,13 @@ if [ $cuda = yes ] && [ $has_nvcc = yes ]; then
 else
   build release release all -DSACCADE_CUDA=OFF
 fi
-run_tests release "$rooms"
+run_tests release "$rooms simt_race simt_memory"
+
+say "the GPU's check, with simt in the GPU's place"
+bench/gpu_check.sh --dry-run --without-torch --out build/gpu_dry_run >build/gpu_dry_run.log 2>&1 ||
+  { cat build/gpu_dry_run.log >&2; fail "bench/gpu_check.sh --dry-run"; }
+tail -n 1 build/gpu_dry_run.log
+parts+=("gpu_check dry run")
 
 if [ $all = yes ]; then
   for preset in debug asan tsan; do
