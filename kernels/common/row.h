@@ -15,7 +15,7 @@ namespace saccade {
 inline namespace SACCADE_TARGET {
 
 constexpr unsigned kRowThreads = 256;  // of a block
-constexpr unsigned kRowBlocks = 2;     // at least, on a multiprocessor: on its own, or for more, the compiler spills
+constexpr unsigned kRowBlocks = 4;     // that must fit a multiprocessor: 64 registers a thread
 
 template <class T, int N>
 struct RowInputs {
@@ -170,7 +170,8 @@ template <class T, int V, int N, class Kernel>
 void pick(Context& context, int64_t rows, int64_t columns, const RowInputs<T, N>& inputs,
           const Kernel& kernel) {
   using InWarp = HeldRow<T, V, N, kWarp, 8 / V>;
-  using InBlock = HeldRow<T, V, N, kRowThreads, 16 / V>;
+  // One by one, each slot takes registers for its address, too: more than 8 spill.
+  using InBlock = HeldRow<T, V, N, kRowThreads, V == 1 ? 8 : 16 / V>;
   if (columns <= InWarp::kMost)
     run<InWarp>(context, rows, columns, inputs, kernel);
   else if (columns <= InBlock::kMost)

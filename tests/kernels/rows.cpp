@@ -14,7 +14,7 @@ constexpr double kEpsilon = 2;  // of l2_normalize: clamps the shortest rows
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // Rows that a warp holds, that a block holds, and that are streamed; in vectors and one by one.
-const int64_t kColumns[] = {1, 8, 37, 256, 257, 264, 751, 4096, 4097, 4104};
+const int64_t kColumns[] = {1, 8, 37, 256, 257, 264, 751, 2049, 4096, 4097, 4104};
 
 // run.operator()<Device, scalar>(context, rows, columns, inputs, y), with y over the first input, too.
 template <class Run>
