@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,11 @@
 #endif
 
 namespace saccade::simt {
+
+// The order in which blocks and threads take their turns; 0 is the order of their numbers. SACCADE_SIMT_SEED in the
+// environment sets it, too; without either it is 1.
+void set_seed(uint64_t seed);
+uint64_t seed();
 
 // What this build of the device looks for: "race", "memory", "traffic", or "" where it only runs.
 const char* checker_name();
@@ -66,9 +72,9 @@ struct Fiber {
 #ifdef SACCADE_SIMT_RACE
   void* tsan = nullptr;
 #endif
-#ifdef SACCADE_SIMT_MEMORY
   const void* stack_bottom = nullptr;
   size_t stack_bytes = 0;
+#ifdef SACCADE_SIMT_MEMORY
   void* fake_stack = nullptr;
 #endif
 };

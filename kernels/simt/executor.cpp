@@ -106,16 +106,14 @@ class Stacks {
   explicit Stacks(checker::Fiber& fiber) : fiber_(&fiber) {}
   context::stack_context allocate() {
     context::stack_context stack = source_.allocate();
-#ifdef SACCADE_SIMT_MEMORY
     fiber_->stack_bottom = static_cast<char*>(stack.sp) - stack.size;
     fiber_->stack_bytes = stack.size;
-#endif
     return stack;
   }
   void deallocate(context::stack_context& stack) { source_.deallocate(stack); }
 
  private:
-  [[maybe_unused]] checker::Fiber* fiber_;
+  checker::Fiber* fiber_;
   context::protected_fixedsize_stack source_{kStackBytes};
 };
 
@@ -326,7 +324,10 @@ class Executor {
     threadIdx = index_of(t);
     checker::become(threads_[t]->checked);
     checker::leave(host_stack_, threads_[t]->checked);
-    if constexpr (kCountsTraffic) traffic_detail::begin_thread(t);
+    if constexpr (kCountsTraffic) {
+      const checker::Fiber& fiber = threads_[t]->checked;
+      traffic_detail::begin_thread(t, fiber.stack_bottom, fiber.stack_bytes);
+    }
     threads_[t]->fiber = std::move(threads_[t]->fiber).resume();
     if constexpr (kCountsTraffic) traffic_detail::pause();
     checker::arrive(host_stack_, threads_[t]->checked);

@@ -46,11 +46,6 @@ struct Launch {
 // elsewhere, an unaligned vector access.
 void run(const Launch& launch, void (*call)(void*), void* body);
 
-// The order in which blocks and threads take their turns; 0 is the order of their numbers. SACCADE_SIMT_SEED in the
-// environment sets it, too; without either it is 1.
-void set_seed(uint64_t seed);
-uint64_t seed();
-
 template <class Body>
 void run(const Launch& launch, Body& body) {
   run(

@@ -84,6 +84,8 @@ std::vector<std::vector<Access>> warps;
 std::vector<std::unordered_map<const void*, uint32_t>> visits;  // by thread
 constexpr unsigned kNobody = ~0u;
 unsigned running = kNobody;
+uintptr_t stack_begin = 0, stack_end = 0;  // of the running thread
+uintptr_t host_stack = 0;  // the kernel's parameters lie there: constant memory on a GPU
 
 bool is_shared(uintptr_t address) {
   return address >= reinterpret_cast<uintptr_t>(__start_simt_shared) &&
@@ -94,8 +96,11 @@ void record(const void* instruction, void* at, unsigned bytes, bool write) {
   if (running == kNobody) return;
   const auto address = reinterpret_cast<uintptr_t>(at);
   // A thread's own stack is its registers.
-  const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-  if (address >= here - (size_t{64} << 10) && address < here + (size_t{64} << 10) && !is_shared(address)) return;
+  if (address >= stack_begin && address < stack_end) return;
+  if (address + (size_t{64} << 10) >= host_stack && address < host_stack + (size_t{64} << 10)) return;
+  for (const void* index : {static_cast<const void*>(&threadIdx), static_cast<const void*>(&blockIdx),
+                            static_cast<const void*>(&blockDim), static_cast<const void*>(&gridDim)})
+    if (address - reinterpret_cast<uintptr_t>(index) < sizeof(dim3)) return;  // special registers
   const unsigned thread = running;
   warps[thread / kLanes].push_back({instruction, address, visits[thread][instruction]++,
                                     static_cast<uint16_t>(thread % kLanes), static_cast<uint8_t>(bytes), write});
@@ -196,6 +201,7 @@ void begin_launch(const char* file, int line, unsigned threads) {
   const char* name = std::strstr(file, "kernels/");
   kernel = &measurement->kernels[concat(name ? name : file, ":", line)];
   ++kernel->launches;
+  host_stack = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
   warps.assign((threads + kLanes - 1) / kLanes, {});
   visits.assign(threads, {});
 }
@@ -226,7 +232,11 @@ void end_block() {
   kernel->moved += measurement->cache.moved() - before;
 }
 
-void begin_thread(unsigned thread) { running = measurement ? thread : kNobody; }
+void begin_thread(unsigned thread, const void* stack, size_t stack_bytes) {
+  running = measurement ? thread : kNobody;
+  stack_begin = reinterpret_cast<uintptr_t>(stack);
+  stack_end = stack_begin + stack_bytes;
+}
 void pause() { running = kNobody; }
 
 }  // namespace traffic_detail

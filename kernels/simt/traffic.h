@@ -54,7 +54,7 @@ Traffic end_traffic();
 namespace traffic_detail {  // the executor's calls
 void begin_launch(const char* file, int line, unsigned threads);
 void end_block();
-void begin_thread(unsigned thread);
+void begin_thread(unsigned thread, const void* stack, size_t stack_bytes);
 void pause();  // the scheduler's own accesses
 }  // namespace traffic_detail
 
