@@ -1,5 +1,6 @@
 // ResNet-50 on this machine: images per second and peak memory of a training step (forward, cross-entropy, backward,
-// Adam) or of inference, on random images. Takes the options and prints the JSON line of bench/compare/resnet50.py.
+// Adam) or of inference, on random images, on any device. Takes the options and prints the JSON line of
+// bench/compare/resnet50.py; peak_bytes is the device's memory on cuda, the process's elsewhere.
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -8,42 +9,49 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "autograd/functions/cast.h"
 #include "autograd/functions/linear.h"
 #include "autograd/functions/loss.h"
 #include "autograd/functions/pooling.h"
 #include "autograd/optimizer.h"
 #include "autograd/segment.h"
+#include "kernels/common/device.h"
 #include "layers/resnet.h"
+#include "tools/common/device_option.h"
 
 using namespace saccade;
 
 namespace {
 
+struct Options {
+  std::string mode = "train", precision = "f32", device = "cpu";
+  int64_t height = 256, width = 128, batch = 16;
+  double seconds = 8;
+  int threads = 2;
+};
+
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-}  // namespace
+int64_t peak_bytes(const Context& context) {
+  if (context.device() == Device::cuda) return static_cast<int64_t>(context.memory->peak_bytes());
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
+}
 
-int main(int argc, char** argv) {
-  CLI::App app("Times ResNet-50.");
-  std::string mode = "train", precision = "f32";
-  int64_t height = 256, width = 128, batch = 16;
-  double seconds_to_measure = 8;
-  int threads = 2;
-  app.add_option("--mode", mode)->check(CLI::IsMember({"train", "inference"}))->capture_default_str();
-  app.add_option("--height", height)->capture_default_str();
-  app.add_option("--width", width)->capture_default_str();
-  app.add_option("--batch", batch)->capture_default_str();
-  app.add_option("--precision", precision)->check(CLI::IsMember({"f32"}))->capture_default_str();
-  app.add_option("--threads", threads)->capture_default_str();
-  app.add_option("--seconds", seconds_to_measure, "of measuring, after two steps of warm-up")->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
-
+void measure(const Options& options) {
   constexpr int64_t classes = 751, last_stride = 1;
-  const bool inference = mode == "inference";
+  const bool inference = options.mode == "inference";
+  const int64_t batch = options.batch, height = options.height, width = options.width;
   const double began = now();
-  Context context(Device::cpu, 0, threads);
+  const DeviceChoice choice = choose_device(options.device);
+  Context context(choice.device, choice.index, options.threads);
+  std::string reason;
+  const Precision precision = precision_named(options.precision);
+  check_input(has_precision(context, precision, &reason), "--precision ", options.precision, ": ", reason);
+  context.precision = precision;
   ParameterArena arena;
   const layers::ResNet backbone(arena, {"resnet50", 64, last_stride});
   const layers::Linear classifier(arena, "fc", backbone.channels(), classes);
@@ -56,15 +64,18 @@ int main(int argc, char** argv) {
   random.fill_normal(pixels.data(), static_cast<int64_t>(pixels.size()), 0, 1);
   std::vector<int64_t> ids(static_cast<size_t>(batch));
   for (int64_t& id : ids) id = random.below(static_cast<uint32_t>(classes));
-  const Tensor images = Tensor::from(context, {batch, height, width, 3}, pixels), labels = Tensor::from(context, {batch}, ids);
+  const DType dtype = precision == Precision::bf16 ? DType::bf16 : DType::f32;
+  const Tensor images = converted(context, Tensor::from(context, {batch, height, width, 3}, pixels), dtype);
+  const Tensor labels = Tensor::from(context, {batch}, ids);
 
+  Tensor loss;  // a replayed segment makes no tensors: the one of the recorded step stays
   const auto train_step = [&] {
-    Tensor loss;
     run_segment(context, "step", [&] {
       Tape tape(context);
       arena.begin_step();
       const Variable map = backbone(tape, tape.constant(images), BatchNormOptions::train);
-      const Variable total = cross_entropy(tape, classifier(tape, global_average_pool(tape, map)), labels, 0);
+      const Variable logits = widened(tape, classifier(tape, global_average_pool(tape, map)));
+      const Variable total = cross_entropy(tape, logits, labels, 0);
       loss = total.value;
       tape.backward(total);
       arena.finish_gradients(context);
@@ -75,7 +86,7 @@ int main(int argc, char** argv) {
   const auto infer = [&] {
     Tape tape(context, false);
     const Variable map = backbone(tape, tape.constant(images), BatchNormOptions::eval);
-    return classifier(tape, global_average_pool(tape, map)).value.to_host<float>(context)[0];
+    return widened(tape, classifier(tape, global_average_pool(tape, map))).value.to_host<float>(context)[0];
   };
 
   const auto step = [&] { return inference ? infer() : train_step(); };
@@ -83,7 +94,7 @@ int main(int argc, char** argv) {
   const double first = now() - began;
   step();
   std::vector<double> seconds;
-  for (const double end = now() + seconds_to_measure; seconds.size() < 3 || now() < end;) {
+  for (const double end = now() + options.seconds; seconds.size() < 3 || now() < end;) {
     const double before = now();
     step();
     seconds.push_back(now() - before);
@@ -93,12 +104,32 @@ int main(int argc, char** argv) {
     const auto i = static_cast<size_t>(share * static_cast<double>(seconds.size()));
     return static_cast<double>(batch) / seconds[std::min(i, seconds.size() - 1)];
   };
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
   const nlohmann::ordered_json line = {
-      {"config", concat(mode, "_", height, "x", width, "_", precision)}, {"side", "Saccade"}, {"layout", "nhwc"},
+      {"config", concat(options.mode, "_", height, "x", width, "_", options.precision)}, {"side", "Saccade"}, {"device", options.device}, {"layout", "nhwc"},
       {"batch", batch}, {"threads", context.threads()}, {"images_per_second", rate_at(0.5)}, {"p10", rate_at(0.9)},
-      {"p90", rate_at(0.1)}, {"steps", seconds.size()}, {"peak_bytes", static_cast<int64_t>(usage.ru_maxrss) * 1024},
+      {"p90", rate_at(0.1)}, {"steps", seconds.size()}, {"peak_bytes", peak_bytes(context)},
       {"seconds_to_first_step", first}};
   std::cout << line.dump() << '\n';
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Times ResNet-50.");
+  Options options;
+  app.add_option("--mode", options.mode)->check(CLI::IsMember({"train", "inference"}))->capture_default_str();
+  app.add_option("--height", options.height)->capture_default_str();
+  app.add_option("--width", options.width)->capture_default_str();
+  app.add_option("--batch", options.batch)->capture_default_str();
+  app.add_option("--device", options.device, "cpu, simt, cuda or cuda:N")->capture_default_str();
+  app.add_option("--precision", options.precision)->check(CLI::IsMember({"f32", "tf32", "bf16"}))->capture_default_str();
+  app.add_option("--threads", options.threads)->capture_default_str();
+  app.add_option("--seconds", options.seconds, "of measuring, after two steps of warm-up")->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  try {
+    measure(options);
+  } catch (const std::exception& error) {
+    std::cerr << "bench_resnet50: " << error.what() << '\n';
+    return dynamic_cast<const InputError*>(&error) ? 2 : 1;
+  }
 }
