@@ -92,9 +92,10 @@ double l2_bytes(const Options& options) {
 class Work {
  public:
   Work(const Options& options, const Op& op, const Case& test_case, DType dtype,
-       Precision precision = Precision::f32)
+       Precision precision = Precision::f32, Kernels kernels = Kernels::library)
       : context_(options.device), timer_(context_), op_(op), attributes_(complete(op, test_case.attributes)) {
     context_.precision = precision;
+    context_.kernels = kernels;
     random_ = Tensor::from<int64_t>(context_, {2}, {17, 3});
     std::vector<Tensor> first;
     double bytes = 0;
@@ -266,10 +267,11 @@ Json in_microseconds(const std::vector<double>& seconds) {
           {"stretches", seconds.size()}};
 }
 
-Json measure_case(const Options& options, const Op& op, const Case& test_case, DType dtype,
+Json measure_case(const Options& options, const Op& op, const Case& test_case, DType dtype, Kernels kernels,
                   const Roofs& roofs) {
   Json row = {{"op", op.name}, {"case", test_case.name}, {"dtype", name_of(dtype)}, {"library", op.library}};
-  Work work(options, op, test_case, dtype);
+  if (op.versions) row["kernels"] = name_of(kernels);
+  Work work(options, op, test_case, dtype, Precision::f32, kernels);
   constexpr const char* kNames[] = {"forward_eager", "forward_graph", "both_eager", "both_graph"};
   std::vector<double> seconds[4];
   std::string refused[4];
@@ -325,6 +327,13 @@ void for_each_op(const Options& options, Visit&& visit) {
       visit(op);
 }
 
+// The vendor's kernels and our own beside them.
+std::vector<Kernels> versions_of(const Op& op, Device device) {
+  if (!op.versions || device == Device::cpu) return {Kernels::library};
+  if (device == Device::cuda) return {Kernels::library, Kernels::own, Kernels::plain};
+  return {Kernels::own, Kernels::plain};
+}
+
 Json measure(const Options& options, bool& failed) {
   Json result = {{"rows", Json::array()}};
   if (options.roofs.empty()) {
@@ -337,15 +346,17 @@ Json measure(const Options& options, bool& failed) {
   const Roofs roofs(result["roofs"]);
   for_each_op(options, [&](const Op& op) {
     for (const Case& test_case : cases_of(op, options.shapes, options.dry()))
-      for (const DType dtype : dtypes_of(options.device)) try {
-          result["rows"].push_back(measure_case(options, op, test_case, dtype, roofs));
-        } catch (const std::exception& error) {
-          failed = true;
-          result["rows"].push_back({{"op", op.name},
-                                    {"case", test_case.name},
-                                    {"dtype", name_of(dtype)},
-                                    {"error", error.what()}});
-        }
+      for (const DType dtype : dtypes_of(options.device))
+        for (const Kernels kernels : versions_of(op, options.device)) try {
+            result["rows"].push_back(measure_case(options, op, test_case, dtype, kernels, roofs));
+          } catch (const std::exception& error) {
+            failed = true;
+            result["rows"].push_back({{"op", op.name},
+                                      {"case", test_case.name},
+                                      {"dtype", name_of(dtype)},
+                                      {"kernels", name_of(kernels)},
+                                      {"error", error.what()}});
+          }
   });
   return result;
 }

@@ -40,6 +40,7 @@ const Registration registration{{
     },
     .devices = devices_with_gpu(),
     .library = true,
+    .versions = true,
 }};
 
 }  // namespace

@@ -25,6 +25,7 @@ const Registration linear_registration{{
     },
     .devices = devices_with_gpu(),
     .library = true,
+    .versions = true,
 }};
 
 const Registration matmul_registration{{
@@ -44,6 +45,7 @@ const Registration matmul_registration{{
     },
     .devices = devices_with_gpu(),
     .library = true,
+    .versions = true,
 }};
 
 }  // namespace

@@ -75,6 +75,7 @@ struct Op {
   std::function<Floor(const std::vector<Shape>& inputs, const Attributes&, int element)> floor;
   std::vector<Device> devices = {Device::cpu};
   bool library = false;       // computed by a vendor library on some device
+  bool versions = false;      // on CUDA by several kernels, among which Context::kernels chooses
   double tolerance = 8;       // c in |out - ref| <= c * eps * S + absolute
   double absolute = 1e-30;
 };

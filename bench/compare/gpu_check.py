@@ -241,11 +241,12 @@ def markdown(report):
                 "| op | case | dtype | forward, graph | p10 .. p90 | eager | floor | share | with backward, graph | eager | floor | share |",
                 "| --- | --- | --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"]
         for r in report["measure"]["rows"]:
+            op = r["op"] + (f", {r['kernels']}" if "kernels" in r else "")  # the vendor's kernels and ours
             if "error" in r:
-                out.append(f"| {r['op']} | {r.get('case', '')} | {r.get('dtype', '')} | error: {r['error'].splitlines()[0][:160]} |||||||||")
+                out.append(f"| {op} | {r.get('case', '')} | {r.get('dtype', '')} | error: {r['error'].splitlines()[0][:160]} |||||||||")
                 continue
             spread = r.get("forward_graph") or r["forward_eager"]
-            out.append(f"| {r['op']} | {r['case']} | {r['dtype']} | {number(median(r, 'forward_graph'))} | {number(spread['p10'])} .. {number(spread['p90'])} | "
+            out.append(f"| {op} | {r['case']} | {r['dtype']} | {number(median(r, 'forward_graph'))} | {number(spread['p10'])} .. {number(spread['p90'])} | "
                        f"{number(median(r, 'forward_eager'))} | {number(r['floor_us'])} | {r['forward_share']:.2f} | {number(median(r, 'both_graph'))} | "
                        f"{number(median(r, 'both_eager'))} | {number(r['both_floor_us'])} | {r['both_share']:.2f} |")
         refused = {(r["op"], text) for r in report["measure"]["rows"] for text in r.get("refused", {}).values()}

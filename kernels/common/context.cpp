@@ -20,6 +20,10 @@ const char* name_of(Device device) {
   return "?";
 }
 
+const char* name_of(Kernels kernels) {
+  return kernels == Kernels::library ? "library" : kernels == Kernels::own ? "own" : "plain";
+}
+
 const char* name_of(Precision precision) {
   switch (precision) {
     case Precision::f32: return "f32";

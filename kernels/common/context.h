@@ -30,6 +30,12 @@ enum class Precision : uint8_t { f32, tf32, bf16 };
 const char* name_of(Precision precision);
 Precision precision_named(const std::string& name);  // InputError for another name
 
+// Which of several versions of an op computes. library: a vendor's where there is one, else ours. own: the project's,
+// for comparison with the vendor's. plain: of ours the simple one that explains the fast one.
+enum class Kernels : uint8_t { library, own, plain };
+
+const char* name_of(Kernels kernels);
+
 constexpr size_t kAlignment = 256;  // of every allocation, in bytes
 
 class Context {
@@ -74,6 +80,7 @@ class Context {
   }
 
   Precision precision = Precision::f32;  // set before the first tensor is made
+  Kernels kernels = Kernels::library;
   bool replays_segments = true;          // false: every run of a Segment calls its work anew (for comparison)
 
   // Set while a Segment runs: the host may read no device value then. See autograd/segment.h.

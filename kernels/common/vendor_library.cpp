@@ -5,11 +5,10 @@
 namespace saccade {
 
 bool VendorLibrary::is_available(std::string* reason) {
-  if (!tried_) {
-    tried_ = true;
+  std::call_once(tried_, [this] {
     handle_ = dlopen(file_.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!handle_) reason_ = concat(file_, " does not open: ", dlerror());
-  }
+  });
   if (!handle_ && reason) *reason = reason_;
   return handle_ != nullptr;
 }

@@ -2,6 +2,7 @@
 // and 200 MB, and a binary could not start where they are missing.
 #pragma once
 
+#include <mutex>
 #include <string>
 
 #include "kernels/common/error.h"
@@ -28,8 +29,8 @@ class VendorLibrary {
   void* symbol(const char* name);
 
   std::string file_, reason_;
+  std::once_flag tried_;    // contexts of several threads may ask first
   void* handle_ = nullptr;  // never closed: vendor libraries keep state until the process ends
-  bool tried_ = false;
 };
 
 }  // namespace saccade

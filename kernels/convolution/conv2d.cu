@@ -8,8 +8,10 @@
 #include "kernels/common/divider.h"
 #include "kernels/common/launch.h"
 #include "kernels/convolution/conv2d.h"
+#include "kernels/convolution/cudnn.h"
+#include "kernels/elementwise/broadcast.h"
 #include "kernels/elementwise/sum.h"
-#include "kernels/matmul/tiled_product.h"
+#include "kernels/matmul/product.h"
 
 namespace saccade {
 
@@ -150,10 +152,26 @@ bool wide_for(int64_t channels, const T* data) {
   return channels % kPack<T> == 0 && aligned(data, 16);
 }
 
+// Whether cuDNN computed it. It has no part on simt.
+template <class T>
+bool by_cudnn(Context& context, const Conv2dShape& s, cudnn::Pass pass, const T* x, const T* w, const T* y) {
+  if constexpr (kGpu == Device::cuda) {
+    const bool tf32 = context.precision == Precision::tf32;
+    return context.kernels == Kernels::library &&
+           cudnn::run(context, {s, pass, std::is_same_v<T, bf16>, tf32}, x, w, y);
+  } else {
+    return false;
+  }
+}
+
 template <class T>
 void forward_on_gpu(Context& context, const Conv2dShape& s, const T* x, const T* w, const T* b, T* y) {
   check_element<T>(context);
   if (s.y_count() == 0) return;
+  if (by_cudnn(context, s, cudnn::Pass::forward, x, w, y)) {
+    if (b) Broadcast<kGpu>::add(context, {1, s.y_count() / s.k, s.k}, y, b, y);
+    return;
+  }
   const Geometry d(s);
   const int64_t pixels = s.n * s.p() * s.q(), columns = s.r * s.s * s.c;
   const auto rows = static_cast<uint32_t>(pixels), depth = static_cast<uint32_t>(columns);
@@ -167,6 +185,7 @@ template <class T>
 void backward_data_on_gpu(Context& context, const Conv2dShape& s, const T* grad_y, const T* w, T* grad_x) {
   check_element<T>(context);
   if (s.x_count() == 0) return;
+  if (by_cudnn(context, s, cudnn::Pass::data, grad_x, w, grad_y)) return;
   const Geometry d(s);
   const int64_t pixels = s.n * s.h * s.w, columns = s.r * s.s * s.k;
   const auto rows = static_cast<uint32_t>(pixels), depth = static_cast<uint32_t>(columns);
@@ -178,9 +197,8 @@ void backward_data_on_gpu(Context& context, const Conv2dShape& s, const T* grad_
 }
 
 template <class T>
-void backward_weight_on_gpu(Context& context, const Conv2dShape& s, const T* x, const T* grad_y, T* grad_w,
-                            T* grad_b) {
-  check_element<T>(context);
+void weight_gradient_on_gpu(Context& context, const Conv2dShape& s, const T* x, const T* grad_y, T* grad_w) {
+  if (s.y_count() > 0 && by_cudnn(context, s, cudnn::Pass::weight, x, grad_w, grad_y)) return;
   const int64_t pixels = s.n * s.p() * s.q(), columns = s.r * s.s * s.c;
   const Geometry d(s);
   const auto depth = static_cast<uint32_t>(pixels), width = static_cast<uint32_t>(columns);
@@ -189,7 +207,14 @@ void backward_weight_on_gpu(Context& context, const Conv2dShape& s, const T* x, 
                    ImagePatches<T, false, wide>{d, x, depth, width},
                    epilogue_of(s.k, columns, static_cast<const T*>(nullptr), grad_w));
   });
-  if (grad_b) Sum<kGpu>::forward(context, 1, pixels, s.k, 1.0, grad_y, grad_b);
+}
+
+template <class T>
+void backward_weight_on_gpu(Context& context, const Conv2dShape& s, const T* x, const T* grad_y, T* grad_w,
+                            T* grad_b) {
+  check_element<T>(context);
+  weight_gradient_on_gpu(context, s, x, grad_y, grad_w);
+  if (grad_b) Sum<kGpu>::forward(context, 1, s.n * s.p() * s.q(), s.k, 1.0, grad_y, grad_b);
 }
 
 }  // namespace

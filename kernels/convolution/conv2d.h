@@ -5,6 +5,9 @@
 // x [N,H,W,C], w [K,R,S,C], b [K] or null, y [N,P,Q,K]; pixels outside x are 0. Nothing may alias. All outputs
 // are overwritten. Floor: each tensor once; 2 N P Q K R S C operations for each of the three passes.
 //
+// On CUDA cuDNN computes where it has a deterministic plan (kernels/convolution/cudnn.h), else kernels of our own;
+// Context::kernels chooses. simt runs our own.
+//
 // On the CPU f32 goes through oneDNN, which wants its own blocked weights. `weight_version` != 0 promises that
 // equal (weight, version) means equal values, and lets the packed copy be kept (inference); 0 packs anew.
 #pragma once

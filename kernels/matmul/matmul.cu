@@ -1,6 +1,7 @@
 #include "kernels/common/launch.h"
+#include "kernels/matmul/cublaslt.h"
 #include "kernels/matmul/matmul.h"
-#include "kernels/matmul/tiled_product.h"
+#include "kernels/matmul/product.h"
 
 namespace saccade {
 
@@ -23,6 +24,8 @@ void with_orders(const MatmulShape& s, Run&& run) {
 template <class T>
 void multiply_on_gpu(Context& context, const MatmulShape& s, const T* a, const T* b, const T* bias, T* c) {
   check_element<T>(context);
+  if constexpr (kGpu == Device::cuda)
+    if (context.kernels == Kernels::library && cublaslt::multiply(context, s, a, b, bias, c)) return;
   const Epilogue<T> epilogue = epilogue_of(s.m, s.n, bias, c, s.relu, s.accumulate);
   const bool wide_pair = wide_for(a, s.transpose_a ? s.m : s.k) && wide_for(b, s.transpose_b ? s.k : s.n);
   const auto m = static_cast<uint32_t>(s.m), n = static_cast<uint32_t>(s.n), k = static_cast<uint32_t>(s.k);

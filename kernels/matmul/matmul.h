@@ -3,7 +3,9 @@
 //   C[i,j] = act( bias[j] + sum over l of A[i,l] * B[l,j] )  (+ C[i,j] before, when `accumulate`)
 //
 // A [m,k] (or [k,m] when transpose_a), B [k,n] (or [n,k] when transpose_b), bias [n] or null, C [m,n]; act is ReLU
-// or nothing; accumulate excludes bias and act. Nothing may alias. Floor: A, B and C once, 2 m n k operations.
+// or nothing; accumulate excludes bias and act. Sums of bf16 are in fp32. Nothing may alias. On CUDA cuBLASLt computes
+// where it can (kernels/matmul/cublaslt.h), else kernels of our own; Context::kernels chooses. simt runs our own.
+// Floor: A, B and C once, 2 m n k operations.
 #pragma once
 
 #include "kernels/common/context.h"

@@ -19,8 +19,6 @@
 // beyond the edge of the matrix are zero. i counts rows of A, or columns of B, and l counts along k.
 #pragma once
 
-#include <algorithm>
-
 #include "kernels/common/launch.h"
 #include "kernels/common/vector.h"
 
@@ -32,8 +30,6 @@ constexpr int kTileThreads = 256;
 constexpr int kSide = 4;  // rows and columns of a thread
 constexpr int kPitch =
     kTile + kSide;                // of shared memory: keeps rows 16-byte aligned and off each other's banks
-constexpr int64_t kBlocks = 512;  // parts are cut until there are as many blocks
-constexpr int64_t kShortestPart = 512;
 constexpr int kFinishGroups = 8;  // threads that share the parts of an element
 
 template <class T>
@@ -205,61 +201,6 @@ __global__ void __launch_bounds__(kWarp* kFinishGroups)
 #pragma unroll
     for (int e = 0; e < V; ++e) sum.lane[e] += groups[group][threadIdx.x].lane[e];
   out.finish(out.c + element, static_cast<uint32_t>(element % out.n), sum);
-}
-
-// How k is cut: parts of `length`, the last one shorter.
-struct Parts {
-  unsigned count;
-  uint32_t length;
-
-  // step: k is cut at multiples of it.
-  Parts(int64_t tiles, int64_t k, int64_t step) {
-    const int64_t wanted =
-        std::max<int64_t>(1, std::min(kBlocks / std::max<int64_t>(tiles, 1), k / kShortestPart));
-    const int64_t whole = (k + wanted - 1) / wanted;
-    length = static_cast<uint32_t>(std::max<int64_t>(1, (whole + step - 1) / step) * step);
-    count = std::max(1u, blocks_for(k, length));
-  }
-};
-
-// The launch: m, n and k below 2^31; an empty k gives the epilogue of zeros.
-template <class A, class B, class T>
-void launch_product(Context& context, int64_t m, int64_t n, int64_t k, const A& a, const B& b,
-                    const Epilogue<T>& epilogue) {
-  constexpr int64_t kLimit = (int64_t{1} << 31) - kTile;
-  check(m < kLimit && n < kLimit && k < kLimit, "a matrix product of ", m, " x ", n, " x ", k,
-        " is beyond 32-bit indices");
-  if (m == 0 || n == 0) return;
-  const unsigned rows = blocks_for(m, kTile), columns = blocks_for(n, kTile);
-  check(columns < 65536, "a matrix product with ", n, " columns is too wide for one launch");
-  const Parts parts(static_cast<int64_t>(rows) * columns, k, 4 * kPack<T>);
-  const auto run = [&](const Epilogue<T>& out) {
-    launch(tiled_product<A, B, T>, {rows, columns, parts.count}, kTileThreads, 0, context.stream(), k,
-           parts.length, a, b, out);
-  };
-  if (parts.count == 1) return run(epilogue);
-  const Context::Scratch scratch(context, static_cast<size_t>(parts.count) * m * n * sizeof(float));
-  Epilogue<T> partial = epilogue;
-  partial.parts = scratch.as<float>();
-  run(partial);
-  const auto finish = [&]<int V>() {
-    launch(finish_product<V, T>, blocks_for(m * n, kWarp * V), dim3(kWarp, kFinishGroups), 0,
-           context.stream(), parts.count, m * n, scratch.as<float>(), epilogue);
-  };
-  n % kSide == 0 ? finish.template operator()<kSide>() : finish.template operator()<1>();
-}
-
-template <class T>
-Epilogue<T> epilogue_of(int64_t m, int64_t n, const T* bias, T* c, bool relu = false,
-                        bool accumulate = false) {
-  const bool wide = n % kSide == 0 && aligned(c, kSide * sizeof(T));
-  return {c, bias, static_cast<uint32_t>(m), static_cast<uint32_t>(n), relu, accumulate, wide};
-}
-
-// Calls run.operator()<wide>() with wide known to the compiler.
-template <class Run>
-void with_width(bool wide, Run&& run) {
-  wide ? run.template operator()<true>() : run.template operator()<false>();
 }
 
 }  // namespace SACCADE_TARGET

@@ -76,6 +76,14 @@ void for_each_backend(Test&& test) {
 #endif
 }
 
+// The versions of an op that has several on device D.
+template <Device D>
+std::vector<Kernels> versions() {
+  if (D == Device::cuda) return {Kernels::library, Kernels::own, Kernels::plain};
+  if (D == Device::simt) return {Kernels::own, Kernels::plain};
+  return {Kernels::library};
+}
+
 template <class T>
 constexpr double epsilon_of() {
   return sizeof(T) == 2 ? 0x1p-8 : 0x1p-24;

@@ -43,13 +43,17 @@ void compare(Context& context, const std::string& what, const Conv2dShape& s, si
 }  // namespace
 
 TEST_CASE("convolution's three passes agree with the reference on every path", "[conv2d]") {
-  for_each_backend([&]<Device D, class T>(Context& context, const std::string& backend) {
-    compare<D, T>(context, backend + " packs", {1, 5, 6, 16, 24, 3, 3, 1, 1, 1, 1});
-    compare<D, T>(context, backend + " packs, unaligned", {1, 5, 6, 16, 24, 3, 3, 1, 1, 1, 1}, 1);
-    compare<D, T>(context, backend + " packs, stride 2", {2, 7, 6, 8, 16, 3, 3, 2, 2, 1, 1});
-    compare<D, T>(context, backend + " 1x1, stride 2", {1, 6, 7, 16, 8, 1, 1, 2, 2, 0, 0});
-    compare<D, T>(context, backend + " odd channels", {1, 5, 4, 5, 7, 3, 2, 1, 2, 1, 0});
-    compare<D, T>(context, backend + " pixels in parts", {2, 40, 30, 8, 8, 1, 1, 1, 1, 0, 0});
+  for_each_backend([&]<Device D, class T>(Context& context, const std::string& name) {
+    for (const Kernels version : versions<D>()) {
+      context.kernels = version;
+      const std::string backend = concat(name, " ", name_of(version));
+      compare<D, T>(context, backend + " packs", {1, 5, 6, 16, 24, 3, 3, 1, 1, 1, 1});
+      compare<D, T>(context, backend + " packs, unaligned", {1, 5, 6, 16, 24, 3, 3, 1, 1, 1, 1}, 1);
+      compare<D, T>(context, backend + " packs, stride 2", {2, 7, 6, 8, 16, 3, 3, 2, 2, 1, 1});
+      compare<D, T>(context, backend + " 1x1, stride 2", {1, 6, 7, 16, 8, 1, 1, 2, 2, 0, 0});
+      compare<D, T>(context, backend + " odd channels", {1, 5, 4, 5, 7, 3, 2, 1, 2, 1, 0});
+      compare<D, T>(context, backend + " pixels in parts", {2, 40, 30, 8, 8, 1, 1, 1, 1, 0, 0});
+    }
   });
 }
 

@@ -28,39 +28,45 @@ double compare(Context& context, const char* backend, const MatmulShape& s, bool
   };
   run(reference);
   run(bound);
-  return check_close(concat(backend, " ", s.m, "x", s.n, "x", s.k, " transposed ", s.transpose_a,
-                            s.transpose_b, " relu ", s.relu, " accumulate ", s.accumulate),
-                     c.host(), reference, bound, 8);
+  return check_close(
+      concat(backend, " ", name_of(context.kernels), " ", s.m, "x", s.n, "x", s.k, " transposed ",
+             s.transpose_a, s.transpose_b, " relu ", s.relu, " accumulate ", s.accumulate),
+      c.host(), reference, bound, 8);
 }
 
 }  // namespace
 
 TEST_CASE("the matrix product is the sum for every transposition and size", "[matmul]") {
-  const int64_t sizes[][3] = {{1, 1, 1}, {3, 5, 7}, {64, 64, 32}, {65, 72, 40}, {16, 130, 33}, {8, 24, 0}};
+  const int64_t sizes[][3] = {{1, 1, 1},     {3, 5, 7},     {64, 64, 32}, {65, 72, 40},
+                              {130, 66, 72}, {16, 130, 33}, {8, 24, 0}};
   for_each_backend([&]<Device D, class T>(Context& context, const char* backend) {
-    double worst = 0;
-    for (const auto& [m, n, k] : sizes)
-      for (int transposed = 0; transposed < 4; ++transposed) {
-        const MatmulShape shape{m, n, k, (transposed & 1) != 0, (transposed & 2) != 0};
-        worst = std::max(worst, compare<D, T>(context, backend, shape, true));
-      }
-    worst = std::max(worst, compare<D, T>(context, backend, {65, 72, 40}, true, 1));  // nothing is aligned
-    WARN(backend << ": largest error " << worst << " eps S");
+    for (const Kernels version : versions<D>()) {
+      context.kernels = version;
+      double worst = compare<D, T>(context, backend, {65, 72, 40}, true, 1);  // nothing is aligned
+      for (const auto& [m, n, k] : sizes)
+        for (int transposed = 0; transposed < 4; ++transposed) {
+          const MatmulShape shape{m, n, k, (transposed & 1) != 0, (transposed & 2) != 0};
+          worst = std::max(worst, compare<D, T>(context, backend, shape, true));
+        }
+      WARN(backend << " " << name_of(version) << ": largest error " << worst << " eps S");
+    }
   });
 }
 
 TEST_CASE("the matrix product's epilogues, with k whole and cut into parts", "[matmul]") {
   for_each_backend([&]<Device D, class T>(Context& context, const char* backend) {
-    for (const int64_t k : {24, 2100})
-      for (const int64_t n : {12, 13}) {
-        MatmulShape shape{9, n, k, false, true};
-        compare<D, T>(context, backend, shape, false);
-        shape.accumulate = true;
-        compare<D, T>(context, backend, shape, false);
-        shape.accumulate = false;
-        shape.relu = true;
-        compare<D, T>(context, backend, shape, true);
-      }
+    for (const Kernels version : versions<D>())
+      for (const int64_t k : {24, 2100})
+        for (const int64_t n : {12, 13}) {
+          context.kernels = version;
+          MatmulShape shape{9, n, k, false, true};
+          compare<D, T>(context, backend, shape, false);
+          shape.accumulate = true;
+          compare<D, T>(context, backend, shape, false);
+          shape.accumulate = false;
+          shape.relu = true;
+          compare<D, T>(context, backend, shape, true);
+        }
   });
 }
 

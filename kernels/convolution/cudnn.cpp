@@ -1,0 +1,417 @@
+#include "kernels/convolution/cudnn.h"
+
+#include "kernels/common/vendor_library.h"
+
+#ifdef SACCADE_CUDNN
+
+#include <cudnn_backend.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "kernels/common/device.h"
+
+namespace saccade::cudnn {
+
+namespace {
+
+constexpr int64_t kAlignmentBytes = 16;  // of the pointers that a plan is made for
+
+VendorLibrary& library() {
+  static VendorLibrary opened("libcudnn.so.9");
+  return opened;
+}
+
+// The functions of cuDNN that are used, each looked up once.
+struct Functions {
+#define SACCADE_CUDNN_FUNCTION(name) decltype(&::name) name = library().function<decltype(::name)>(#name)
+  SACCADE_CUDNN_FUNCTION(cudnnBackendCreateDescriptor);
+  SACCADE_CUDNN_FUNCTION(cudnnBackendDestroyDescriptor);
+  SACCADE_CUDNN_FUNCTION(cudnnBackendSetAttribute);
+  SACCADE_CUDNN_FUNCTION(cudnnBackendGetAttribute);
+  SACCADE_CUDNN_FUNCTION(cudnnBackendFinalize);
+  SACCADE_CUDNN_FUNCTION(cudnnBackendExecute);
+  SACCADE_CUDNN_FUNCTION(cudnnCreate);
+  SACCADE_CUDNN_FUNCTION(cudnnDestroy);
+  SACCADE_CUDNN_FUNCTION(cudnnSetStream);
+  SACCADE_CUDNN_FUNCTION(cudnnGetErrorString);
+  SACCADE_CUDNN_FUNCTION(cudnnGetVersion);
+#undef SACCADE_CUDNN_FUNCTION
+};
+const Functions& cudnn() {
+  static const Functions functions;
+  return functions;
+}
+
+void require(cudnnStatus_t status, const char* what) {
+  check(status == CUDNN_STATUS_SUCCESS, "cuDNN: ", what, ": ", cudnn().cudnnGetErrorString(status));
+}
+
+// One descriptor of the backend: what a graph, an engine and a plan are made of.
+class Descriptor {
+ public:
+  explicit Descriptor(cudnnBackendDescriptorType_t type) {
+    cudnnBackendDescriptor_t made = nullptr;
+    require(cudnn().cudnnBackendCreateDescriptor(type, &made), "create a descriptor");
+    raw_ = std::shared_ptr<void>(made, [](void* p) { cudnn().cudnnBackendDestroyDescriptor(p); });
+  }
+  explicit Descriptor(std::shared_ptr<void> raw) : raw_(std::move(raw)) {}
+
+  cudnnBackendDescriptor_t get() const { return raw_.get(); }
+  const std::shared_ptr<void>& shared() const { return raw_; }
+
+  void set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t count,
+           const void* values) {
+    require(cudnn().cudnnBackendSetAttribute(get(), name, type, count, values),
+            concat("set attribute ", static_cast<int>(name)).c_str());
+  }
+  void set(cudnnBackendAttributeName_t name, const std::vector<int64_t>& values) {
+    set(name, CUDNN_TYPE_INT64, static_cast<int64_t>(values.size()), values.data());
+  }
+  void set(cudnnBackendAttributeName_t name, const Descriptor& value) {
+    cudnnBackendDescriptor_t raw = value.get();
+    set(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &raw);
+  }
+  cudnnStatus_t try_finalize() { return cudnn().cudnnBackendFinalize(get()); }
+  Descriptor& finalize(const char* what) {
+    require(try_finalize(), what);
+    return *this;
+  }
+
+  // How many values there are, and the first `capacity` of them.
+  int64_t read(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t capacity,
+               void* values) const {
+    int64_t count = 0;
+    require(cudnn().cudnnBackendGetAttribute(get(), name, type, capacity, &count, values),
+            concat("read attribute ", static_cast<int>(name)).c_str());
+    return count;
+  }
+  int64_t read_int(cudnnBackendAttributeName_t name) const {
+    int64_t value = 0;
+    read(name, CUDNN_TYPE_INT64, 1, &value);
+    return value;
+  }
+
+ private:
+  std::shared_ptr<void> raw_;
+};
+
+// Where a plan will run: on the device of a handle, or on a described one.
+struct Target {
+  cudnnHandle_t handle = nullptr;
+  std::shared_ptr<void> described;
+
+  void set(Descriptor& to, cudnnBackendAttributeName_t as_handle,
+           cudnnBackendAttributeName_t as_described) const {
+    if (handle)
+      to.set(as_handle, CUDNN_TYPE_HANDLE, 1, &handle);
+    else
+      to.set(as_described, Descriptor(described));
+  }
+};
+
+enum Id : int64_t { kX = 'x', kW = 'w', kY = 'y' };
+
+// Dimensions in cuDNN's order, which says nothing of memory; channels lie innermost.
+Descriptor tensor(Id id, int64_t n, int64_t c, int64_t h, int64_t w, bool bf16) {
+  Descriptor d(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
+  const cudnnDataType_t type = bf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
+  d.set(CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type);
+  d.set(CUDNN_ATTR_TENSOR_DIMENSIONS, {n, c, h, w});
+  d.set(CUDNN_ATTR_TENSOR_STRIDES, {h * w * c, 1, w * c, c});
+  d.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, {id});
+  d.set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, {kAlignmentBytes});
+  return d.finalize("a tensor");
+}
+
+Descriptor convolution(const Conv2dShape& s) {
+  Descriptor d(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
+  const cudnnDataType_t sums = CUDNN_DATA_FLOAT;
+  const cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
+  d.set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &sums);
+  d.set(CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1, &mode);
+  d.set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, {2});
+  d.set(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, {s.pad_h, s.pad_w});
+  d.set(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, {s.pad_h, s.pad_w});
+  d.set(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, {s.stride_h, s.stride_w});
+  d.set(CUDNN_ATTR_CONVOLUTION_DILATIONS, {1, 1});
+  return d.finalize("a convolution");
+}
+
+// The names of one pass's attributes.
+struct PassNames {
+  cudnnBackendDescriptorType_t type;
+  cudnnBackendAttributeName_t convolution, alpha, beta, x, w, y;
+};
+PassNames names_of(Pass pass) {
+  switch (pass) {
+    case Pass::forward:
+      return {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y};
+    case Pass::data:
+      return {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY};
+    default:
+      return {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY};
+  }
+}
+
+// A graph of one operation.
+Descriptor graph(const Problem& problem, const Target& target) {
+  const Conv2dShape& s = problem.shape;
+  const PassNames names = names_of(problem.pass);
+  const float one = 1, zero = 0;
+  Descriptor operation(names.type);
+  operation.set(names.convolution, convolution(s));
+  operation.set(names.x, tensor(kX, s.n, s.c, s.h, s.w, problem.bf16));
+  operation.set(names.w, tensor(kW, s.k, s.c, s.r, s.s, problem.bf16));
+  operation.set(names.y, tensor(kY, s.n, s.k, s.p(), s.q(), problem.bf16));
+  operation.set(names.alpha, CUDNN_TYPE_FLOAT, 1, &one);
+  operation.set(names.beta, CUDNN_TYPE_FLOAT, 1, &zero);
+  operation.finalize("an operation");
+  Descriptor d(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
+  if (target.handle) d.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &target.handle);
+  d.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, operation);
+  return d.finalize("an operation graph");
+}
+
+// The engine configurations that cuDNN proposes, its best guess first.
+std::vector<Descriptor> candidates(const Descriptor& of_graph, cudnnBackendHeurMode_t mode,
+                                   const Target& target) {
+  Descriptor heuristic(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
+  heuristic.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, of_graph);
+  heuristic.set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
+  if (!target.handle) heuristic.set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, Descriptor(target.described));
+  if (heuristic.try_finalize() != CUDNN_STATUS_SUCCESS) return {};  // it knows none
+  int64_t count = 0;
+  if (cudnn().cudnnBackendGetAttribute(heuristic.get(), CUDNN_ATTR_ENGINEHEUR_RESULTS,
+                                       CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &count,
+                                       nullptr) != CUDNN_STATUS_SUCCESS)
+    return {};
+  std::vector<Descriptor> configurations;
+  std::vector<cudnnBackendDescriptor_t> raw;
+  for (int64_t i = 0; i < count; ++i) {
+    configurations.emplace_back(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
+    raw.push_back(configurations.back().get());
+  }
+  const int64_t given =
+      heuristic.read(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, count, raw.data());
+  configurations.erase(configurations.begin() + std::min(given, count), configurations.end());
+  return configurations;
+}
+
+Descriptor engine_of(const Descriptor& configuration) {
+  Descriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+  cudnnBackendDescriptor_t raw = engine.get();
+  configuration.read(CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &raw);
+  return engine;
+}
+
+// The numerical notes of an engine, a bit each.
+uint32_t notes_of(const Descriptor& engine) {
+  cudnnBackendNumericalNote_t notes[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
+  const int64_t count = engine.read(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
+                                    CUDNN_NUMERICAL_NOTE_TYPE_COUNT, notes);
+  uint32_t all = 0;
+  for (int64_t i = 0; i < std::min<int64_t>(count, CUDNN_NUMERICAL_NOTE_TYPE_COUNT); ++i)
+    all |= 1u << notes[i];
+  return all;
+}
+
+uint32_t refused_notes(const Problem& problem) {
+  uint32_t all = 0;
+  for (const auto note :
+       {CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC, CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION,
+        CUDNN_NUMERICAL_NOTE_FFT, CUDNN_NUMERICAL_NOTE_WINOGRAD, CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_4x4,
+        CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6, CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13})
+    all |= 1u << note;
+  if (!problem.bf16 && !problem.tf32)
+    all |= 1u << CUDNN_NUMERICAL_NOTE_TENSOR_CORE | 1u << CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS;
+  return all;
+}
+
+struct Plan {
+  Choice choice;
+  std::shared_ptr<void> descriptor;
+};
+
+Plan make_plan(const Problem& problem, const Target& target) {
+  Plan plan;
+  Choice& choice = plan.choice;
+  const Descriptor of_graph = graph(problem, target);
+  for (const auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK})
+    for (const Descriptor& configuration : candidates(of_graph, mode, target)) {
+      const Descriptor engine = engine_of(configuration);
+      const uint32_t notes = notes_of(engine);
+      if (notes & refused_notes(problem)) {
+        ++choice.refused;
+        choice.nondeterministic += (notes >> CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC & 1u) != 0;
+        continue;
+      }
+      Descriptor made(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+      target.set(made, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP);
+      made.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration);
+      if (made.try_finalize() != CUDNN_STATUS_SUCCESS) {
+        ++choice.failed;
+        continue;
+      }
+      choice.found = true;
+      choice.engine = engine.read_int(CUDNN_ATTR_ENGINE_GLOBAL_INDEX);
+      choice.workspace_bytes = made.read_int(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
+      plan.descriptor = made.shared();
+      return plan;
+    }
+  choice.reason = concat("cuDNN ", version(), " has no plan for it (", choice.refused, " refused, ",
+                         choice.failed, " failed)");
+  return plan;
+}
+
+// cuDNN's state for one context.
+struct Handle {
+  cudnnHandle_t handle = nullptr;
+  std::string reason;  // when there is none
+
+  explicit Handle(Context& context) {
+    if (!library().is_available(&reason)) return;
+    const cudnnStatus_t status = cudnn().cudnnCreate(&handle);
+    if (status != CUDNN_STATUS_SUCCESS) {
+      handle = nullptr;
+      reason = concat("cuDNN does not start: ", cudnn().cudnnGetErrorString(status));
+      return;
+    }
+    require(cudnn().cudnnSetStream(handle, static_cast<cudaStream_t>(context.stream())), "set the stream");
+  }
+  Handle(Handle&& other) noexcept
+      : handle(std::exchange(other.handle, nullptr)), reason(std::move(other.reason)) {}
+  ~Handle() {
+    if (handle) cudnn().cudnnDestroy(handle);
+  }
+};
+
+Handle& handle_of(Context& context) {
+  return context.plan<Handle>("", [&] { return Handle(context); });
+}
+
+Plan& plan_of(Context& context, const Problem& p) {
+  const Conv2dShape& s = p.shape;
+  const int64_t key[] = {s.n,    s.h,        s.w,        s.c,     s.k,     s.r,
+                         s.s,    s.stride_h, s.stride_w, s.pad_h, s.pad_w, static_cast<int64_t>(p.pass),
+                         p.bf16, p.tf32};
+  return context.plan<Plan>(std::string(reinterpret_cast<const char*>(key), sizeof key), [&] {
+    Plan none;
+    const Handle& handle = handle_of(context);
+    none.choice.reason = handle.reason;
+    if (!handle.handle) return none;
+    if (p.bf16 && compute_capability(context) < 80) {
+      none.choice.reason = "bf16 needs sm_80 or newer";
+      return none;
+    }
+    return make_plan(p, {handle.handle, nullptr});
+  });
+}
+
+}  // namespace
+
+bool is_available(std::string* reason) {
+  return library().is_available(reason);
+}
+
+std::string version() {
+  const size_t number = cudnn().cudnnGetVersion();  // 91900
+  return concat(number / 10000, ".", number / 100 % 100, ".", number % 100);
+}
+
+DescribedDevice::DescribedDevice(const std::string& json) {
+  Descriptor d(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+  d.set(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, static_cast<int64_t>(json.size()),
+        json.data());
+  descriptor_ = d.finalize("a device's description").shared();
+}
+
+Choice DescribedDevice::plan(const Problem& problem) const {
+  return make_plan(problem, {nullptr, descriptor_}).choice;
+}
+
+Choice choice(Context& context, const Problem& problem) {
+  return plan_of(context, problem).choice;
+}
+
+bool run(Context& context, const Problem& problem, const void* x, const void* w, const void* y) {
+  for (const void* p : {x, w, y})
+    if (reinterpret_cast<uintptr_t>(p) % kAlignmentBytes != 0) return false;
+  const Plan& plan = plan_of(context, problem);
+  if (!plan.choice.found) return false;
+  const Context::Scratch scratch(context, static_cast<size_t>(plan.choice.workspace_bytes));
+  const int64_t ids[] = {kX, kW, kY};
+  const void* pointers[] = {x, w, y};
+  const void* workspace = scratch.as<char>();
+  Descriptor arguments(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
+  arguments.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, 3, ids);
+  arguments.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, 3, pointers);
+  arguments.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
+  arguments.finalize("the arguments of a plan");
+  require(cudnn().cudnnBackendExecute(handle_of(context).handle, plan.descriptor.get(), arguments.get()),
+          concat("run a convolution (", name_of(problem.pass), ", engine ", plan.choice.engine, ")").c_str());
+  return true;
+}
+
+}  // namespace saccade::cudnn
+
+#else  // built without cuDNN's headers
+
+namespace saccade::cudnn {
+
+namespace {
+constexpr const char* kMissing = "this binary was built without cuDNN";
+}
+
+bool is_available(std::string* reason) {
+  if (reason) *reason = kMissing;
+  return false;
+}
+std::string version() {
+  return "none";
+}
+DescribedDevice::DescribedDevice(const std::string&) {
+  throw Error(kMissing);
+}
+Choice DescribedDevice::plan(const Problem&) const {
+  throw Error(kMissing);
+}
+Choice choice(Context&, const Problem&) {
+  Choice none;
+  none.reason = kMissing;
+  return none;
+}
+bool run(Context&, const Problem&, const void*, const void*, const void*) {
+  return false;
+}
+
+}  // namespace saccade::cudnn
+
+#endif
+
+namespace saccade::cudnn {
+
+const char* name_of(Pass pass) {
+  return pass == Pass::forward ? "forward" : pass == Pass::data ? "data gradient" : "weight gradient";
+}
+
+}  // namespace saccade::cudnn

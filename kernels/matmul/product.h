@@ -1,0 +1,88 @@
+// Starts the matrix products of tiled_product.h and tensor_product.h, for matrices and convolutions alike.
+#pragma once
+
+#include <algorithm>
+
+#include "kernels/matmul/tensor_product.h"
+#include "kernels/matmul/tiled_product.h"
+
+namespace saccade {
+inline namespace SACCADE_TARGET {
+
+constexpr int64_t kBlocks = 512;  // parts are cut until there are as many blocks
+constexpr int64_t kShortestPart = 512;
+
+// How k is cut: parts of `length`, the last one shorter.
+struct Parts {
+  unsigned count;
+  uint32_t length;
+
+  // step: k is cut at multiples of it.
+  Parts(int64_t tiles, int64_t k, int64_t step) {
+    const int64_t wanted =
+        std::max<int64_t>(1, std::min(kBlocks / std::max<int64_t>(tiles, 1), k / kShortestPart));
+    const int64_t whole = (k + wanted - 1) / wanted;
+    length = static_cast<uint32_t>(std::max<int64_t>(1, (whole + step - 1) / step) * step);
+    count = std::max(1u, blocks_for(k, length));
+  }
+};
+
+// What a kernel's block covers: rows and columns of C, and the slice of k that it brings.
+struct TileShape {
+  int64_t rows, columns, depth;
+};
+
+// m, n and k below 2^31; an empty k gives the epilogue of zeros.
+template <class A, class B, class T>
+void launch_tiles(Context& context, void (*kernel)(uint32_t, uint32_t, A, B, Epilogue<T>),
+                  const TileShape& tile, int64_t m, int64_t n, int64_t k, const A& a, const B& b,
+                  const Epilogue<T>& epilogue) {
+  constexpr int64_t kLimit = (int64_t{1} << 31) - 256;  // a tile may reach past the edge
+  check(m < kLimit && n < kLimit && k < kLimit, "a matrix product of ", m, " x ", n, " x ", k,
+        " is beyond 32-bit indices");
+  if (m == 0 || n == 0) return;
+  const unsigned rows = blocks_for(m, tile.rows), columns = blocks_for(n, tile.columns);
+  check(columns < 65536, "a matrix product with ", n, " columns is too wide for one launch");
+  const Parts parts(static_cast<int64_t>(rows) * columns, k, tile.depth);
+  const auto run = [&](const Epilogue<T>& out) {
+    launch(kernel, {rows, columns, parts.count}, kTileThreads, 0, context.stream(), k, parts.length, a, b,
+           out);
+  };
+  if (parts.count == 1) return run(epilogue);
+  const Context::Scratch scratch(context, static_cast<size_t>(parts.count) * m * n * sizeof(float));
+  Epilogue<T> partial = epilogue;
+  partial.parts = scratch.as<float>();
+  run(partial);
+  const auto finish = [&]<int V>() {
+    launch(finish_product<V, T>, blocks_for(m * n, kWarp * V), dim3(kWarp, kFinishGroups), 0,
+           context.stream(), parts.count, m * n, scratch.as<float>(), epilogue);
+  };
+  n % kSide == 0 ? finish.template operator()<kSide>() : finish.template operator()<1>();
+}
+
+// bf16 goes to the tensor cores unless the context asks for the plain kernels.
+template <class A, class B, class T>
+void launch_product(Context& context, int64_t m, int64_t n, int64_t k, const A& a, const B& b,
+                    const Epilogue<T>& epilogue) {
+  if constexpr (std::is_same_v<T, bf16>)
+    if (context.kernels != Kernels::plain)
+      return launch_tiles(context, tensor_product<A, B>, {kTensorRows, kTensorColumns, kTensorDepth}, m, n, k,
+                          a, b, epilogue);
+  launch_tiles(context, tiled_product<A, B, T>, {kTile, kTile, 4 * kPack<T>}, m, n, k, a, b, epilogue);
+}
+
+template <class T>
+Epilogue<T> epilogue_of(int64_t m, int64_t n, const T* bias, T* c, bool relu = false,
+                        bool accumulate = false) {
+  const bool wide = n % kSide == 0 && aligned(c, kSide * sizeof(T));
+  return {c, bias, static_cast<uint32_t>(m), static_cast<uint32_t>(n), relu, accumulate, wide};
+}
+
+// Calls run.operator()<wide>() with wide known to the compiler.
+template <class Run>
+void with_width(bool wide, Run&& run) {
+  wide ? run.template operator()<true>() : run.template operator()<false>();
+}
+
+}  // namespace SACCADE_TARGET
+}  // namespace saccade
