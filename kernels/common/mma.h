@@ -60,12 +60,13 @@ inline void mma_m16n8k16(float (&d)[4], const unsigned (&a)[4], const unsigned (
 // `transposed`.
 template <bool transposed>
 void load_matrices(unsigned (&out)[4], const bf16* row) {
-  simt::check_aligned(row, 16);
-  const mma_detail::Lanes rows(reinterpret_cast<uintptr_t>(row));
+  const uint4 mine = simt::hinted_load(reinterpret_cast<const uint4*>(row));
+  const mma_detail::Lanes first(mma_detail::joined(mine.x, mine.y)), last(mma_detail::joined(mine.z, mine.w));
   const unsigned g = simt::lane() / 4, t = simt::lane() % 4;
   for (unsigned matrix = 0; matrix < 4; ++matrix) {
-    const auto at = [&](unsigned i, unsigned j) -> unsigned {
-      return reinterpret_cast<const bf16*>(rows.value[8 * matrix + i])[j].bits;
+    const auto at = [&](unsigned i, unsigned j) {  // the bits of an element
+      const uint64_t four = (j < 4 ? first : last).value[8 * matrix + i];
+      return static_cast<unsigned>(four >> (16 * (j % 4))) & 0xffffu;
     };
     out[matrix] = transposed ? at(2 * t, g) | at(2 * t + 1, g) << 16 : at(g, 2 * t) | at(g, 2 * t + 1) << 16;
   }
