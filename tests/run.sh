@@ -103,8 +103,14 @@ if [ $cuda = yes ] && [ $has_nvcc = yes ]; then
     architectures="90a-real" # one, for time
   fi
   build release release all -DSACCADE_CUDA=ON "-DCMAKE_CUDA_ARCHITECTURES=$architectures"
-  say "compile gate: no spills, no local memory"
-  tests/compile_gate.sh $([ $all = yes ] && echo --all) >build/compile_gate.log || fail "compile gate: see build/compile_gate.log"
+  say "compile gate: spills, registers, widths"
+  if tests/compile_gate.py tests/kernels/gate_faults.cu >build/gate_faults.log 2>&1; then
+    fail "the compile gate passes kernels that are wrong on purpose"
+  fi
+  for fault in "indexes_a_local_array.* local memory" "scales_one_by_one.*no access has 128 bits" "not in the table"; do
+    grep -q "$fault" build/gate_faults.log || fail "the compile gate misses a fault: $fault; see build/gate_faults.log"
+  done
+  tests/compile_gate.py $([ $all = yes ] && echo --all) >build/compile_gate.log || fail "compile gate: see build/compile_gate.log"
   tail -1 build/compile_gate.log
   parts+=("compile gate")
 else

@@ -40,7 +40,7 @@ __device__ __forceinline__ void put_columns(float* shared, const Pack<float, V>&
     Pack<float, kStep> part;
 #pragma unroll
     for (int j = 0; j < kStep; ++j) part.lane[j] = value.lane[i + j];
-    store<kStep * sizeof(float)>(to + i, part);
+    store_shared<kStep * sizeof(float)>(to + i, part);
   }
 }
 

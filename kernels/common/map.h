@@ -51,7 +51,7 @@ template <int N>
 constexpr int kInFlight = N == 1 ? 4 : 2;
 
 template <class T, int V, int N, class F>
-__global__ void __launch_bounds__(kMapThreads)
+__global__ void __launch_bounds__(kMapThreads, 3)
     map_kernel(int64_t count, MapInputs<T, N> x, T* y, F f) {  // y may be an input
   constexpr int U = kInFlight<N>;
   const int64_t first = (static_cast<int64_t>(blockIdx.x) * U * kMapThreads + threadIdx.x) * V;

@@ -58,19 +58,35 @@ __device__ __forceinline__ Pack<T, Bytes / sizeof(T)> load(const T* p) {
   return pack;
 }
 
+namespace vector_detail {
+template <int Bytes, class T>
+__device__ __forceinline__ typename Word<Bytes>::type word_of(const Pack<T, Bytes / sizeof(T)>& pack) {
+  typename Word<Bytes>::type word;
+  memcpy(&word, &pack, Bytes);
+  return word;
+}
+}  // namespace vector_detail
+
+// To global memory. The cache hints keep 8 and 16 bytes one instruction: nvcc takes a plain assignment of a
+// uint4 apart where its words come from different places (a column of a tile), and does not always join the
+// parts again.
 template <int Bytes, Use use = Use::again, class T>
 __device__ __forceinline__ void store(T* p, const Pack<T, Bytes / sizeof(T)>& pack) {
   using Word = typename vector_detail::Word<Bytes>::type;
-  Word word;
-  memcpy(&word, &pack, Bytes);
-  Word* address = reinterpret_cast<Word*>(p);
-#ifdef SACCADE_SIMT_TARGET
-  simt::hinted_store(address, word);
-#else
-  if (use == Use::once)
-    __stcs(address, word);
+  if constexpr (use == Use::once)
+    __stcs(reinterpret_cast<Word*>(p), vector_detail::word_of<Bytes>(pack));
   else
-    *address = word;
+    __stwb(reinterpret_cast<Word*>(p), vector_detail::word_of<Bytes>(pack));
+}
+
+// To shared memory, where no hint is.
+template <int Bytes, class T>
+__device__ __forceinline__ void store_shared(T* p, const Pack<T, Bytes / sizeof(T)>& pack) {
+  using Word = typename vector_detail::Word<Bytes>::type;
+#ifdef SACCADE_SIMT_TARGET
+  simt::hinted_store(reinterpret_cast<Word*>(p), vector_detail::word_of<Bytes>(pack));
+#else
+  *reinterpret_cast<Word*>(p) = vector_detail::word_of<Bytes>(pack);
 #endif
 }
 

@@ -38,7 +38,7 @@ struct Slice {
   }
   __device__ __forceinline__ void put(const Packs& packs) {
 #pragma unroll
-    for (int p = 0; p < kPacks; ++p) store<16>(&element[outer(p)][inner()], packs[p]);
+    for (int p = 0; p < kPacks; ++p) store_shared<16>(&element[outer(p)][inner()], packs[p]);
   }
   // The 16 x 16 elements from (i, l) on, in the pieces of an operand A: 8 x 8 matrices at (0, 0), (8, 0),
   // (0, 8) and (8, 8) of (i, l).

@@ -28,6 +28,10 @@ inline namespace SACCADE_TARGET {
 constexpr int kTile = 64;
 constexpr int kTileThreads = 256;
 constexpr int kSide = 4;  // rows and columns of a thread
+// That share a multiprocessor: 64 registers a thread, or 80 to hold the packs of 8 elements on their way
+// without a spill.
+template <class T>
+constexpr int kTileBlocks = sizeof(T) == 4 ? 4 : 3;
 constexpr int kPitch =
     kTile + kSide;                // of shared memory: keeps rows 16-byte aligned and off each other's banks
 constexpr int kFinishGroups = 8;  // threads that share the parts of an element
@@ -143,7 +147,7 @@ struct Place {
 
 // Block (x, y, z): tile x of the rows, tile y of the columns, part z of k.
 template <class A, class B, class T>
-__global__ void __launch_bounds__(kTileThreads)
+__global__ void __launch_bounds__(kTileThreads, kTileBlocks<T>)
     tiled_product(uint32_t k, uint32_t k_a_part, A a, B b, Epilogue<T> out) {
   constexpr int kDepth = 4 * kPack<T>;  // of a slice: then a thread brings one pack of each operand
   alignas(16) __shared__ float slice_a[kDepth][kPitch];

@@ -123,7 +123,7 @@ __device__ __forceinline__ float mean_gradient(const Sizes& s, const Bands& band
 // A block: kCells positions of one image and kChannels channels, whose gradient is summed in shared memory by
 // one thread a channel and position. blockIdx.x counts `parts` parts of each image.
 template <class T, int V>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 4)
     region_pool_backward(Sizes s, Bands bands, uint32_t parts, const T* __restrict__ grad_y,
                          const int32_t* __restrict__ winner, T* __restrict__ grad_x) {
   alignas(16) __shared__ float sums[kCells * kChannels];
