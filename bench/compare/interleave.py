@@ -54,8 +54,11 @@ def contenders(args, mode, size, precision):
 
 def summary(config, side, lines):
     rate = sorted(line["images_per_second"] for line in lines)
+    # What the first step of a process takes beyond a later one: libraries, memory, weights, compiled kernels.
+    start_up = statistics.median(line["seconds_to_first_step"] - line["batch"] / line["images_per_second"] for line in lines)
     return {"config": config, "side": side, "images_per_second": statistics.median(rate), "lowest": rate[0],
-            "highest": rate[-1], "peak_bytes": max(line["peak_bytes"] for line in lines), "runs": lines}
+            "highest": rate[-1], "start_up_seconds": start_up, "peak_bytes": max(line["peak_bytes"] for line in lines),
+            "runs": lines}
 
 
 def machine():
@@ -64,8 +67,8 @@ def machine():
 
 
 def table(report):
-    rows = ["| work | side | images/s | lowest .. highest | peak memory | against PyTorch's best |",
-            "| --- | --- | ---: | ---: | ---: | ---: |"]
+    rows = ["| work | side | images/s | lowest .. highest | start-up | peak memory | against PyTorch's best |",
+            "| --- | --- | ---: | ---: | ---: | ---: | ---: |"]
     best = {}
     for row in report["rows"]:
         if row["side"].startswith("PyTorch"):
@@ -73,7 +76,8 @@ def table(report):
     for row in report["rows"]:
         share = f"{row['images_per_second'] / best[row['config']]:.2f}" if row["config"] in best else ""
         rows.append(f"| {row['config']} | {row['side']} | {row['images_per_second']:.2f} | "
-                    f"{row['lowest']:.2f} .. {row['highest']:.2f} | {row['peak_bytes'] / 2**20:.0f} MiB | {share} |")
+                    f"{row['lowest']:.2f} .. {row['highest']:.2f} | {row['start_up_seconds']:.2f} s | "
+                    f"{row['peak_bytes'] / 2**20:.0f} MiB | {share} |")
     about = report["machine"]
     return (f"{report['date']}, commit {report['commit']}, {about['cpu']}, {report['threads']} threads, batch "
             f"{report['batch']}, allocator: {report['allocator']}, load before the run {about['load']:.1f}; median of "
