@@ -9,6 +9,7 @@
 #include "kernels/simt/memory.h"
 #ifdef SACCADE_SIMT
 #include "kernels/simt/recording.h"
+#include "kernels/simt/traffic.h"
 #endif
 
 namespace saccade {
@@ -145,7 +146,13 @@ void copy_on_device([[maybe_unused]] Context& context, void* to, const void* fro
 #endif
 #ifdef SACCADE_SIMT
   if (context.device() == Device::simt)
-    return simt::submit(simt::Command::copy, nullptr, {}, bytes, [=] { std::memmove(to, from, bytes); }, to, from);
+    return simt::submit(
+        simt::Command::copy, nullptr, {}, bytes,
+        [=] {
+          simt::traffic_detail::copied(to, from, bytes);
+          std::memmove(to, from, bytes);
+        },
+        to, from);
 #endif
   std::memmove(to, from, bytes);
 }
@@ -157,7 +164,13 @@ void fill_zero([[maybe_unused]] Context& context, void* to, size_t bytes) {
 #endif
 #ifdef SACCADE_SIMT
   if (context.device() == Device::simt)
-    return simt::submit(simt::Command::fill, nullptr, {}, bytes, [=] { std::memset(to, 0, bytes); }, to);
+    return simt::submit(
+        simt::Command::fill, nullptr, {}, bytes,
+        [=] {
+          simt::traffic_detail::copied(to, nullptr, bytes);
+          std::memset(to, 0, bytes);
+        },
+        to);
 #endif
   std::memset(to, 0, bytes);
 }

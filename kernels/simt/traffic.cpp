@@ -6,8 +6,8 @@
 #include <array>
 #include <bit>
 #include <cstring>
-#include <list>
 #include <map>
+#include <memory>
 #include <unordered_map>
 
 #include "kernels/common/error.h"
@@ -20,68 +20,146 @@ namespace saccade::simt {
 namespace {
 
 constexpr unsigned kLanes = 32;
+constexpr size_t kPageSectors = 2048;
 
-struct Access {
-  const void* instruction;
-  uintptr_t address;
-  uint32_t occurrence;  // how often this thread had come to the instruction before
-  uint16_t lane;
-  uint8_t bytes;
-  bool write;
+// What is known of one sector of memory.
+struct Sector {
+  uint32_t slot = 0;     // of the cache, from 1; 0: not there
+  uint8_t touched = 0;   // 1 read before it was written, 2 written
 };
 
-// Sectors, the least recently used first.
-class Cache {
+class Memory {
  public:
-  void read(uintptr_t sector) { touch(sector, false); }
-  void write(uintptr_t sector) { touch(sector, true); }
-  uint64_t moved() const { return moved_; }
-  void flush() {
-    for (const Entry& entry : order_) moved_ += entry.dirty ? kSectorBytes : 0;
-    order_.clear();
-    places_.clear();
+  Sector& at(uintptr_t sector) {
+    const uintptr_t page = sector / kPageSectors;
+    if (page != last_page_) {
+      auto& sectors = pages_[page];
+      if (!sectors) sectors = std::make_unique<Page>();
+      last_page_ = page;
+      last_ = sectors.get();
+    }
+    return (*last_)[sector % kPageSectors];
+  }
+  uint64_t touched_sectors() const {
+    uint64_t count = 0;
+    for (const auto& [number, page] : pages_)
+      for (const Sector& sector : *page) count += static_cast<unsigned>(std::popcount(sector.touched));
+    return count;
   }
 
  private:
-  struct Entry {
-    uintptr_t sector;
-    bool dirty;
-  };
-  void touch(uintptr_t sector, bool write) {
-    const auto found = places_.find(sector);
-    if (found != places_.end()) {
-      found->second->dirty |= write;
-      order_.splice(order_.end(), order_, found->second);
+  using Page = std::array<Sector, kPageSectors>;
+  std::unordered_map<uintptr_t, std::unique_ptr<Page>> pages_;
+  uintptr_t last_page_ = ~uintptr_t{0};
+  Page* last_ = nullptr;
+};
+
+// A ring of slots, the least recently used sector behind slot 0.
+class Cache {
+ public:
+  void touch(Sector& sector, bool write) {
+    if (sector.slot == 0) {
+      if (!write) moved_ += kSectorBytes;
+      const uint32_t slot = used_ < kSlots ? ++used_ : evicted();
+      slots_[slot].sector = &sector;
+      slots_[slot].dirty = write;
+      sector.slot = slot;
+      insert_newest(slot);
       return;
     }
-    if (!write) moved_ += kSectorBytes;
-    if (order_.size() == kCacheBytes / kSectorBytes) {
-      moved_ += order_.front().dirty ? kSectorBytes : 0;
-      places_.erase(order_.front().sector);
-      order_.pop_front();
-    }
-    order_.push_back({sector, write});
-    places_[sector] = std::prev(order_.end());
+    Slot& slot = slots_[sector.slot];
+    slot.dirty |= write;
+    if (slots_[0].older == sector.slot) return;  // the newest already
+    unlink(sector.slot);
+    insert_newest(sector.slot);
   }
-  std::list<Entry> order_;
-  std::unordered_map<uintptr_t, std::list<Entry>::iterator> places_;
+  uint64_t moved() const { return moved_; }
+  void flush() {
+    while (slots_[0].newer != 0) evicted();
+    used_ = 0;
+  }
+
+ private:
+  static constexpr uint32_t kSlots = kCacheBytes / kSectorBytes;
+  struct Slot {
+    Sector* sector = nullptr;
+    uint32_t newer = 0, older = 0;  // of slot 0: the oldest, the newest
+    bool dirty = false;
+  };
+  void unlink(uint32_t slot) {
+    slots_[slots_[slot].older].newer = slots_[slot].newer;
+    slots_[slots_[slot].newer].older = slots_[slot].older;
+  }
+  void insert_newest(uint32_t slot) {
+    const uint32_t newest = slots_[0].older;
+    slots_[slot].older = newest;
+    slots_[slot].newer = 0;
+    slots_[newest].newer = slot;
+    slots_[0].older = slot;
+  }
+  uint32_t evicted() {
+    const uint32_t slot = slots_[0].newer;
+    unlink(slot);
+    if (slots_[slot].dirty) moved_ += kSectorBytes;
+    slots_[slot].sector->slot = 0;
+    return slot;
+  }
+  std::vector<Slot> slots_ = std::vector<Slot>(kSlots + 1);
+  uint32_t used_ = 0;
   uint64_t moved_ = 0;
 };
 
 struct Measurement {
+  Memory memory;
   Cache cache;
-  std::unordered_map<uintptr_t, unsigned> touched;  // sector: 1 read first, 2 written
   struct Kernel {
     uint64_t launches = 0, moved = 0;
     std::map<const void*, Counts> instructions;
   };
   std::map<std::string, Kernel> kernels;
+
+  void touch(uintptr_t number, bool write) {
+    Sector& sector = memory.at(number);
+    cache.touch(sector, write);
+    if (write)
+      sector.touched |= 2u;
+    else if (!(sector.touched & 2u))
+      sector.touched |= 1u;
+  }
+};
+
+// What the lanes of a warp asked for when they came to an instruction for the same time.
+struct Request {
+  uint32_t instruction;
+  uint32_t lanes = 0;  // those that came, as bits
+  uint8_t bytes;
+  bool write;
+  std::array<uintptr_t, kLanes> address;
+};
+
+struct Warp {
+  std::vector<Request> requests;  // in the order in which the first lane came to them
+  std::vector<std::vector<uint32_t>> by_instruction;  // their places, by visit
+
+  void clear() {
+    requests.clear();
+    for (auto& places : by_instruction) places.clear();
+  }
 };
 
 Measurement* measurement = nullptr;
 Measurement::Kernel* kernel = nullptr;
-std::vector<std::vector<Access>> warps;
-std::vector<std::unordered_map<const void*, uint32_t>> visits;  // by thread
+std::vector<Warp> warps;
+std::vector<std::vector<uint32_t>> visits;  // by thread and instruction
+// The instructions of the launch, numbered as they come.
+std::vector<const void*> instructions;
+std::unordered_map<const void*, uint32_t> numbers;
+struct Recent {
+  const void* instruction = nullptr;
+  uint32_t number = 0;
+};
+std::array<Recent, 1024> recent;
+
 constexpr unsigned kNobody = ~0u;
 unsigned running = kNobody;
 uintptr_t stack_begin = 0, stack_end = 0;  // of the running thread
@@ -92,71 +170,105 @@ bool is_shared(uintptr_t address) {
          address < reinterpret_cast<uintptr_t>(__stop_simt_shared);
 }
 
+// A thread's stack is its registers, and these have names of their own.
+bool is_register(uintptr_t address) {
+  if (address >= stack_begin && address < stack_end) return true;
+  if (address + (size_t{64} << 10) >= host_stack && address < host_stack + (size_t{64} << 10)) return true;
+  for (const void* index : {static_cast<const void*>(&threadIdx), static_cast<const void*>(&blockIdx),
+                            static_cast<const void*>(&blockDim), static_cast<const void*>(&gridDim)})
+    if (address - reinterpret_cast<uintptr_t>(index) < sizeof(dim3)) return true;
+  return false;
+}
+
+uint32_t number_of(const void* instruction) {
+  Recent& entry = recent[reinterpret_cast<uintptr_t>(instruction) / 2 % recent.size()];
+  if (entry.instruction == instruction) return entry.number;
+  const auto [found, is_new] = numbers.try_emplace(instruction, static_cast<uint32_t>(instructions.size()));
+  if (is_new) {
+    instructions.push_back(instruction);
+    for (Warp& warp : warps) warp.by_instruction.emplace_back();
+    for (auto& of_thread : visits) of_thread.push_back(0);
+  }
+  entry = {instruction, found->second};
+  return found->second;
+}
+
 void record(const void* instruction, void* at, unsigned bytes, bool write) {
   if (running == kNobody) return;
   const auto address = reinterpret_cast<uintptr_t>(at);
-  // A thread's own stack is its registers.
-  if (address >= stack_begin && address < stack_end) return;
-  if (address + (size_t{64} << 10) >= host_stack && address < host_stack + (size_t{64} << 10)) return;
-  for (const void* index : {static_cast<const void*>(&threadIdx), static_cast<const void*>(&blockIdx),
-                            static_cast<const void*>(&blockDim), static_cast<const void*>(&gridDim)})
-    if (address - reinterpret_cast<uintptr_t>(index) < sizeof(dim3)) return;  // special registers
-  const unsigned thread = running;
-  warps[thread / kLanes].push_back({instruction, address, visits[thread][instruction]++,
-                                    static_cast<uint16_t>(thread % kLanes), static_cast<uint8_t>(bytes), write});
+  if (is_register(address)) return;
+  const uint32_t number = number_of(instruction);
+  Warp& warp = warps[running / kLanes];
+  auto& places = warp.by_instruction[number];
+  const uint32_t visit = visits[running][number]++;
+  if (visit == places.size()) {
+    places.push_back(static_cast<uint32_t>(warp.requests.size()));
+    Request& fresh = warp.requests.emplace_back();
+    fresh.instruction = number;
+    fresh.bytes = static_cast<uint8_t>(bytes);
+    fresh.write = write;
+  }
+  Request& request = warp.requests[places[visit]];
+  request.lanes |= 1u << running % kLanes;
+  request.address[running % kLanes] = address;
 }
 
-// How often the banks are gone through for the words that one group of lanes asks for.
-unsigned passes_of(const Access* begin, const Access* end) {
-  std::array<std::vector<uintptr_t>, 32> words;
-  for (const Access* access = begin; access != end; ++access)
-    for (uintptr_t word = access->address / 4; word * 4 < access->address + access->bytes; ++word) {
-      auto& bank = words[word % 32];
-      if (std::find(bank.begin(), bank.end(), word) == bank.end()) bank.push_back(word);
-    }
-  size_t most = 0;
-  for (const auto& bank : words) most = std::max(most, bank.size());
-  return static_cast<unsigned>(most);
+// How often the banks are gone through for the words that these lanes ask for.
+unsigned passes_of(const Request& request, unsigned lanes) {
+  std::array<uintptr_t, 4 * kLanes> words;
+  unsigned count = 0;
+  for (; lanes != 0; lanes &= lanes - 1) {
+    const uintptr_t begin = request.address[static_cast<unsigned>(std::countr_zero(lanes))];
+    for (uintptr_t word = begin / 4; word * 4 < begin + request.bytes; ++word) words[count++] = word;
+  }
+  std::sort(words.begin(), words.begin() + count);
+  const auto end = std::unique(words.begin(), words.begin() + count);
+  std::array<unsigned, 32> banks = {};
+  unsigned most = 0;
+  for (auto word = words.begin(); word != end; ++word) most = std::max(most, ++banks[*word % 32]);
+  return most;
 }
 
-void count_shared(Counts& counts, const Access* begin, const Access* end) {
+void count_shared(Counts& counts, const Request& request) {
   ++counts.shared_requests;
-  const unsigned lanes = begin->bytes == 16 ? 8 : begin->bytes == 8 ? 16 : 32;
-  while (begin != end) {
-    const Access* part = begin;
-    while (part != end && part->lane / lanes == begin->lane / lanes) ++part;
-    counts.passes += passes_of(begin, part);
+  const unsigned group = request.bytes == 16 ? 8 : request.bytes == 8 ? 16 : 32;
+  for (unsigned first = 0; first < kLanes; first += group) {
+    const unsigned lanes = request.lanes & (group == 32 ? ~0u : ((1u << group) - 1) << first);
+    if (lanes == 0) continue;
+    counts.passes += passes_of(request, lanes);
     ++counts.least_passes;
-    begin = part;
   }
 }
 
-void count_global(Counts& counts, const Access* begin, const Access* end) {
-  std::vector<uintptr_t> sectors, words;
-  for (const Access* access = begin; access != end; ++access)
-    for (uintptr_t byte = access->address; byte < access->address + access->bytes; ++byte) {
-      words.push_back(byte);
-      sectors.push_back(byte / kSectorBytes);
-    }
-  const auto unique = [](std::vector<uintptr_t>& list) {
-    std::sort(list.begin(), list.end());
-    list.erase(std::unique(list.begin(), list.end()), list.end());
+void count_global(Counts& counts, const Request& request) {
+  struct Part {
+    uintptr_t sector;
+    uint32_t bytes;  // which of them, as bits
   };
-  unique(words);
-  unique(sectors);
-  ++counts.requests;
-  counts.sectors += sectors.size();
-  counts.least_sectors += (words.size() + kSectorBytes - 1) / kSectorBytes;
-  for (const uintptr_t sector : sectors) {
-    if (begin->write) {
-      measurement->cache.write(sector);
-      measurement->touched[sector] |= 2u;
-    } else {
-      measurement->cache.read(sector);
-      unsigned& seen = measurement->touched[sector];
-      if (!(seen & 2u)) seen |= 1u;
+  std::array<Part, 2 * kLanes> parts;
+  unsigned count = 0;
+  for (unsigned lanes = request.lanes; lanes != 0; lanes &= lanes - 1) {
+    uintptr_t at = request.address[static_cast<unsigned>(std::countr_zero(lanes))];
+    for (const uintptr_t end = at + request.bytes; at < end;) {
+      const uintptr_t sector = at / kSectorBytes, stop = std::min(end, (sector + 1) * kSectorBytes);
+      const auto bytes = static_cast<uint32_t>(((uint64_t{1} << (stop - at)) - 1) << at % kSectorBytes);
+      unsigned i = count;  // neighbours come one after the other: search from the end
+      while (i > 0 && parts[i - 1].sector != sector) --i;
+      if (i > 0)
+        parts[i - 1].bytes |= bytes;
+      else
+        parts[count++] = {sector, bytes};
+      at = stop;
     }
   }
+  unsigned asked = 0;
+  for (unsigned i = 0; i < count; ++i) {
+    asked += static_cast<unsigned>(std::popcount(parts[i].bytes));
+    measurement->touch(parts[i].sector, request.write);
+  }
+  ++counts.requests;
+  counts.sectors += count;
+  counts.least_sectors += (asked + kSectorBytes - 1) / kSectorBytes;
 }
 
 }  // namespace
@@ -171,8 +283,7 @@ Traffic end_traffic() {
   Traffic traffic;
   measurement->cache.flush();
   traffic.moved = measurement->cache.moved();
-  for (const auto& [sector, seen] : measurement->touched)
-    traffic.touched += kSectorBytes * static_cast<unsigned>(std::popcount(seen));
+  traffic.touched = kSectorBytes * measurement->memory.touched_sectors();
   for (const auto& [launch, counted] : measurement->kernels) {
     KernelTraffic row;
     row.launch = launch;
@@ -180,12 +291,7 @@ Traffic end_traffic() {
     row.moved = counted.moved;
     for (const auto& [instruction, counts] : counted.instructions) {
       row.instructions.emplace_back(instruction, counts);
-      row.counts.requests += counts.requests;
-      row.counts.sectors += counts.sectors;
-      row.counts.least_sectors += counts.least_sectors;
-      row.counts.shared_requests += counts.shared_requests;
-      row.counts.passes += counts.passes;
-      row.counts.least_passes += counts.least_passes;
+      row.counts += counts;
     }
     traffic.kernels.push_back(row);
   }
@@ -202,33 +308,31 @@ void begin_launch(const char* file, int line, unsigned threads) {
   kernel = &measurement->kernels[concat(name ? name : file, ":", line)];
   ++kernel->launches;
   host_stack = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  instructions.clear();
+  numbers.clear();
+  recent = {};
   warps.assign((threads + kLanes - 1) / kLanes, {});
   visits.assign(threads, {});
 }
 
-// Requests in the order of their instructions' visits, a warp after the other.
+// The warps take turns, a request each: on a GPU they run side by side.
 void end_block() {
   running = kNobody;
   if (!measurement) return;
   const uint64_t before = measurement->cache.moved();
-  for (auto& accesses : warps) {
-    std::stable_sort(accesses.begin(), accesses.end(), [](const Access& a, const Access& b) {
-      if (a.occurrence != b.occurrence) return a.occurrence < b.occurrence;
-      if (a.instruction != b.instruction) return a.instruction < b.instruction;
-      return a.lane < b.lane;
-    });
-    for (size_t i = 0; i < accesses.size();) {
-      size_t end = i;
-      while (end < accesses.size() && accesses[end].occurrence == accesses[i].occurrence &&
-             accesses[end].instruction == accesses[i].instruction)
-        ++end;
-      Counts& counts = kernel->instructions[accesses[i].instruction];
-      (is_shared(accesses[i].address) ? count_shared : count_global)(counts, &accesses[i], accesses.data() + end);
-      i = end;
+  std::vector<Counts> counts(instructions.size());
+  size_t longest = 0;
+  for (const Warp& warp : warps) longest = std::max(longest, warp.requests.size());
+  for (size_t i = 0; i < longest; ++i)
+    for (const Warp& warp : warps) {
+      if (i >= warp.requests.size()) continue;
+      const Request& request = warp.requests[i];
+      const uintptr_t address = request.address[static_cast<unsigned>(std::countr_zero(request.lanes))];
+      (is_shared(address) ? count_shared : count_global)(counts[request.instruction], request);
     }
-    accesses.clear();
-  }
-  for (auto& of_thread : visits) of_thread.clear();
+  for (size_t i = 0; i < counts.size(); ++i) kernel->instructions[instructions[i]] += counts[i];
+  for (Warp& warp : warps) warp.clear();
+  for (auto& of_thread : visits) std::fill(of_thread.begin(), of_thread.end(), 0u);
   kernel->moved += measurement->cache.moved() - before;
 }
 
@@ -238,6 +342,18 @@ void begin_thread(unsigned thread, const void* stack, size_t stack_bytes) {
   stack_end = stack_begin + stack_bytes;
 }
 void pause() { running = kNobody; }
+
+void copied(const void* to, const void* from, size_t bytes) {
+  if (!measurement) return;
+  Measurement::Kernel& row = measurement->kernels[from ? "copy" : "fill"];
+  ++row.launches;
+  const uint64_t before = measurement->cache.moved();
+  for (size_t done = 0; done < bytes; done += kSectorBytes) {
+    if (from) measurement->touch((reinterpret_cast<uintptr_t>(from) + done) / kSectorBytes, false);
+    measurement->touch((reinterpret_cast<uintptr_t>(to) + done) / kSectorBytes, true);
+  }
+  row.moved += measurement->cache.moved() - before;
+}
 
 }  // namespace traffic_detail
 
@@ -281,9 +397,11 @@ void* __tsan_memmove(void* to, const void* from, size_t bytes) { return std::mem
     __atomic_store_n(at, value, __ATOMIC_RELAXED);                                                                  \
   }                                                                                                                 \
   extern "C" type __tsan_atomic##bits##_fetch_add(volatile type* at, type value, int) {                             \
+    record(__builtin_return_address(0), const_cast<type*>(at), bits / 8, true);                                     \
     return __atomic_fetch_add(at, value, __ATOMIC_RELAXED);                                                         \
   }                                                                                                                 \
   extern "C" type __tsan_atomic##bits##_fetch_sub(volatile type* at, type value, int) {                             \
+    record(__builtin_return_address(0), const_cast<type*>(at), bits / 8, true);                                     \
     return __atomic_fetch_sub(at, value, __ATOMIC_RELAXED);                                                         \
   }                                                                                                                 \
   extern "C" type __tsan_atomic##bits##_compare_exchange_val(volatile type* at, type expected, type value, int, int) { \
@@ -295,5 +413,11 @@ SACCADE_ATOMIC(8, uint8_t)
 SACCADE_ATOMIC(16, uint16_t)
 SACCADE_ATOMIC(32, uint32_t)
 SACCADE_ATOMIC(64, uint64_t)
+
+#else
+
+namespace saccade::simt::traffic_detail {
+void copied(const void*, const void*, size_t) {}
+}  // namespace saccade::simt::traffic_detail
 
 #endif  // SACCADE_SIMT_TRAFFIC

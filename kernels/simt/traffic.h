@@ -6,8 +6,8 @@
 // many sectors (32 bytes) as it touches; of shared memory, as many passes as the fullest of the 32 banks (4 bytes wide)
 // holds different words, 16-byte accesses in quarters of a warp and 8-byte ones in halves, as the hardware does.
 //
-// Bytes moved: a cache of kCacheBytes in sectors, least recently used out first, in front of all memory; blocks run one
-// after the other in the order of their numbers. A read moves 32 bytes when its sector is not there; a written sector
+// Bytes moved: a cache of kCacheBytes in sectors, least recently used out first, in front of all memory. Blocks run one
+// after the other in the order of their numbers, and the warps of a block take turns, a request each. A read moves 32 bytes when its sector is not there; a written sector
 // moves 32 bytes when it leaves, at the end of the measurement at the latest. It has the proportions of a GPU whose
 // tensors are many times its second-level cache when the tensors are many times kCacheBytes.
 #pragma once
@@ -25,6 +25,15 @@ constexpr size_t kCacheBytes = size_t{256} << 10;
 struct Counts {
   uint64_t requests = 0, sectors = 0, least_sectors = 0;  // global; least: if the lanes' bytes lay side by side
   uint64_t shared_requests = 0, passes = 0, least_passes = 0;
+  Counts& operator+=(const Counts& other) {
+    requests += other.requests;
+    sectors += other.sectors;
+    least_sectors += other.least_sectors;
+    shared_requests += other.shared_requests;
+    passes += other.passes;
+    least_passes += other.least_passes;
+    return *this;
+  }
   double sectors_per_request() const { return requests ? static_cast<double>(sectors) / static_cast<double>(requests) : 0; }
   // 1: every byte that was fetched was asked for, and every pass was full.
   double coalescing() const { return sectors ? static_cast<double>(least_sectors) / static_cast<double>(sectors) : 1; }
@@ -51,11 +60,12 @@ struct Traffic {
 void begin_traffic();
 Traffic end_traffic();
 
-namespace traffic_detail {  // the executor's calls
+namespace traffic_detail {  // the executor's and the device's calls
 void begin_launch(const char* file, int line, unsigned threads);
 void end_block();
 void begin_thread(unsigned thread, const void* stack, size_t stack_bytes);
 void pause();  // the scheduler's own accesses
+void copied(const void* to, const void* from, size_t bytes);  // on the device, by no kernel; from null: filled
 }  // namespace traffic_detail
 
 }  // namespace saccade::simt
