@@ -326,7 +326,7 @@ class Executor {
     checker::leave(host_stack_, threads_[t]->checked);
     if constexpr (kCountsTraffic) {
       const checker::Fiber& fiber = threads_[t]->checked;
-      traffic_detail::begin_thread(t, fiber.stack_bottom, fiber.stack_bytes);
+      traffic_detail::begin_thread(t, {fiber.stack_bottom, fiber.stack_bytes}, {threads_[t].get(), sizeof(Thread)});
     }
     threads_[t]->fiber = std::move(threads_[t]->fiber).resume();
     if constexpr (kCountsTraffic) traffic_detail::pause();

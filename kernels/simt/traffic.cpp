@@ -117,6 +117,7 @@ struct Measurement {
     std::map<const void*, Counts> instructions;
   };
   std::map<std::string, Kernel> kernels;
+  bool copies = true;
 
   void touch(uintptr_t number, bool write) {
     Sector& sector = memory.at(number);
@@ -162,7 +163,7 @@ std::array<Recent, 1024> recent;
 
 constexpr unsigned kNobody = ~0u;
 unsigned running = kNobody;
-uintptr_t stack_begin = 0, stack_end = 0;  // of the running thread
+std::array<traffic_detail::Range, 2> registers = {};  // of the running thread
 uintptr_t host_stack = 0;  // the kernel's parameters lie there: constant memory on a GPU
 
 bool is_shared(uintptr_t address) {
@@ -170,9 +171,9 @@ bool is_shared(uintptr_t address) {
          address < reinterpret_cast<uintptr_t>(__stop_simt_shared);
 }
 
-// A thread's stack is its registers, and these have names of their own.
 bool is_register(uintptr_t address) {
-  if (address >= stack_begin && address < stack_end) return true;
+  for (const auto& [begin, bytes] : registers)
+    if (address - reinterpret_cast<uintptr_t>(begin) < bytes) return true;
   if (address + (size_t{64} << 10) >= host_stack && address < host_stack + (size_t{64} << 10)) return true;
   for (const void* index : {static_cast<const void*>(&threadIdx), static_cast<const void*>(&blockIdx),
                             static_cast<const void*>(&blockDim), static_cast<const void*>(&gridDim)})
@@ -273,9 +274,10 @@ void count_global(Counts& counts, const Request& request) {
 
 }  // namespace
 
-void begin_traffic() {
+void begin_traffic(bool copies) {
   delete measurement;
   measurement = new Measurement;
+  measurement->copies = copies;
 }
 
 Traffic end_traffic() {
@@ -336,15 +338,14 @@ void end_block() {
   kernel->moved += measurement->cache.moved() - before;
 }
 
-void begin_thread(unsigned thread, const void* stack, size_t stack_bytes) {
+void begin_thread(unsigned thread, Range stack, Range received) {
   running = measurement ? thread : kNobody;
-  stack_begin = reinterpret_cast<uintptr_t>(stack);
-  stack_end = stack_begin + stack_bytes;
+  registers = {stack, received};
 }
 void pause() { running = kNobody; }
 
 void copied(const void* to, const void* from, size_t bytes) {
-  if (!measurement) return;
+  if (!measurement || !measurement->copies) return;
   Measurement::Kernel& row = measurement->kernels[from ? "copy" : "fill"];
   ++row.launches;
   const uint64_t before = measurement->cache.moved();

@@ -56,14 +56,19 @@ struct Traffic {
   std::vector<KernelTraffic> kernels;
 };
 
-// Everything that runs on simt between the two is measured.
-void begin_traffic();
+// Everything that runs on simt between the two is measured; copies and fills that no kernel makes where `copies` says so.
+void begin_traffic(bool copies = true);
 Traffic end_traffic();
 
 namespace traffic_detail {  // the executor's and the device's calls
 void begin_launch(const char* file, int line, unsigned threads);
 void end_block();
-void begin_thread(unsigned thread, const void* stack, size_t stack_bytes);
+struct Range {
+  const void* begin;
+  size_t bytes;
+};
+// Its registers lie on its stack, and where an exchange of its warp leaves what it receives.
+void begin_thread(unsigned thread, Range stack, Range received);
 void pause();  // the scheduler's own accesses
 void copied(const void* to, const void* from, size_t bytes);  // on the device, by no kernel; from null: filled
 }  // namespace traffic_detail
