@@ -1,6 +1,7 @@
 #include "autograd/functions/loss.h"
 
 #include "kernels/common/device.h"
+#include "kernels/elementwise/arithmetic.ref.h"
 #include "kernels/elementwise/axpy.ref.h"
 #include "kernels/loss/cross_entropy.ref.h"
 #include "kernels/metric/batch_hard_triplet.ref.h"
@@ -59,23 +60,28 @@ Variable weighted_sum(Tape& tape, const std::vector<Variable>& terms, const std:
   tape.begin("weighted_sum");
   check(!terms.empty() && terms.size() == weights.size(), "weighted_sum: ", terms.size(), " terms and ", weights.size(),
         " weights");
-  const Tensor sum = Tensor::zeros(tape.context(), terms[0].shape(), terms[0].dtype());
-  const auto add = [](Context& context, double a, const Tensor& x, const Tensor& y) {
-    check(x.shape() == y.shape(), "weighted_sum: terms of shapes ", x.shape().text(), " and ", y.shape().text());
-    dispatch(context, x.dtype(), [&]<Device D, class T>() { Axpy<D>::accumulate(context, x.count(), a, x.data<T>(), y.data<T>()); });
+  const auto scaled = [](Tape& t, double factor, const Tensor& x) {
+    const Tensor y = t.empty_like(x);
+    dispatch(t.context(), x.dtype(), [&]<Device D, class T>() {
+      Arithmetic<D>::scale(t.context(), x.count(), factor, x.data<T>(), y.data<T>());
+    });
+    return y;
   };
-  for (size_t i = 0; i < terms.size(); ++i) add(tape.context(), weights[i], terms[i].value, sum);
+  const Tensor sum = scaled(tape, weights[0], terms[0].value);
+  for (size_t i = 1; i < terms.size(); ++i) {
+    const Tensor& x = terms[i].value;
+    check(x.shape() == sum.shape(), "weighted_sum: terms of shapes ", x.shape().text(), " and ", sum.shape().text());
+    dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
+      Axpy<D>::accumulate(tape.context(), x.count(), weights[i], x.data<T>(), sum.data<T>());
+    });
+  }
   std::vector<const Variable*> learned;
   for (const Variable& term : terms)
     if (term.needs_gradient()) learned.push_back(&term);
   if (learned.empty()) return tape.record(sum, {}, {});
-  return tape.record(sum, {learned[0]}, [terms, weights, add](Tape& t, const Tensor& grad) {
-    for (size_t i = 0; i < terms.size(); ++i) {
-      if (!terms[i].needs_gradient()) continue;
-      const Tensor scaled = Tensor::zeros(t.context(), grad.shape(), grad.dtype());
-      add(t.context(), weights[i], grad, scaled);
-      t.add_gradient(terms[i], scaled);
-    }
+  return tape.record(sum, {learned[0]}, [terms, weights, scaled](Tape& t, const Tensor& grad) {
+    for (size_t i = 0; i < terms.size(); ++i)
+      if (terms[i].needs_gradient()) t.add_gradient(terms[i], scaled(t, weights[i], grad));
   });
 }
 

@@ -162,7 +162,7 @@ inline const std::map<std::string, std::vector<TrafficCase>>& traffic_cases() {
       {"relu", {map({"y"})}},
       {"scale", {map({}, {{"factor", 0.5}})}},
       {"scatter_add_rows",
-       {{{.name = "sixteen a row", .inputs = {{{1024, 512}}, scattered(1024, 64)}, .attributes = {{"rows", 64}}}, {"index"}}}},
+       {{{.name = "32 rows", .inputs = {{{1024, 512}}, scattered(1024, 32)}, .attributes = {{"rows", 32}}}, {"index"}}}},
       {"sgd", {step(1, {{"momentum", 0.9}}, "momentum")}},
       {"sigmoid", {map({"y"})}},
       {"sigmoid_gate",
