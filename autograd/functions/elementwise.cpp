@@ -131,8 +131,15 @@ Variable mul(Tape& tape, const Variable& a, const Variable& b) {
   return tape.record(y, {&a, &b},
                      [a = slot_of(a), b = slot_of(b), x = Saved(a.value), factor = Saved(b.value)](
                          Tape& t, const Tensor& grad_y) {
-                       if (a.needs_gradient()) t.add_gradient(a, product(t, grad_y, factor.get()));
-                       if (b.needs_gradient()) t.add_gradient(b, product(t, grad_y, x.get()));
+                       if (!a.needs_gradient()) return t.add_gradient(b, product(t, grad_y, x.get()));
+                       if (!b.needs_gradient()) return t.add_gradient(a, product(t, grad_y, factor.get()));
+                       const Tensor grad_a = t.empty_like(grad_y), grad_b = t.empty_like(grad_y);
+                       dispatch(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
+                         Arithmetic<D>::multiply_gradients(t.context(), grad_y.count(), grad_y.data<T>(), x.data<T>(),
+                                                           factor.data<T>(), grad_a.data<T>(), grad_b.data<T>());
+                       });
+                       t.add_gradient(a, grad_a);
+                       t.add_gradient(b, grad_b);
                      });
 }
 
@@ -150,6 +157,9 @@ Variable div(Tape& tape, const Variable& a, const Variable& b) {
                        const Tensor grad_b = b.needs_gradient() ? t.empty_like(grad_y) : Tensor();
                        dispatch(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
                          const int64_t count = grad_y.count();
+                         if (grad_a && grad_b)
+                           return Arithmetic<D>::divide_gradients(t.context(), count, grad_y.data<T>(), y.data<T>(),
+                                                                  divisor.data<T>(), grad_a.data<T>(), grad_b.data<T>());
                          if (grad_a)
                            Arithmetic<D>::divide(t.context(), count, grad_y.data<T>(), divisor.data<T>(),
                                                  grad_a.data<T>());

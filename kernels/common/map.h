@@ -3,6 +3,8 @@
 //
 //   struct Relu { __device__ float operator()(float x) const { return x > 0 ? x : 0.0f; } };
 //   map(context, count, y, Relu(), x);
+//
+// map_pair() is the same for two outputs, y0[i], y1[i] = f(x0[i], x1[i], x2[i]) as a Pack<float, 2>.
 #pragma once
 
 #include "kernels/common/launch.h"
@@ -78,6 +80,35 @@ __global__ void __launch_bounds__(kMapThreads, 3)
   }
 }
 
+template <class T, int V, class F>
+__device__ __forceinline__ void apply_pair(const F& f, const Pack<T, V> (&x)[3], T* y0, T* y1) {
+  Pack<float, V> first, second;
+#pragma unroll
+  for (int i = 0; i < V; ++i) {
+    const Pack<float, 2> both = f(static_cast<float>(x[0].lane[i]), static_cast<float>(x[1].lane[i]),
+                                  static_cast<float>(x[2].lane[i]));
+    first.lane[i] = both.lane[0];
+    second.lane[i] = both.lane[1];
+  }
+  store<V * sizeof(T)>(y0, narrow<T>(first));
+  store<V * sizeof(T)>(y1, narrow<T>(second));
+}
+
+template <class T, int V, class F>
+__global__ void __launch_bounds__(kMapThreads)
+    map_pair_kernel(int64_t count, MapInputs<T, 3> x, T* y0, T* y1, F f) {  // y0 and y1 may be inputs
+  const auto one = [&]<int N>(int64_t at) {
+    Pack<T, N> in[3];
+#pragma unroll
+    for (int n = 0; n < 3; ++n) in[n] = load<N * sizeof(T), Use::once>(x.at[n] + at);
+    apply_pair(f, in, y0 + at, y1 + at);
+  };
+  const int64_t at = (static_cast<int64_t>(blockIdx.x) * kMapThreads + threadIdx.x) * V;
+  if (at + V <= count) one.template operator()<V>(at);
+  const int64_t rest = count / V * V + threadIdx.x;  // behind the last whole vector
+  if (V > 1 && blockIdx.x == 0 && rest < count) one.template operator()<1>(rest);
+}
+
 }  // namespace map_detail
 
 // y and the inputs hold `count` elements each; y may be one of them.
@@ -95,6 +126,17 @@ void map(Context& context, int64_t count, T* y, const F& f, const T* x, const Re
   else
     launch(map_detail::map_kernel<T, 1, N, F>, blocks_for(count, kPerBlock), kMapThreads, 0, context.stream(),
            count, inputs, y, f);
+}
+
+template <class T, class F>
+void map_pair(Context& context, int64_t count, T* y0, T* y1, const F& f, const T* x0, const T* x1, const T* x2) {
+  check_element<T>(context);
+  constexpr int kWide = kVector<T, true>;
+  bool wide = aligned(y0, 16) && aligned(y1, 16);
+  for (const T* p : {x0, x1, x2}) wide = wide && aligned(p, 16);
+  const int64_t a_block = kMapThreads * static_cast<int64_t>(wide ? kWide : 1);
+  launch(wide ? map_detail::map_pair_kernel<T, kWide, F> : map_detail::map_pair_kernel<T, 1, F>,
+         blocks_for(count, a_block), kMapThreads, 0, context.stream(), count, MapInputs<T, 3>{{x0, x1, x2}}, y0, y1, f);
 }
 
 }  // namespace SACCADE_TARGET

@@ -41,4 +41,24 @@ void Arithmetic<Device::reference>::divide_gradient(Context&, int64_t count, con
   for (int64_t i = 0; i < count; ++i) grad_b[i] = -grad_y[i] * y[i] / b[i];
 }
 
+template <>
+template <class T>
+void Arithmetic<Device::reference>::multiply_gradients(Context&, int64_t count, const T* grad_y, const T* a,
+                                                       const T* b, T* grad_a, T* grad_b) {
+  for (int64_t i = 0; i < count; ++i) {
+    grad_a[i] = grad_y[i] * b[i];
+    grad_b[i] = grad_y[i] * a[i];
+  }
+}
+
+template <>
+template <class T>
+void Arithmetic<Device::reference>::divide_gradients(Context&, int64_t count, const T* grad_y, const T* y,
+                                                     const T* b, T* grad_a, T* grad_b) {
+  for (int64_t i = 0; i < count; ++i) {
+    grad_a[i] = grad_y[i] / b[i];
+    grad_b[i] = -grad_y[i] * y[i] / b[i];
+  }
+}
+
 }  // namespace saccade

@@ -198,12 +198,14 @@ __global__ void __launch_bounds__(kWarp* kFinishGroups)
 #pragma unroll
       for (int e = 0; e < V; ++e) sum.lane[e] += more.lane[e];
     }
-  groups[threadIdx.y][threadIdx.x] = sum;
+  store<V * sizeof(float)>(groups[threadIdx.y][threadIdx.x].lane, sum);
   __syncthreads();
   if (threadIdx.y != 0 || element >= count) return;
-  for (int group = 1; group < kFinishGroups; ++group)
+  for (int group = 1; group < kFinishGroups; ++group) {
+    const Pack<float, V> more = load<V * sizeof(float)>(groups[group][threadIdx.x].lane);
 #pragma unroll
-    for (int e = 0; e < V; ++e) sum.lane[e] += groups[group][threadIdx.x].lane[e];
+    for (int e = 0; e < V; ++e) sum.lane[e] += more.lane[e];
+  }
   out.finish(out.c + element, static_cast<uint32_t>(element % out.n), sum);
 }
 
