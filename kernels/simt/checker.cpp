@@ -176,6 +176,17 @@ std::vector<std::string> take_findings() {
   return std::exchange(findings(), {});
 }
 
+// UndefinedBehaviorSanitizer calls the first at each finding, and tells of it through the second.
+extern "C" void __ubsan_get_current_report_data(const char** kind, const char** message, const char** file,
+                                                unsigned* line, unsigned* column, char** address);
+extern "C" void __ubsan_on_report() {
+  const char *kind = nullptr, *message = nullptr, *file = nullptr;
+  char* address = nullptr;
+  unsigned line = 0, column = 0;
+  __ubsan_get_current_report_data(&kind, &message, &file, &line, &column, &address);
+  findings().push_back(concat(message, "\n    #0 ", file, ":", line, ":", column));
+}
+
 #else
 
 std::vector<std::string> take_findings() {

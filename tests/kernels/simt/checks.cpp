@@ -147,6 +147,8 @@ std::vector<Fault> memory_faults() {
       {"a store past the end of a shared array", filling(faults::shared_past_the_end), at_line("through_shared")},
       {"a store past the end of dynamic shared memory", filling(faults::dynamic_shared_past_the_end),
        at_line("through_dynamic")},
+      {"an index past the end of a thread's own array", filling(faults::registers_past_the_end),
+       at_line("through_registers")},
       {"an output that is not written", filling(faults::leave_one_unwritten), "element 50 is "},
       {"a read of shared memory that nobody wrote", filling(faults::read_shared_unwritten), "element 6 is "},
       {"a barrier that a part of the block skips", filling(faults::skip_a_barrier), "waits at __syncthreads of"},

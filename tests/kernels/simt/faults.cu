@@ -55,6 +55,13 @@ __global__ void through_dynamic(float* out, bool fault) {
   out[threadIdx.x] = cells[threadIdx.x];
 }
 
+__global__ void through_registers(float* out, unsigned n, bool fault) {
+  const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
+  float parts[4];
+  for (unsigned k = 0; k < 4 + fault; ++k) parts[k] = 0.25f;  // fault: through_registers
+  if (i < n) out[i] = parts[0] + parts[1] + parts[2] + parts[3];
+}
+
 __global__ void fill_but_one(float* out, unsigned n, bool fault) {
   const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i < n && !(fault && i == n / 2)) out[i] = 1;
@@ -113,6 +120,9 @@ void shared_past_the_end(float* out, unsigned n, bool fault) {
 }
 void dynamic_shared_past_the_end(float* out, unsigned n, bool fault) {
   launch(through_dynamic, 1, n, n * sizeof(float), nullptr, out, fault);
+}
+void registers_past_the_end(float* out, unsigned n, bool fault) {
+  launch(through_registers, blocks_for(n, kThreads), kThreads, 0, nullptr, out, n, fault);
 }
 void leave_one_unwritten(float* out, unsigned n, bool fault) {
   launch(fill_but_one, blocks_for(n, kThreads), kThreads, 0, nullptr, out, n, fault);

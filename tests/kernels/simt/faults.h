@@ -19,6 +19,7 @@ void blocks_write_one_cell(int* out, unsigned blocks, bool fault);
 void store_past_the_end(float* out, unsigned n, bool fault);
 void shared_past_the_end(float* out, unsigned n, bool fault);          // static shared memory
 void dynamic_shared_past_the_end(float* out, unsigned n, bool fault);  // n <= 1024 threads, one block
+void registers_past_the_end(float* out, unsigned n, bool fault);       // an array of one thread
 void leave_one_unwritten(float* out, unsigned n, bool fault);
 void read_shared_unwritten(float* out, unsigned n, bool fault);
 void skip_a_barrier(float* out, unsigned n, bool fault);
