@@ -5,8 +5,8 @@ A mutant is one small change of one .cu file (or of a device header that holds b
     barrier   a __syncthreads or __syncwarp is removed
     guard     a bound is weakened by one: a < b becomes a <= b, a >= b becomes a > b
     operator  a sign, an index or a comparison is flipped
-Each is compiled for the simt device with the command that the build uses, linked into the check programs, and run on
-those checks alone that launch a kernel of its file (found by a first build that writes them down). It is caught when a
+Each is compiled for the simt device with the command that the build uses (the barriers and guards of a file together,
+as switches), linked into the check programs, and run on those checks alone that launch a kernel of its file (found by a first build that writes them down). It is caught when a
 check fails, crashes or runs out of time; what comes after the first that does is not built. Nothing in the source tree
 is touched.
 
@@ -248,6 +248,74 @@ static inline void mutation_reached() {
 """
 
 
+# --- All barriers and guards of a file in one program ---
+
+# a < b becomes a < One<n>() + b, which is a <= b where mutant n is the active one; a >= b likewise.
+SCHEMA = """#ifndef SACCADE_MUTATION
+#define SACCADE_MUTATION
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <type_traits>
+namespace mutation {
+static const int active = [] {
+  const char* number = std::getenv("SACCADE_MUTANT");
+  return number == nullptr ? 0 : std::atoi(number);
+}();
+template <int N> struct One {};
+template <int N, class T> inline auto operator+(One<N>, T b) {
+  if constexpr (std::is_floating_point_v<T>) {
+    return active == N ? std::nextafter(b, std::numeric_limits<T>::infinity()) : b;
+  } else {
+    static_assert(std::is_integral_v<T> || std::is_pointer_v<T>, "no number");
+    return b + (active == N);
+  }
+}
+}  // namespace mutation
+#endif
+"""
+
+
+class Schema:
+    """One file with its barriers and guards as switches of the environment variable SACCADE_MUTANT, so that the file is
+    compiled once for all of them. What has to be a constant of the compiler cannot be switched: `number` lacks it."""
+
+    def __init__(self, path, program, folder):
+        self.path, self.folder = path, folder
+        source = path.read_text()
+        mutants = [m for m in mutants_of(path) if m[0] != "operator"]
+        while True:
+            self.number, text = {}, source
+            for n, (kind, position, old, new) in reversed(list(enumerate(mutants, 1))):
+                switched = f"(mutation::active == {n} ? (void)0 : (void){old})" if kind == "barrier" else f"{old}mutation::One<{n}>() + "
+                text = text[:position] + switched + text[position + len(old) :]
+                self.number[kind, position] = n
+            if path.suffix == ".h":
+                text = text.replace("#pragma once", "#pragma once\n" + SCHEMA.strip(), 1)
+                shift = SCHEMA.count("\n")
+            else:
+                text, shift = SCHEMA + text, SCHEMA.count("\n")
+            shutil.rmtree(folder, ignore_errors=True)
+            self.overlay = write_overlay(folder, path, text)
+            refused = set()
+            for cu in program.dependents(path):
+                done = subprocess.run([*program.compiled(cu, self.overlay), "-fsyntax-only"], cwd=program.build, capture_output=True, text=True)
+                if done.returncode != 0:
+                    at = re.escape(str(self.overlay / path.relative_to(ROOT)))
+                    refused |= {int(n) - shift for n in re.findall(at + r":(\d+):", done.stderr)}
+                    break
+            else:
+                break
+            left = [m for m in mutants if source.count("\n", 0, m[1]) + 1 not in refused]
+            mutants = left if len(left) < len(mutants) else []
+        self.programs = {}
+
+    def make(self, program):
+        if program.name not in self.programs:
+            self.programs[program.name] = program.make(program.dependents(self.path), self.overlay, self.folder)
+        return self.programs[program.name]
+
+
 class Bench:
     """What is known of each .cu file: the checks that reach it, and how long they take unharmed."""
 
@@ -299,11 +367,16 @@ class Bench:
                     found["files"] = reach[styles[program.style].name].get(check, found)["files"]
         return reach
 
-    def run(self, mutant):
+    def schema(self, path, folder):
+        return Schema(path, self.programs[0], folder)
+
+    def run(self, mutant, schema=None):
         """Who caught it, or why not."""
         result = {"id": mutant.id, "kind": mutant.kind, "file": mutant.name, "line": mutant.line,
                   "before": mutant.before, "after": mutant.after, "key": mutant.key}
-        begin, reached = time.monotonic(), False
+        number = schema.number.get((mutant.kind, mutant.position)) if schema else None
+        environment = {**os.environ, "SACCADE_MUTANT": str(number or 0)}
+        reached = False
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
             overlay = write_overlay(folder, mutant.path, mutant.text)
@@ -314,19 +387,18 @@ class Bench:
                 if not checks:
                     continue
                 reached = True
-                made = program.make(files, overlay, folder)
+                made = schema.make(program) if number else program.make(files, overlay, folder)
                 if made is None:
                     return {**result, "outcome": "invalid"}
                 for check, seconds in sorted(checks, key=lambda c: c[1]):  # the quick ones first
                     caught = {**result, "outcome": "caught", "by": program.name, "check": check}
                     try:
-                        done = subprocess.run(program.command(made, check), cwd=ROOT, capture_output=True, timeout=10 + 10 * seconds)
+                        done = subprocess.run(program.command(made, check), cwd=ROOT, capture_output=True, env=environment, timeout=10 + 10 * seconds)
                     except subprocess.TimeoutExpired:
                         return {**caught, "how": "time"}
                     if done.returncode != 0:
                         return {**caught, "how": "failure" if done.returncode > 0 else f"signal {-done.returncode}"}
-        why = {} if reached else {"why": "no check reaches this file"}
-        return {**result, "outcome": "survived", "seconds": round(time.monotonic() - begin, 1), **why}
+        return {**result, "outcome": "survived", **({} if reached else {"why": "no check reaches this file"})}
 
 
 # --- Choosing and reporting ---
@@ -429,20 +501,31 @@ def main():
         print(f"{time.monotonic() - begin:.0f} s to find which checks reach the files", flush=True)
         write = threading.Lock()
 
-        def work(mutant):
-            if args.budget and time.monotonic() - begin > args.budget:
-                return
-            result = bench.run(mutant)
-            with write:
-                done[mutant.id] = result
-                with log.open("a") as file:
-                    file.write(json.dumps(result) + "\n")
-                count = sum(m.id in done for m in mutants)
-                print(f"[{count}/{len(mutants)}] {result['outcome']:8} {result.get('by', ''):16} "
-                      f"{mutant.kind:8} {mutant.name}:{mutant.line}", flush=True)
+        def work(group):
+            """Mutants of one file, or one alone."""
+            with tempfile.TemporaryDirectory() as scratch:
+                schema = None
+                for mutant in group:
+                    if args.budget and time.monotonic() - begin > args.budget:
+                        return
+                    if schema is None and mutant.kind != "operator":
+                        schema = bench.schema(mutant.path, pathlib.Path(scratch) / "schema")
+                    result = bench.run(mutant, schema)
+                    with write:
+                        done[mutant.id] = result
+                        with log.open("a") as file:
+                            file.write(json.dumps(result) + "\n")
+                        count = sum(m.id in done for m in mutants)
+                        print(f"[{count}/{len(mutants)}] {result['outcome']:8} {result.get('by', ''):16} "
+                              f"{mutant.kind:8} {mutant.name}:{mutant.line}", flush=True)
 
+        waiting = [m for m in mutants if m.id not in done]
+        groups = {}
+        for m in waiting:
+            groups.setdefault(m.id if m.kind == "operator" else m.name, []).append(m)
         with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-            for future in [pool.submit(work, m) for m in mutants if m.id not in done]:
+            # Headers, which take the longest to compile, last.
+            for future in [pool.submit(work, group) for group in sorted(groups.values(), key=lambda g: g[0].kind != "operator" and g[0].path.suffix == ".h")]:
                 future.result()
     results = [done[m.id] for m in mutants if m.id in done]
     if len(results) < len(mutants):
