@@ -44,7 +44,8 @@ SURVIVORS = ROOT / "tests/mutation_survivors.txt"
 # have is left out (and said so); a new checker joins by a line here.
 #   ops    one run for each op: PROGRAM check --small --device simt --op NAME
 #   catch  one run with the names of the Catch2 test cases that reach the file
-PROGRAMS = [("bench_gpu", "ops"), ("test_kernels", "catch"), ("test_simt_memory", "ops"), ("test_simt_race", "ops")]
+PROGRAMS = [("bench_gpu", "ops"), ("test_kernels", "catch"), ("test_simt_memory", "ops"), ("test_kernels_memory", "catch"),
+            ("test_simt_race", "ops")]
 FIRST = {"barrier": "test_simt_race"}  # what most likely catches this kind, before the others
 
 KINDS = ("barrier", "guard", "operator")

@@ -116,7 +116,7 @@ if [ $cuda = yes ] && [ $has_nvcc = yes ]; then
 else
   build release release all -DSACCADE_CUDA=OFF
 fi
-run_tests release "$rooms simt_race simt_memory"
+run_tests release "$rooms simt_race simt_memory kernels_memory"
 
 say "the GPU's check, with simt in the GPU's place"
 bench/gpu_check.sh --dry-run --without-torch --out build/gpu_dry_run >build/gpu_dry_run.log 2>&1 ||

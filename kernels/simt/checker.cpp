@@ -53,8 +53,9 @@ bool separate_buffers() {
 
 namespace {
 
-// AddressSanitizer's list of global variables, in the program's section asan_globals. The kernels' shared arrays are
-// those that a function of a .cu file or of a header of kernels/ holds: all else there has a qualified name.
+// AddressSanitizer's list of global variables, in the program's section asan_globals. The kernels' shared
+// arrays are those that a function of a .cu file or of a header of kernels/ holds: all else there has a
+// qualified name.
 struct Global {
   char* begin;
   size_t bytes, bytes_with_redzone;
@@ -63,7 +64,7 @@ struct Global {
   struct Location {
     const char* file;
     int line, column;
-  }* location;
+  } * location;
   uintptr_t indicator;
 };
 extern "C" char __data_start[], _end[];  // of what can be written

@@ -16,6 +16,7 @@
 #include "autograd/op_check.h"
 #include "kernels/simt/checker.h"
 #include "tests/kernels/simt/faults.h"
+#include "tests/kernels/simt/shapes.h"
 
 // The sanitizers ask for these before main.
 extern "C" const char* __tsan_default_options() {
@@ -57,8 +58,10 @@ struct Row {
 
 Row check_op(const Op& op) {
   Row row{op.name, {}};
+  std::vector<Case> cases = op.cases;
+  for (const Case& more : checker_cases(op.name)) cases.push_back(more);
   for (const DType dtype : {DType::f32, DType::bf16})
-    for (const Case& test_case : op.cases) {
+    for (const Case& test_case : cases) {
       if (!test_case.small) continue;
       const std::string name = concat(op.name, "/", test_case.name, " ", dtype == DType::f32 ? "f32" : "bf16", ": ");
       try {
