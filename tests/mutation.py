@@ -332,7 +332,7 @@ class Bench:
         self.reach = known["reach"]  # {program: {check: {"files": [...], "seconds": s}}}
 
     def find(self, files, jobs):
-        reach = {}
+        reach, names = {}, [str(f.relative_to(ROOT)) for f in files]
         with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(jobs) as pool:
             folder = pathlib.Path(folder)
             overlay = folder / "overlay"
@@ -351,7 +351,8 @@ class Bench:
 
             styles, jobs_ = {}, []
             for program in self.programs:
-                first = styles.setdefault(program.style, program)  # ops reach the same files in each program that runs them
+                # A check reaches the same files in each program; one that the first program lacks may reach any.
+                first = styles.setdefault(program.style, program)
                 if first is program:
                     alone = list(pool.map(lambda cu: program.make([cu], overlay, folder), files))  # the objects, in parallel
                     if None in alone:
@@ -365,7 +366,7 @@ class Bench:
                 reach.setdefault(name, {})[check] = found
             for program in self.programs:
                 for check, found in reach[program.name].items():
-                    found["files"] = reach[styles[program.style].name].get(check, found)["files"]
+                    found["files"] = reach[styles[program.style].name].get(check, {"files": names})["files"]
         return reach
 
     def schema(self, path, folder):

@@ -1,4 +1,5 @@
 #include "kernels/common/launch.h"
+#include "kernels/common/reduce.h"
 #include "kernels/common/vector.h"
 #include "tests/kernels/simt/faults.h"
 
@@ -98,6 +99,11 @@ __global__ void column(const float* in, float* out) {
   out[threadIdx.x] = sum;
 }
 
+__global__ void two_sums(const float* in, float* out) {
+  const float once = block_reduce<kThreads>(in[threadIdx.x], Add());
+  out[threadIdx.x] = once + block_reduce<kThreads>(2 * in[threadIdx.x], Add());
+}
+
 }  // namespace
 
 void reverse_without_barrier(const int* in, int* out, unsigned n, bool fault) {
@@ -132,6 +138,9 @@ void read_shared_unwritten(float* out, unsigned n, bool fault) {
 }
 void skip_a_barrier(float* out, unsigned n, bool fault) {
   launch(barrier_of_some, blocks_for(n, kThreads), kThreads, 0, nullptr, out, n, fault);
+}
+void reduce_twice(const float* in, float* out) {
+  launch(two_sums, 1, kThreads, 0, nullptr, in, out);
 }
 void copy_strided(const float* in, float* out, unsigned n, unsigned stride) {
   launch(strided_copy, blocks_for(n, 256), 256, 0, nullptr, in, out, n, stride);
