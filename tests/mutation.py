@@ -322,7 +322,8 @@ class Bench:
 
     def __init__(self, programs, cache, files, jobs):
         self.programs = programs
-        files = sorted({cu for path in files for program in programs for cu in program.dependents(path)})
+        first = {program.style: program for program in reversed(programs)}  # whose probe speaks for the others
+        files = sorted({cu for path in files for program in first.values() for cu in program.dependents(path)})
         names = [str(f.relative_to(ROOT)) for f in files]
         stamp = hashlib.sha256(b"".join(p.stock().read_bytes() for p in programs)).hexdigest()
         known = json.loads(cache.read_text()) if cache.exists() else {}
