@@ -3,7 +3,7 @@
 
 A mutant is one small change of one .cu file (or of a device header that holds barriers):
     barrier   a __syncthreads or __syncwarp is removed
-    guard     a bound is weakened by one: a < b becomes a <= b, a >= b becomes a > b
+    guard     a bound is weakened by one: a < b becomes a <= b, a >= b becomes a > b (but not in a < b ? a : b)
     operator  a sign, an index or a comparison is flipped
 Each is compiled for the simt device with the command that the build uses (the barriers and guards of a file together,
 as switches), linked into the check programs, and run on those checks alone that launch a kernel of its file (found by a first build that writes them down). It is caught when a
@@ -78,6 +78,9 @@ FLIPS = [
     (r" == ", " != "), (r" != ", " == "), (r" > ", " < "), (r" < ", " > "), (r" >= ", " < "), (r" <= ", " > "),
     (r"\b(threadIdx|blockIdx)\.x\b", r"\1.y"), (r"\b(threadIdx|blockIdx)\.y\b", r"\1.x"),
 ]
+# The smaller or the greater of two: where they are equal, either is the same, so that its comparison guards nothing.
+EXTREME = re.compile(r"(?:(?<== )|(?<=\()|(?<=, )|(?<=return )|(?<=\n)|(?<=  ))(?P<a>[^\s=?;,<>][^=?;,<>]*?) (?:<|>=) (?P<b>[^=?;<>]+?) "
+                     r"\? (?:(?P=a) : (?P=b)|(?P=b) : (?P=a))(?=[;,)}])")
 DECLARED = re.compile(r"(?:^|[;{(,])\s*(?:__shared__|const|static|constexpr|\s)*(?!return\b|else\b)[A-Za-z_][\w:]*(?:<[^;]*>)?[\s*&]+\w+$")
 
 
@@ -87,8 +90,11 @@ def mutants_of(path):
     found = []
     for match in re.finditer(r"\b__syncthreads\(\)|\b__syncwarp\([^()]*\)", text):
         found.append(("barrier", match.start(), match.group(0), "(void)0"))
+    extremes = {match.end("a") for match in EXTREME.finditer(text)}
     for pattern, new in ((r" < ", " <= "), (r" >= ", " > ")):
         for match in re.finditer(pattern, text):
+            if match.start() in extremes:
+                continue
             found.append(("guard", match.start(), match.group(0), new))
     for pattern, new in FLIPS:
         for match in re.finditer(pattern, text):
