@@ -46,7 +46,8 @@ SURVIVORS = ROOT / "tests/mutation_survivors.txt"
 #   catch  one run with the names of the Catch2 test cases that reach the file
 PROGRAMS = [("bench_gpu", "ops"), ("test_kernels", "catch"), ("test_simt_memory", "ops"), ("test_kernels_memory", "catch"),
             ("test_simt_race", "ops")]
-FIRST = {"barrier": "test_simt_race"}  # what most likely catches this kind, before the others
+# What most likely catches a kind, before the others.
+FIRST = {"barrier": ["test_simt_race"], "guard": ["test_simt_memory", "test_kernels_memory"]}
 
 KINDS = ("barrier", "guard", "operator")
 LEAST_SHARE = 0.95
@@ -389,7 +390,7 @@ class Bench:
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
             overlay = write_overlay(folder, mutant.path, mutant.text)
-            for program in sorted(self.programs, key=lambda p: p.name != FIRST.get(mutant.kind)):
+            for program in sorted(self.programs, key=lambda p: p.name not in FIRST.get(mutant.kind, [])):
                 files = program.dependents(mutant.path)
                 names = {str(f.relative_to(ROOT)) for f in files}
                 checks = [(c, found["seconds"]) for c, found in self.reach[program.name].items() if names & set(found["files"])]

@@ -124,6 +124,10 @@ bench/gpu_check.sh --dry-run --without-torch --out build/gpu_dry_run >build/gpu_
 tail -n 1 build/gpu_dry_run.log
 parts+=("gpu_check dry run")
 
+say "mutants of the kernels: twenty, of which a check must see all but what tests/mutation_survivors.txt explains"
+tests/mutation.py --sample 20 --jobs "$jobs" >build/mutation.log 2>&1 || { cat build/mutation.log >&2; fail "tests/mutation.py --sample 20"; }
+parts+=("20 mutants")
+
 if [ $all = yes ]; then
   for preset in debug asan tsan; do
     build "$preset" "$preset" all

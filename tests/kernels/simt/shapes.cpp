@@ -41,7 +41,9 @@ std::vector<Case> checker_cases(const std::string& op) {
                     {{37}},
                     {{37}, {Fill::uniform, 0.2, 2}}}}}},
       {"global_average_pool",
-       {{.name = "two tiles of channels, two parts of positions", .inputs = {{{2, 10, 7, 37}}}}}},
+       {{.name = "two tiles of channels, two parts of positions", .inputs = {{{2, 10, 7, 37}}}},
+        // More vectors than a tile takes, each of as many channels as there are.
+        {.name = "two tiles of vectors", .inputs = {{{1, 3, 1, 264}}}}}},
       // A value that is the clamp passes its gradient on.
       {"generalised_mean_pool",
        {{.name = "at the clamp",
