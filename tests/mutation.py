@@ -3,14 +3,15 @@
 
 A mutant is one small change of one .cu file (or of a device header that holds barriers):
     barrier   a __syncthreads or __syncwarp is removed
-    guard     a bound is weakened by one: a < b becomes a <= b, a >= b becomes a > b
+    guard     a bound is weakened by one: a < b becomes a <= b, a >= b becomes a > b (but not in a < b ? a : b)
     operator  a sign, an index or a comparison is flipped
-Each is compiled for the simt device with the command that the build uses, linked into the check programs, and run on
-those checks alone that reach its file (found by a first mutant, which throws in every launch). It is caught when a check
-fails, crashes or runs out of time. Nothing in the source tree is touched.
+Each is compiled for the simt device with the command that the build uses (the barriers and guards of a file together,
+as switches), linked into the check programs, and run on those checks alone that launch a kernel of its file (found by a first build that writes them down). It is caught when a
+check fails, crashes or runs out of time; what comes after the first that does is not built. Nothing in the source tree
+is touched.
 
     tests/mutation.py                       every barrier and guard, and a seeded sample of operators
-    tests/mutation.py --sample 20           a seeded sample of all kinds: what CI runs
+    tests/mutation.py --sample 20           a seeded sample, a fifth of it barriers: what CI runs
     tests/mutation.py --shard 2/8 --budget 3600
 Results go to <build>/mutation/results.jsonl, one mutant a line; a run that was stopped, and the next shard, go on from
 there, and a mutant of an unchanged file is never run twice. tests/mutation_survivors.txt lists mutants that change
@@ -35,7 +36,6 @@ import sys
 import tempfile
 import threading
 import time
-import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SURVIVORS = ROOT / "tests/mutation_survivors.txt"
@@ -44,7 +44,10 @@ SURVIVORS = ROOT / "tests/mutation_survivors.txt"
 # have is left out (and said so); a new checker joins by a line here.
 #   ops    one run for each op: PROGRAM check --small --device simt --op NAME
 #   catch  one run with the names of the Catch2 test cases that reach the file
-PROGRAMS = [("bench_gpu", "ops"), ("test_kernels", "catch"), ("test_simt_race", "ops"), ("test_simt_memory", "ops")]
+PROGRAMS = [("bench_gpu", "ops"), ("test_kernels", "catch"), ("test_simt_memory", "ops"), ("test_kernels_memory", "catch"),
+            ("test_simt_race", "ops")]
+# What most likely catches a kind, before the others.
+FIRST = {"barrier": ["test_simt_race"], "guard": ["test_simt_memory", "test_kernels_memory"]}
 
 KINDS = ("barrier", "guard", "operator")
 LEAST_SHARE = 0.95
@@ -76,6 +79,9 @@ FLIPS = [
     (r" == ", " != "), (r" != ", " == "), (r" > ", " < "), (r" < ", " > "), (r" >= ", " < "), (r" <= ", " > "),
     (r"\b(threadIdx|blockIdx)\.x\b", r"\1.y"), (r"\b(threadIdx|blockIdx)\.y\b", r"\1.x"),
 ]
+# The smaller or the greater of two: where they are equal, either is the same, so that its comparison guards nothing.
+EXTREME = re.compile(r"(?:(?<== )|(?<=\()|(?<=, )|(?<=return )|(?<=\n)|(?<=  ))(?P<a>[^\s=?;,<>][^=?;,<>]*?) (?:<|>=) (?P<b>[^=?;<>]+?) "
+                     r"\? (?:(?P=a) : (?P=b)|(?P=b) : (?P=a))(?=[;,)}])")
 DECLARED = re.compile(r"(?:^|[;{(,])\s*(?:__shared__|const|static|constexpr|\s)*(?!return\b|else\b)[A-Za-z_][\w:]*(?:<[^;]*>)?[\s*&]+\w+$")
 
 
@@ -85,8 +91,11 @@ def mutants_of(path):
     found = []
     for match in re.finditer(r"\b__syncthreads\(\)|\b__syncwarp\([^()]*\)", text):
         found.append(("barrier", match.start(), match.group(0), "(void)0"))
+    extremes = {match.end("a") for match in EXTREME.finditer(text)}
     for pattern, new in ((r" < ", " <= "), (r" >= ", " > ")):
         for match in re.finditer(pattern, text):
+            if match.start() in extremes:
+                continue
             found.append(("guard", match.start(), match.group(0), new))
     for pattern, new in FLIPS:
         for match in re.finditer(pattern, text):
@@ -146,9 +155,16 @@ class Program:
         self.compile = {}
         for command in commands:
             for part in command.split("&&"):
-                found = re.search(r"-c (\S+\.cu)\b", part)
-                if found:
-                    self.compile[pathlib.Path(found.group(1))] = shlex.split(part)
+                found = re.search(r"-c (\S+\.cu)\b.* -o (\S+)", part)
+                if found:  # of the objects of one source, that which the program links; one in an archive is not named
+                    cu, target = pathlib.Path(found.group(1)), found.group(2)
+                    if cu not in self.compile or self.named(target):
+                        self.compile[cu] = shlex.split(part)
+
+    def named(self, target):
+        """How the link command writes this object; None where it is in an archive."""
+        short = os.path.relpath(target, self.build)
+        return next((n for n in (target, short) if f" {n} " in self.link), None)
 
     def dependents(self, path):
         """The .cu files that a change of `path` recompiles."""
@@ -163,7 +179,8 @@ class Program:
             reached |= more
         return [cu for cu in self.compile if any(f'"{name}"' in cu.read_text() for name in reached)]
 
-    def compiled(self, cu, overlay, target):
+    def compiled(self, cu, overlay):
+        """The command that compiles a file as the build does, from the overlay where it lies there."""
         words, out, skip = self.compile[cu], [], False
         for i, word in enumerate(words):
             if skip:
@@ -173,142 +190,225 @@ class Program:
             elif word not in ("-MD", "-Werror", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow") and not (i == 0 and word.endswith("ccache")):
                 out.append(word)
         at = overlay / cu.relative_to(ROOT)
-        out[1:1] = ["-w", f"-I{overlay}"]
-        return out + ["-c", str(at if at.exists() else cu), "-o", str(target)]
+        return [out[0], "-w", f"-I{overlay}", *out[1:], "-c", str(at if at.exists() else cu)]
 
-    def make(self, mutant_path, overlay, folder):
-        """The program with the changed file in it; None where it does not compile."""
+    def make(self, files, overlay, folder):
+        """The program with these .cu files compiled anew; None where one does not compile. Programs with the same flags
+        share the objects that lie in `folder`."""
         objects = []
-        for cu in self.dependents(mutant_path):
-            target = folder / (hashlib.sha256(str(cu).encode()).hexdigest()[:12] + f".{self.name}.o")
-            if subprocess.run(self.compiled(cu, overlay, target), cwd=self.build, capture_output=True).returncode != 0:
+        for cu in files:
+            command = self.compiled(cu, overlay)
+            target = folder / (hashlib.sha256(" ".join(command).encode()).hexdigest()[:16] + ".o")
+            if not target.exists() and subprocess.run([*command, "-o", str(target)], cwd=self.build, capture_output=True).returncode != 0:
                 return None
             objects.append((cu, target))
         program = folder / self.name
         link = self.link
         for cu, target in objects:
-            stock = str(pathlib.Path(self.compile[cu][self.compile[cu].index("-o") + 1]))
-            short = os.path.relpath(stock, self.build)
-            named = next((n for n in (stock, short) if f" {n} " in link), None)
+            named = self.named(self.compile[cu][self.compile[cu].index("-o") + 1])
             if named:
                 link = link.replace(f" {named} ", f" {target} ", 1)
             else:  # in an archive: before it, so that the archive's member is not asked for
                 link = re.sub(r" (\S*\.a\b)", rf" {target} \1", link, count=1)
-        link = re.sub(rf"-o \S*{self.name}\b", f"-o {shlex.quote(str(program))}", link)
+        fast = "-fuse-ld=lld " if shutil.which("ld.lld") else ""
+        link = re.sub(rf"-o \S*{self.name}\b", f"{fast}-o {shlex.quote(str(program))}", link)
         done = subprocess.run(link, shell=True, cwd=self.build, capture_output=True, text=True)
         if done.returncode != 0:
             raise RuntimeError(f"{self.name} does not link: {done.stderr[-500:]}")
         return program
 
-    def commands(self, program, selection):
-        if self.style == "ops":
-            return [[str(program), "check", "--small", "--device", "simt", "--op", op] for op in selection]
-        quoted = [re.sub(r"([\\,\[\]\"])", r"\\\1", name) for name in selection]
-        return [[str(program), ",".join(quoted), "--abort"]] if selection else []
+    def stock(self):
+        return self.build / re.search(rf"-o (\S*{self.name})\b", self.link).group(1)
 
-    def reach(self, program):
-        """Which checks fail: with a mutant that throws in every launch, those that run the file."""
+    def command(self, program, check):
+        if self.style == "ops":
+            return [str(program), "check", "--small", "--device", "simt", "--op", check]
+        return [str(program), re.sub(r"([\\,\[\]\"])", r"\\\1", check), "--abort"]
+
+    def checks(self, program):
+        """The names of all that the program can check."""
         if self.style == "ops":
             done = subprocess.run([str(program), "check", "--small", "--device", "simt"], cwd=ROOT, capture_output=True, text=True)
-            return sorted({row["op"] for row in json.loads(done.stdout)["rows"] if row.get("failures")})
-        done = subprocess.run([str(program), "--reporter", "xml", "-w", "NoAssertions"], cwd=ROOT, capture_output=True)
-        names = []
-        for case in xml.etree.ElementTree.fromstring(done.stdout).iter("TestCase"):
-            result = case.find("OverallResult")
-            if result is None or result.get("success") != "true":
-                names.append(case.get("name"))
-        return names
+            return sorted({row["op"] for row in json.loads(done.stdout)["rows"]})
+        # Its exit code is the number of tests.
+        return subprocess.run([str(program), "--list-test-names-only"], cwd=ROOT, capture_output=True, text=True).stdout.splitlines()
 
 
 def write_overlay(folder, path, text):
     at = folder / "overlay" / path.relative_to(ROOT)
-    at.parent.mkdir(parents=True)
+    at.parent.mkdir(parents=True, exist_ok=True)
     at.write_text(text)
     return folder / "overlay"
 
 
-class Bench:
-    """What is known of each file: the checks that reach it and how long they take unharmed."""
+# A .cu file with this in front of it writes its name into a file, once, when a kernel of it is launched.
+PROBE = """#include "kernels/common/launch.h"
+#include <cstdio>
+#include <cstdlib>
+static inline void mutation_reached() {
+  static bool once = false;
+  const char* log = std::getenv("SACCADE_MUTATION_LOG");
+  if (once || log == nullptr) return;
+  once = true;
+  if (std::FILE* file = std::fopen(log, "a")) std::fprintf(file, "%s\\n", "NAME"), std::fclose(file);
+}
+#define launch(...) (mutation_reached(), launch(__VA_ARGS__))
+"""
 
-    def __init__(self, programs, cache):
-        self.programs, self.cache_file = programs, cache
-        self.cache = json.loads(cache.read_text()) if cache.exists() else {}
-        self.lock = threading.Lock()
-        self.locks = {}
 
-    def plan(self, path):
-        with self.lock:
-            lock = self.locks.setdefault(path, threading.Lock())
-        with lock:
-            stamp = hashlib.sha256(b"".join(f.read_bytes() for f in [path, *(self.build_of(p) for p in self.programs)])).hexdigest()
-            key = str(path.relative_to(ROOT))
-            if self.cache.get(key, {}).get("stamp") != stamp:
-                plan = {"stamp": stamp, "checks": self.find(path)}
-                with self.lock:
-                    self.cache[key] = plan
-                    self.cache_file.write_text(json.dumps(self.cache, indent=1))
-            return self.cache[key]["checks"]
+# --- All barriers and guards of a file in one program ---
 
-    @staticmethod
-    def build_of(program):
-        found = re.search(rf"-o (\S*{program.name})\b", program.link)
-        return program.build / found.group(1)
+# a < b becomes a < One<n>() + b, which is a <= b where mutant n is the active one; a >= b likewise.
+SCHEMA = """#ifndef SACCADE_MUTATION
+#define SACCADE_MUTATION
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <type_traits>
+namespace mutation {
+static const int active = [] {
+  const char* number = std::getenv("SACCADE_MUTANT");
+  return number == nullptr ? 0 : std::atoi(number);
+}();
+template <int N> struct One {};
+template <int N, class T> inline auto operator+(One<N>, T b) {
+  if constexpr (std::is_floating_point_v<T>) {
+    return active == N ? std::nextafter(b, std::numeric_limits<T>::infinity()) : b;
+  } else {
+    static_assert(std::is_integral_v<T> || std::is_pointer_v<T>, "no number");
+    return b + (active == N);
+  }
+}
+}  // namespace mutation
+#endif
+"""
 
-    def find(self, path):
-        checks = {}
+
+class Schema:
+    """One file with its barriers and guards as switches of the environment variable SACCADE_MUTANT, so that the file is
+    compiled once for all of them. What has to be a constant of the compiler cannot be switched: `number` lacks it."""
+
+    def __init__(self, path, program, folder):
+        self.path, self.folder = path, folder
         source = path.read_text()
-        if path.suffix == ".cu":
-            last = source.rfind("#include")
-            last = source.find("\n", last) + 1
-            sentinel = "static inline void mutation_reached() { throw saccade::Error(\"reached\"); }\n"
-            probe = source[:last] + sentinel + re.sub(r"(?<![\w.:])launch\(", "mutation_reached(), launch(", source[last:])
-        for program in self.programs:
-            with tempfile.TemporaryDirectory() as folder:
-                folder = pathlib.Path(folder)
-                if path.suffix == ".cu":
-                    overlay = write_overlay(folder, path, probe)
-                    broken = program.make(path, overlay, folder)
-                    if broken is None:
-                        raise RuntimeError(f"{path}: the probe does not compile")
-                    selection = program.reach(broken)
-                else:  # a header: what reaches the files that include it
-                    selection = sorted({name for cu in program.dependents(path)
-                                        for name in self.plan(cu).get(program.name, {}).get("selection", [])})
-                begin = time.monotonic()
-                for command in program.commands(self.build_of(program), selection):
-                    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-                    if done.returncode != 0:
-                        raise RuntimeError(f"{' '.join(command)} fails on the unchanged source:\n{done.stdout[-800:]}{done.stderr[-800:]}")
-                checks[program.name] = {"selection": selection, "seconds": time.monotonic() - begin}
-        return checks
+        mutants = [m for m in mutants_of(path) if m[0] != "operator"]
+        while True:
+            self.number, text = {}, source
+            for n, (kind, position, old, new) in reversed(list(enumerate(mutants, 1))):
+                switched = f"(mutation::active == {n} ? (void)0 : (void){old})" if kind == "barrier" else f"{old}mutation::One<{n}>() + "
+                text = text[:position] + switched + text[position + len(old) :]
+                self.number[kind, position] = n
+            if path.suffix == ".h":
+                text = text.replace("#pragma once", "#pragma once\n" + SCHEMA.strip(), 1)
+                shift = SCHEMA.count("\n")
+            else:
+                text, shift = SCHEMA + text, SCHEMA.count("\n")
+            shutil.rmtree(folder, ignore_errors=True)
+            self.overlay = write_overlay(folder, path, text)
+            refused = set()
+            for cu in program.dependents(path):
+                done = subprocess.run([*program.compiled(cu, self.overlay), "-fsyntax-only"], cwd=program.build, capture_output=True, text=True)
+                if done.returncode != 0:
+                    at = re.escape(str(self.overlay / path.relative_to(ROOT)))
+                    refused |= {int(n) - shift for n in re.findall(at + r":(\d+):", done.stderr)}
+                    break
+            else:
+                break
+            left = [m for m in mutants if source.count("\n", 0, m[1]) + 1 not in refused]
+            mutants = left if len(left) < len(mutants) else []
+        self.programs = {}
 
-    def run(self, mutant):
+    def make(self, program):
+        if program.name not in self.programs:
+            self.programs[program.name] = program.make(program.dependents(self.path), self.overlay, self.folder)
+        return self.programs[program.name]
+
+
+class Bench:
+    """What is known of each .cu file: the checks that reach it, and how long they take unharmed."""
+
+    def __init__(self, programs, cache, files, jobs):
+        self.programs = programs
+        first = {program.style: program for program in reversed(programs)}  # whose probe speaks for the others
+        files = sorted({cu for path in files for program in first.values() for cu in program.dependents(path)})
+        names = [str(f.relative_to(ROOT)) for f in files]
+        stamp = hashlib.sha256(b"".join(p.stock().read_bytes() for p in programs)).hexdigest()
+        known = json.loads(cache.read_text()) if cache.exists() else {}
+        if known.get("stamp") != stamp or not set(names) <= set(known["files"]):
+            known = {"stamp": stamp, "files": names, "reach": self.find(files, jobs)}
+            cache.write_text(json.dumps(known, indent=1))
+        self.reach = known["reach"]  # {program: {check: {"files": [...], "seconds": s}}}
+
+    def find(self, files, jobs):
+        reach, names = {}, [str(f.relative_to(ROOT)) for f in files]
+        with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+            folder = pathlib.Path(folder)
+            overlay = folder / "overlay"
+            for cu in files:
+                write_overlay(folder, cu, PROBE.replace("NAME", str(cu.relative_to(ROOT))) + cu.read_text())
+
+            def run(job):
+                program, made, check, log = job
+                begin = time.monotonic()
+                done = subprocess.run(program.command(made, check), cwd=ROOT, capture_output=True, text=True,
+                                      env={**os.environ, "SACCADE_MUTATION_LOG": str(log)})
+                if done.returncode != 0:
+                    raise RuntimeError(f"{program.name}: {check} fails on the unchanged source:\n{done.stdout[-800:]}{done.stderr[-800:]}")
+                reached = sorted(set(log.read_text().split())) if log.exists() else []
+                return program.name, check, {"files": reached, "seconds": time.monotonic() - begin}
+
+            styles, jobs_ = {}, []
+            for program in self.programs:
+                # A check reaches the same files in each program; one that the first program lacks may reach any.
+                first = styles.setdefault(program.style, program)
+                if first is program:
+                    alone = list(pool.map(lambda cu: program.make([cu], overlay, folder), files))  # the objects, in parallel
+                    if None in alone:
+                        raise RuntimeError(f"{files[alone.index(None)]}: the probe does not compile")
+                    made = program.make(files, overlay, folder)
+                    made = made.rename(folder / f"probe_{program.name}")
+                else:
+                    made = program.stock()
+                jobs_ += [(program, made, check, folder / f"{program.name}{i}.log") for i, check in enumerate(program.checks(made))]
+            for name, check, found in pool.map(run, jobs_):
+                reach.setdefault(name, {})[check] = found
+            for program in self.programs:
+                for check, found in reach[program.name].items():
+                    found["files"] = reach[styles[program.style].name].get(check, {"files": names})["files"]
+        return reach
+
+    def schema(self, path, folder):
+        return Schema(path, self.programs[0], folder)
+
+    def run(self, mutant, schema=None):
         """Who caught it, or why not."""
-        checks = self.plan(mutant.path)
         result = {"id": mutant.id, "kind": mutant.kind, "file": mutant.name, "line": mutant.line,
                   "before": mutant.before, "after": mutant.after, "key": mutant.key}
-        if not any(c["selection"] for c in checks.values()):
-            return {**result, "outcome": "survived", "why": "no check reaches this file"}
+        number = schema.number.get((mutant.kind, mutant.position)) if schema else None
+        environment = {**os.environ, "SACCADE_MUTANT": str(number or 0)}
+        reached = False
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
             overlay = write_overlay(folder, mutant.path, mutant.text)
-            for program in self.programs:
-                selection = checks[program.name]["selection"]
-                if not selection:
+            for program in sorted(self.programs, key=lambda p: p.name not in FIRST.get(mutant.kind, [])):
+                files = program.dependents(mutant.path)
+                names = {str(f.relative_to(ROOT)) for f in files}
+                checks = [(c, found["seconds"]) for c, found in self.reach[program.name].items() if names & set(found["files"])]
+                if not checks:
                     continue
-                made = program.make(mutant.path, overlay, folder)
+                reached = True
+                made = schema.make(program) if number else program.make(files, overlay, folder)
                 if made is None:
                     return {**result, "outcome": "invalid"}
-                limit = 20 + 10 * checks[program.name]["seconds"]
-                for command in program.commands(made, selection):
+                for check, seconds in sorted(checks, key=lambda c: c[1]):  # the quick ones first
+                    caught = {**result, "outcome": "caught", "by": program.name, "check": check}
                     try:
-                        done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=limit)
+                        done = subprocess.run(program.command(made, check), cwd=ROOT, capture_output=True, env=environment, timeout=10 + 10 * seconds)
                     except subprocess.TimeoutExpired:
-                        return {**result, "outcome": "caught", "by": program.name, "how": "time"}
+                        return {**caught, "how": "time"}
                     if done.returncode != 0:
-                        return {**result, "outcome": "caught", "by": program.name,
-                                "how": "failure" if done.returncode > 0 else f"signal {-done.returncode}"}
-        return {**result, "outcome": "survived"}
+                        return {**caught, "how": "failure" if done.returncode > 0 else f"signal {-done.returncode}"}
+        return {**result, "outcome": "survived", **({} if reached else {"why": "no check reaches this file"})}
 
 
 # --- Choosing and reporting ---
@@ -317,7 +417,10 @@ class Bench:
 def chosen(mutants, args):
     rng = random.Random(args.seed)
     if args.sample:
-        mutants = rng.sample(mutants, min(args.sample, len(mutants)))
+        shares = {"barrier": args.sample // 5, "operator": args.sample * 2 // 5}
+        shares["guard"] = args.sample - sum(shares.values())
+        of_kind = {kind: [m for m in mutants if m.kind == kind] for kind in KINDS}
+        mutants = [m for kind in KINDS for m in rng.sample(of_kind[kind], min(shares[kind], len(of_kind[kind])))]
     else:
         operators = [m for m in mutants if m.kind == "operator"]
         kept = {m.id for m in rng.sample(operators, min(args.operators, len(operators)))}
@@ -372,7 +475,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release")
     parser.add_argument("--sample", type=int, default=0, help="this many mutants of all kinds")
-    parser.add_argument("--operators", type=int, default=400, help="how many of the kind `operator` without --sample")
+    parser.add_argument("--operators", type=int, default=150, help="how many of the kind `operator` without --sample")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--shard", default="1/1", help="the i-th of n parts, as i/n")
     parser.add_argument("--budget", type=float, default=0, help="seconds after which no new mutant is begun")
@@ -404,23 +507,35 @@ def main():
         if missing:
             print(f"not in this build: {', '.join(missing)}")
         subprocess.run(["ninja", "-C", str(args.build), *(p.name for p in programs)], check=True, stdout=subprocess.DEVNULL)
-        bench = Bench(programs, folder / "checks.json")
+        bench = Bench(programs, folder / "checks.json", {m.path for m in mutants if m.id not in done}, args.jobs)
+        print(f"{time.monotonic() - begin:.0f} s to find which checks reach the files", flush=True)
         write = threading.Lock()
 
-        def work(mutant):
-            if args.budget and time.monotonic() - begin > args.budget:
-                return
-            result = bench.run(mutant)
-            with write:
-                done[mutant.id] = result
-                with log.open("a") as file:
-                    file.write(json.dumps(result) + "\n")
-                count = sum(m.id in done for m in mutants)
-                print(f"[{count}/{len(mutants)}] {result['outcome']:8} {result.get('by', ''):16} "
-                      f"{mutant.kind:8} {mutant.name}:{mutant.line}", flush=True)
+        def work(group):
+            """Mutants of one file, or one alone."""
+            with tempfile.TemporaryDirectory() as scratch:
+                schema = None
+                for mutant in group:
+                    if args.budget and time.monotonic() - begin > args.budget:
+                        return
+                    if schema is None and mutant.kind != "operator":
+                        schema = bench.schema(mutant.path, pathlib.Path(scratch) / "schema")
+                    result = bench.run(mutant, schema)
+                    with write:
+                        done[mutant.id] = result
+                        with log.open("a") as file:
+                            file.write(json.dumps(result) + "\n")
+                        count = sum(m.id in done for m in mutants)
+                        print(f"[{count}/{len(mutants)}] {result['outcome']:8} {result.get('by', ''):16} "
+                              f"{mutant.kind:8} {mutant.name}:{mutant.line}", flush=True)
 
+        waiting = [m for m in mutants if m.id not in done]
+        groups = {}
+        for m in waiting:
+            groups.setdefault(m.id if m.kind == "operator" else m.name, []).append(m)
         with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-            for future in [pool.submit(work, m) for m in mutants if m.id not in done]:
+            # Headers, which take the longest to compile, last.
+            for future in [pool.submit(work, group) for group in sorted(groups.values(), key=lambda g: g[0].kind != "operator" and g[0].path.suffix == ".h")]:
                 future.result()
     results = [done[m.id] for m in mutants if m.id in done]
     if len(results) < len(mutants):

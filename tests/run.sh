@@ -116,13 +116,17 @@ if [ $cuda = yes ] && [ $has_nvcc = yes ]; then
 else
   build release release all -DSACCADE_CUDA=OFF
 fi
-run_tests release "$rooms simt_race simt_memory traffic"
+run_tests release "$rooms simt_race simt_memory kernels_memory traffic"
 
 say "the GPU's check, with simt in the GPU's place"
 bench/gpu_check.sh --dry-run --without-torch --out build/gpu_dry_run >build/gpu_dry_run.log 2>&1 ||
   { cat build/gpu_dry_run.log >&2; fail "bench/gpu_check.sh --dry-run"; }
 tail -n 1 build/gpu_dry_run.log
 parts+=("gpu_check dry run")
+
+say "mutants of the kernels: twenty, of which a check must see all but what tests/mutation_survivors.txt explains"
+tests/mutation.py --sample 20 --jobs "$jobs" >build/mutation.log 2>&1 || { cat build/mutation.log >&2; fail "tests/mutation.py --sample 20"; }
+parts+=("20 mutants")
 
 if [ $all = yes ]; then
   for preset in debug asan tsan; do

@@ -53,8 +53,9 @@ bool separate_buffers() {
 
 namespace {
 
-// AddressSanitizer's list of global variables, in the program's section asan_globals. The kernels' shared arrays are
-// those that a function of a .cu file or of a header of kernels/ holds: all else there has a qualified name.
+// AddressSanitizer's list of global variables, in the program's section asan_globals. The kernels' shared
+// arrays are those that a function of a .cu file or of a header of kernels/ holds: all else there has a
+// qualified name.
 struct Global {
   char* begin;
   size_t bytes, bytes_with_redzone;
@@ -63,7 +64,7 @@ struct Global {
   struct Location {
     const char* file;
     int line, column;
-  }* location;
+  } * location;
   uintptr_t indicator;
 };
 extern "C" char __data_start[], _end[];  // of what can be written
@@ -174,6 +175,17 @@ std::vector<std::string>& findings() {
 
 std::vector<std::string> take_findings() {
   return std::exchange(findings(), {});
+}
+
+// UndefinedBehaviorSanitizer calls the first at each finding, and tells of it through the second.
+extern "C" void __ubsan_get_current_report_data(const char** kind, const char** message, const char** file,
+                                                unsigned* line, unsigned* column, char** address);
+extern "C" void __ubsan_on_report() {
+  const char *kind = nullptr, *message = nullptr, *file = nullptr;
+  char* address = nullptr;
+  unsigned line = 0, column = 0;
+  __ubsan_get_current_report_data(&kind, &message, &file, &line, &column, &address);
+  findings().push_back(concat(message, "\n    #0 ", file, ":", line, ":", column));
 }
 
 #else

@@ -40,7 +40,42 @@ void compare(Context& context, const std::string& what, const Conv2dShape& s, si
   WARN(what << ": largest error " << worst << " eps S");
 }
 
+// Where a result is infinite, with one infinite element among the inputs; NaN counts as neither.
+template <class T>
+std::vector<int> infinite(const std::vector<T>& values) {
+  std::vector<int> out;
+  for (const T& v : values) {
+    const double value = static_cast<double>(v);
+    out.push_back(std::isnan(value) ? -1 : std::isinf(value));
+  }
+  return out;
+}
+
 }  // namespace
+
+// Packs that end beyond the filter's last tap must not bring in what lies there: times zero it would be a NaN.
+TEST_CASE("an infinite pixel reaches the windows that hold it alone", "[conv2d]") {
+  for_each_backend([&]<Device D, class T>(Context& context, const std::string& name) {
+    if constexpr (D == Device::cpu) return;
+    const Conv2dShape s{1, 5, 4, 5, 7, 3, 2, 1, 2, 1, 0};
+    auto x = normals<T>(1, s.x_count()), w = normals<T>(2, s.w_count()), b = normals<T>(3, s.k), grad = normals<T>(4, s.y_count());
+    x[(2 * 4 + 2) * 5] = grad[(1 * 2 + 1) * 7] = T(std::numeric_limits<float>::infinity());
+    Context host(Device::cpu, 0, 1);
+    std::vector<double> y(grad.size()), grad_x(x.size());
+    Conv2d<Device::reference>::forward(host, s, as<double>(x).data(), as<double>(w).data(), as<double>(b).data(), y.data(), 0);
+    Conv2d<Device::reference>::backward_data(host, s, as<double>(grad).data(), as<double>(w).data(), grad_x.data());
+    for (const Kernels version : versions<D>()) {
+      if (version == Kernels::library) continue;
+      context.kernels = version;
+      INFO(name << " " << name_of(version));
+      DeviceArray<T> dx(context, x), dw(context, w), db(context, b), dg(context, grad), dy(context, y.size()), dgx(context, x.size());
+      Conv2d<D>::forward(context, s, dx.data(), dw.data(), db.data(), dy.data(), 0);
+      Conv2d<D>::backward_data(context, s, dg.data(), dw.data(), dgx.data());
+      CHECK(infinite(as<double>(dy.host())) == infinite(y));
+      CHECK(infinite(as<double>(dgx.host())) == infinite(grad_x));
+    }
+  });
+}
 
 TEST_CASE("convolution's three passes agree with the reference on every path", "[conv2d]") {
   for_each_backend([&]<Device D, class T>(Context& context, const std::string& name) {

@@ -151,3 +151,15 @@ TEST_CASE("dropout draws the same mask on every backend, whatever the alignment"
     });
   }
 }
+
+TEST_CASE("dropout keeps a number whose draw is p itself") {
+  const std::vector<int64_t> state{17, 3};
+  const double p = uniform_from(random_words(RandomState{17, 3}, 5, 0).word[0]);
+  for_each_backend([&]<Device D, class T>(Context& context, const char* backend) {
+    DeviceArray<int64_t> on_device(context, state);
+    DeviceArray<T> x(context, std::vector<T>(1, T(1.0f))), y(context, 1);
+    Dropout<D>::apply(context, 1, p, on_device.data(), 5, x.data(), y.data());
+    INFO(backend << ", p = " << p);
+    CHECK(static_cast<float>(y.host()[0]) > 0);
+  });
+}

@@ -16,6 +16,7 @@
 #include "autograd/op_check.h"
 #include "kernels/simt/checker.h"
 #include "tests/kernels/simt/faults.h"
+#include "tests/kernels/simt/shapes.h"
 
 // The sanitizers ask for these before main.
 extern "C" const char* __tsan_default_options() {
@@ -57,8 +58,10 @@ struct Row {
 
 Row check_op(const Op& op) {
   Row row{op.name, {}};
+  std::vector<Case> cases = op.cases;
+  for (const Case& more : checker_cases(op.name)) cases.push_back(more);
   for (const DType dtype : {DType::f32, DType::bf16})
-    for (const Case& test_case : op.cases) {
+    for (const Case& test_case : cases) {
       if (!test_case.small) continue;
       const std::string name = concat(op.name, "/", test_case.name, " ", dtype == DType::f32 ? "f32" : "bf16", ": ");
       try {
@@ -74,8 +77,22 @@ Row check_op(const Op& op) {
   return row;
 }
 
+// A promise of kernels/common/reduce.h that no op relies on.
+Row check_reduce_twice() {
+  Context context(Device::simt, 0, 1);
+  const Tensor in = Tensor::from(context, {64}, std::vector<float>(64, 1)), out(context, {64}, DType::f32);
+  faults::reduce_twice(in.data<float>(), out.data<float>());
+  Row row{"block_reduce twice", {}};
+  for (const float value : out.to_host<float>(context))
+    if (value != 192) row.failures.push_back(concat("three times 64 is ", value));
+  const std::string found = found_now();
+  if (!found.empty()) row.failures.push_back(found);
+  return row;
+}
+
 std::vector<Row> check_ops(const std::string& only) {
   std::vector<Row> rows;
+  if (only.empty() || only == "block_reduce twice") rows.push_back(check_reduce_twice());
   for (const Op& op : all_ops())
     if ((only.empty() || op.name == only) && std::count(op.devices.begin(), op.devices.end(), Device::simt))
       rows.push_back(check_op(op));
@@ -147,6 +164,8 @@ std::vector<Fault> memory_faults() {
       {"a store past the end of a shared array", filling(faults::shared_past_the_end), at_line("through_shared")},
       {"a store past the end of dynamic shared memory", filling(faults::dynamic_shared_past_the_end),
        at_line("through_dynamic")},
+      {"an index past the end of a thread's own array", filling(faults::registers_past_the_end),
+       at_line("through_registers")},
       {"an output that is not written", filling(faults::leave_one_unwritten), "element 50 is "},
       {"a read of shared memory that nobody wrote", filling(faults::read_shared_unwritten), "element 6 is "},
       {"a barrier that a part of the block skips", filling(faults::skip_a_barrier), "waits at __syncthreads of"},

@@ -1,4 +1,5 @@
 #include "kernels/common/launch.h"
+#include "kernels/common/reduce.h"
 #include "kernels/common/vector.h"
 #include "tests/kernels/simt/faults.h"
 
@@ -55,6 +56,13 @@ __global__ void through_dynamic(float* out, bool fault) {
   out[threadIdx.x] = cells[threadIdx.x];
 }
 
+__global__ void through_registers(float* out, unsigned n, bool fault) {
+  const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
+  float parts[4];
+  for (unsigned k = 0; k < 4 + fault; ++k) parts[k] = 0.25f;  // fault: through_registers
+  if (i < n) out[i] = parts[0] + parts[1] + parts[2] + parts[3];
+}
+
 __global__ void fill_but_one(float* out, unsigned n, bool fault) {
   const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i < n && !(fault && i == n / 2)) out[i] = 1;
@@ -91,6 +99,11 @@ __global__ void column(const float* in, float* out) {
   out[threadIdx.x] = sum;
 }
 
+__global__ void two_sums(const float* in, float* out) {
+  const float once = block_reduce<kThreads>(in[threadIdx.x], Add());
+  out[threadIdx.x] = once + block_reduce<kThreads>(2 * in[threadIdx.x], Add());
+}
+
 }  // namespace
 
 void reverse_without_barrier(const int* in, int* out, unsigned n, bool fault) {
@@ -114,6 +127,9 @@ void shared_past_the_end(float* out, unsigned n, bool fault) {
 void dynamic_shared_past_the_end(float* out, unsigned n, bool fault) {
   launch(through_dynamic, 1, n, n * sizeof(float), nullptr, out, fault);
 }
+void registers_past_the_end(float* out, unsigned n, bool fault) {
+  launch(through_registers, blocks_for(n, kThreads), kThreads, 0, nullptr, out, n, fault);
+}
 void leave_one_unwritten(float* out, unsigned n, bool fault) {
   launch(fill_but_one, blocks_for(n, kThreads), kThreads, 0, nullptr, out, n, fault);
 }
@@ -122,6 +138,9 @@ void read_shared_unwritten(float* out, unsigned n, bool fault) {
 }
 void skip_a_barrier(float* out, unsigned n, bool fault) {
   launch(barrier_of_some, blocks_for(n, kThreads), kThreads, 0, nullptr, out, n, fault);
+}
+void reduce_twice(const float* in, float* out) {
+  launch(two_sums, 1, kThreads, 0, nullptr, in, out);
 }
 void copy_strided(const float* in, float* out, unsigned n, unsigned stride) {
   launch(strided_copy, blocks_for(n, 256), 256, 0, nullptr, in, out, n, stride);

@@ -19,14 +19,18 @@ void blocks_write_one_cell(int* out, unsigned blocks, bool fault);
 void store_past_the_end(float* out, unsigned n, bool fault);
 void shared_past_the_end(float* out, unsigned n, bool fault);          // static shared memory
 void dynamic_shared_past_the_end(float* out, unsigned n, bool fault);  // n <= 1024 threads, one block
+void registers_past_the_end(float* out, unsigned n, bool fault);       // an array of one thread
 void leave_one_unwritten(float* out, unsigned n, bool fault);
 void read_shared_unwritten(float* out, unsigned n, bool fault);
 void skip_a_barrier(float* out, unsigned n, bool fault);
+
+// Right, and done by no kernel of the engine: block_reduce called again at once, as it promises. For 64 elements, out[i] is
+// three times their sum.
+void reduce_twice(const float* in, float* out);
 
 // Traffic. out = in, coalesced or with neighbours `stride` elements apart; n a multiple of 32 * stride.
 void copy_strided(const float* in, float* out, unsigned n, unsigned stride);
 // A warp reads a column of a 32x32 tile of shared memory whose rows are `pitch` words apart: 32 or 33.
 void read_column(const float* in, float* out, bool padded);
-
 
 }  // namespace saccade::faults
