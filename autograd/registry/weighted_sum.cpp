@@ -28,6 +28,7 @@ static const Registration registration{{
           return Floor{2 * both.bytes, 2 * both.operations};
         },
     .devices = devices_with_gpu(),
+    .versions = true,
 }};
 
 }  // namespace saccade
