@@ -327,13 +327,6 @@ void for_each_op(const Options& options, Visit&& visit) {
       visit(op);
 }
 
-// The vendor's kernels and our own beside them.
-std::vector<Kernels> versions_of(const Op& op, Device device) {
-  if (!op.versions || device == Device::cpu) return {Kernels::library};
-  if (device == Device::cuda) return {Kernels::library, Kernels::own, Kernels::plain};
-  return {Kernels::own, Kernels::plain};
-}
-
 Json measure(const Options& options, bool& failed) {
   Json result = {{"rows", Json::array()}};
   if (options.roofs.empty()) {
@@ -367,26 +360,30 @@ Json check_ops(const Options& options, bool& failed) {
   Json result = {{"rows", Json::array()}};
   Context context(options.device);
   for_each_op(options, [&](const Op& op) {
-    for (const DType dtype : dtypes_of(options.device)) {
-      Json row = {{"op", op.name}, {"dtype", name_of(dtype)}, {"cases", 0}, {"compared", 0}, {"worst", 0.0}};
-      for (const Case& test_case : op.cases) {
-        if (options.small && !test_case.small) continue;
-        std::string failure;
-        try {
-          const CheckResult found = check_parity(op, test_case, context, dtype);
-          failure = found.failure;
-          row["compared"] = row["compared"].get<int64_t>() + found.compared;
-          row["worst"] = std::max(row["worst"].get<double>(), found.worst);
-        } catch (const std::exception& error) {
-          failure = concat(op.name, "/", test_case.name, ": ", error.what());
+    for (const DType dtype : dtypes_of(options.device))
+      for (const Kernels kernels : versions_of(op, options.device)) {
+        context.kernels = kernels;
+        Json row = {
+            {"op", op.name}, {"dtype", name_of(dtype)}, {"cases", 0}, {"compared", 0}, {"worst", 0.0}};
+        if (op.versions) row["kernels"] = name_of(kernels);
+        for (const Case& test_case : op.cases) {
+          if (options.small && !test_case.small) continue;
+          std::string failure;
+          try {
+            const CheckResult found = check_parity(op, test_case, context, dtype);
+            failure = found.failure;
+            row["compared"] = row["compared"].get<int64_t>() + found.compared;
+            row["worst"] = std::max(row["worst"].get<double>(), found.worst);
+          } catch (const std::exception& error) {
+            failure = concat(op.name, "/", test_case.name, ": ", error.what());
+          }
+          row["cases"] = row["cases"].get<int>() + 1;
+          if (failure.empty()) continue;
+          failed = true;
+          row["failures"].push_back(failure);
         }
-        row["cases"] = row["cases"].get<int>() + 1;
-        if (failure.empty()) continue;
-        failed = true;
-        row["failures"].push_back(failure);
+        result["rows"].push_back(row);
       }
-      result["rows"].push_back(row);
-    }
   });
   return result;
 }

@@ -72,6 +72,7 @@ static const Registration registration{{
           return BatchHardTriplet<Device::cpu>::forward_floor(in[0][0], in[0][1], element);
         },
     .devices = devices_with_gpu(),
+    .versions = true,
 }};
 
 }  // namespace saccade

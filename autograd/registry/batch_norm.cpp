@@ -90,6 +90,7 @@ const Registration plain{{
           return BatchNorm<Device::cpu>::floor(in[0].rows(), in[0][-1], false, element);
         },
     .devices = devices_with_gpu(),
+    .versions = true,
 }};
 
 const Registration residual{{
@@ -122,6 +123,7 @@ const Registration residual{{
           return BatchNorm<Device::cpu>::floor(in[0].rows(), in[0][-1], true, element);
         },
     .devices = devices_with_gpu(),
+    .versions = true,
 }};
 
 }  // namespace

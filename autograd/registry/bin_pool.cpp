@@ -55,6 +55,7 @@ static const Registration registration{{
               element);
         },
     .devices = devices_with_gpu(),
+    .versions = true,
 }};
 
 }  // namespace saccade

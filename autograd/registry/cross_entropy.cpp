@@ -34,6 +34,7 @@ static const Registration registration{{
       return CrossEntropy<Device::cpu>::floor(in[0][0], in[0][1], element);
     },
     .devices = devices_with_gpu(),
+    .versions = true,
 }};
 
 }  // namespace saccade

@@ -24,6 +24,7 @@ static const Registration registration{{
     .floor = [](const std::vector<Shape>& in, const Attributes&,
                 int element) { return L2Normalize<Device::cpu>::floor(in[0].rows(), in[0][-1], element); },
     .devices = devices_with_gpu(),
+    .versions = true,
 }};
 
 }  // namespace saccade

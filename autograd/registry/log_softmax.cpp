@@ -25,6 +25,7 @@ static const Registration registration{{
     .floor = [](const std::vector<Shape>& in, const Attributes&,
                 int element) { return LogSoftmax<Device::cpu>::floor(in[0].count(), element); },
     .devices = devices_with_gpu(),
+    .versions = true,
 }};
 
 }  // namespace saccade

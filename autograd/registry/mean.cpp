@@ -24,6 +24,7 @@ static const Registration registration{{
                                          inner, element);
         },
     .devices = devices_with_gpu(),
+    .versions = true,
 }};
 
 }  // namespace saccade

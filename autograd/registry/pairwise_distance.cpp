@@ -59,6 +59,7 @@ const Registration registration{{
         },
     .devices = devices_with_gpu(),
     .library = true,
+    .versions = true,
 }};
 
 }  // namespace

@@ -62,6 +62,12 @@ DType dtype_for(const Port& port, DType floating) {
   return floating;
 }
 
+std::vector<Kernels> versions_of(const Op& op, Device device) {
+  if (!op.versions || device == Device::cpu || device == Device::reference) return {Kernels::library};
+  if (op.library && device == Device::cuda) return {Kernels::library, Kernels::own, Kernels::plain};
+  return {Kernels::own, Kernels::plain};
+}
+
 std::vector<std::vector<double>> make_inputs(const Op& op, const Case& test_case, DType dtype) {
   check(test_case.inputs.size() == op.inputs.size(), op.name, ", case ", test_case.name, ": ",
         test_case.inputs.size(), " inputs, not ", op.inputs.size());

@@ -75,7 +75,7 @@ struct Op {
   std::function<Floor(const std::vector<Shape>& inputs, const Attributes&, int element)> floor;
   std::vector<Device> devices = {Device::cpu};
   bool library = false;       // computed by a vendor library on some device
-  bool versions = false;      // on CUDA by several kernels, among which Context::kernels chooses
+  bool versions = false;      // on CUDA by several kernels, among which Context::kernels chooses: see versions_of()
   double tolerance = 8;       // c in |out - ref| <= c * eps * S + absolute
   double absolute = 1e-30;
 };
@@ -89,6 +89,9 @@ struct Registration {
 
 // The devices of an op that has a CUDA version. Whether this build and this machine have them: is_available().
 inline std::vector<Device> devices_with_gpu() { return {Device::cpu, Device::simt, Device::cuda}; }
+
+// What Context::kernels may be for the op on a device: its default alone, or ours beside the vendor's, fast and plain.
+std::vector<Kernels> versions_of(const Op& op, Device device);
 
 // The inputs of a case as host doubles, already rounded to the dtype under test.
 std::vector<std::vector<double>> make_inputs(const Op& op, const Case& test_case, DType dtype);

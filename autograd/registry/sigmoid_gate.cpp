@@ -29,6 +29,7 @@ static const Registration registration{{
           return SigmoidGate<Device::cpu>::forward_floor(in[0].rows(), in[0][-1], element);
         },
     .devices = devices_with_gpu(),
+    .versions = true,
 }};
 
 }  // namespace saccade

@@ -25,6 +25,7 @@ static const Registration registration{{
                                          inner, element);
         },
     .devices = devices_with_gpu(),
+    .versions = true,
 }};
 
 }  // namespace saccade

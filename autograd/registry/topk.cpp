@@ -53,6 +53,7 @@ const Registration registration{{
           return TopK<Device::cpu>::floor(in[0][0], in[0][1], integer(a, "k"), element);
         },
     .devices = devices_with_gpu(),
+    .versions = true,
 }};
 
 }  // namespace

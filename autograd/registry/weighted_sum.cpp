@@ -27,6 +27,7 @@ static const Registration registration{{
           return Axpy<Device::cpu>::floor(in[0].count(), element);
         },
     .devices = devices_with_gpu(),
+    .versions = true,
 }};
 
 }  // namespace saccade

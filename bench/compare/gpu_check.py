@@ -214,6 +214,11 @@ def median(row, name):
     return row[name]["median"] if name in row else None
 
 
+def named(row):
+    """The op, and whose kernels: the vendor's, ours, or the plain ones that explain ours."""
+    return row["op"] + (f", {row['kernels']}" if "kernels" in row else "")
+
+
 def markdown(report):
     device, roofs = report["device"], report.get("roofs") or {}
     out = [f"# {device['name']}, {report['date']}, commit {report['commit']}", ""]
@@ -227,7 +232,7 @@ def markdown(report):
     if report.get("check"):
         out += ["", "## Correctness: every case against the f64 oracle, values and gradients", "",
                 "| op | dtype | cases | numbers | largest error, eps S | failures |", "| --- | --- | ---: | ---: | ---: | --- |"]
-        out += [f"| {r['op']} | {r['dtype']} | {r['cases']} | {r['compared']} | {number(r['worst'], 2)} | {'; '.join(r.get('failures', []))[:300]} |"
+        out += [f"| {named(r)} | {r['dtype']} | {r['cases']} | {r['compared']} | {number(r['worst'], 2)} | {'; '.join(r.get('failures', []))[:300]} |"
                 for r in report["check"]["rows"]]
     if report.get("without"):
         out += ["", "No version for this device: " + ", ".join(report["without"]) + "."]
@@ -241,7 +246,7 @@ def markdown(report):
                 "| op | case | dtype | forward, graph | p10 .. p90 | eager | floor | share | with backward, graph | eager | floor | share |",
                 "| --- | --- | --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"]
         for r in report["measure"]["rows"]:
-            op = r["op"] + (f", {r['kernels']}" if "kernels" in r else "")  # the vendor's kernels and ours
+            op = named(r)
             if "error" in r:
                 out.append(f"| {op} | {r.get('case', '')} | {r.get('dtype', '')} | error: {r['error'].splitlines()[0][:160]} |||||||||")
                 continue

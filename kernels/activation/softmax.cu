@@ -1,5 +1,6 @@
 #include "kernels/activation/softmax.h"
 
+#include "kernels/activation/softmax.plain.h"
 #include "kernels/common/row.h"
 
 namespace saccade {
@@ -34,17 +35,24 @@ struct Backward {
   }
 };
 
+template <class T>
+void forward_on_gpu(Context& context, int64_t rows, int64_t columns, const T* x, T* y) {
+  check_element<T>(context);
+  if (context.kernels == Kernels::plain) return each(context, rows, PlainSoftmax<T, false>{columns, x, y});
+  for_rows(context, rows, columns, y, Forward<T>{y}, x);
+}
+
 }  // namespace
 
 template <>
 template <>
 void Softmax<kGpu>::forward(Context& context, int64_t rows, int64_t columns, const float* x, float* y) {
-  for_rows(context, rows, columns, y, Forward<float>{y}, x);
+  forward_on_gpu(context, rows, columns, x, y);
 }
 template <>
 template <>
 void Softmax<kGpu>::forward(Context& context, int64_t rows, int64_t columns, const bf16* x, bf16* y) {
-  for_rows(context, rows, columns, y, Forward<bf16>{y}, x);
+  forward_on_gpu(context, rows, columns, x, y);
 }
 
 template <>

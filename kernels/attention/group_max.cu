@@ -1,4 +1,5 @@
 #include "kernels/attention/group_max.h"
+#include "kernels/attention/group_max.plain.h"
 #include "kernels/common/launch.h"
 #include "kernels/common/vector.h"
 
@@ -106,6 +107,9 @@ void forward_on_gpu(Context& context, int64_t images, int64_t pixels, int64_t gr
                     const T* features, const uint8_t* keep, T* output, uint8_t* argmax) {
   check_element<T>(context);
   GroupMax<kGpu>::check_sizes(images, pixels, groups, channels);
+  if (context.kernels == Kernels::plain)
+    return each(context, images * pixels * channels,
+                PlainGroupMax<T>{pixels, groups, channels, features, keep, output, argmax});
   constexpr int kWide = kVector<T, true>;
   if (channels % kWide == 0 && aligned(features, 16) && aligned(output, 16) && aligned(argmax, kWide)) {
     const Sizes s = narrowed(images, pixels, groups, channels, kWide);
@@ -123,6 +127,9 @@ void backward_on_gpu(Context& context, int64_t images, int64_t pixels, int64_t g
                      const T* grad_output, const uint8_t* argmax, T* grad_features) {
   check_element<T>(context);
   GroupMax<kGpu>::check_sizes(images, pixels, groups, channels);
+  if (context.kernels == Kernels::plain)
+    return each(context, images * pixels * groups * channels,
+                PlainGroupMaxGradient<T>{groups, channels, grad_output, argmax, grad_features});
   constexpr int kWide = kVector<T, true>;
   if (channels % kWide == 0 && aligned(grad_output, 16) && aligned(grad_features, 16) &&
       aligned(argmax, kWide)) {

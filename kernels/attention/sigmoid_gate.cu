@@ -1,4 +1,5 @@
 #include "kernels/attention/sigmoid_gate.h"
+#include "kernels/attention/sigmoid_gate.plain.h"
 #include "kernels/common/launch.h"
 #include "kernels/common/vector.h"
 
@@ -158,6 +159,8 @@ template <class T>
 void forward_on_gpu(Context& context, int64_t rows, int64_t channels, const T* feature, const T* logits,
                     const T* bias, T* output) {
   check_element<T>(context);
+  if (context.kernels == Kernels::plain)
+    return each(context, rows * channels, PlainSigmoidGate<T>{channels, feature, logits, bias, output});
   constexpr int kWide = kVector<T, true>;
   const bool wide = channels % kWide == 0 && aligned(feature, 16) && aligned(logits, 16) &&
                     aligned(bias, 16) && aligned(output, 16);
@@ -171,6 +174,10 @@ template <class T>
 void backward_on_gpu(Context& context, int64_t rows, int64_t channels, const T* grad_output, const T* feature,
                      const T* logits, const T* bias, T* grad_feature, T* grad_logits, T* grad_bias) {
   check_element<T>(context);
+  if (context.kernels == Kernels::plain)
+    return each(context, channels,
+                PlainSigmoidGateGradient<T>{rows, channels, grad_output, feature, logits, bias, grad_feature,
+                                            grad_logits, grad_bias});
   constexpr int kWide = kVector<T, true>;
   bool wide = channels % kWide == 0;
   for (const T* p : {grad_output, feature, logits, bias, static_cast<const T*>(grad_feature),

@@ -4,6 +4,7 @@
 
 #include "kernels/common/reduce.h"
 #include "kernels/elementwise/broadcast_map.h"
+#include "kernels/elementwise/sum.plain.h"
 
 namespace saccade {
 
@@ -200,6 +201,8 @@ void reduce_on_gpu(Context& context, int64_t outer, int64_t reduced, int64_t inn
                    const T* other, T* y) {
   check_element<T>(context);
   if (outer * inner == 0) return;
+  if (context.kernels == Kernels::plain)
+    return each(context, outer * inner, PlainSum<T>{reduced, inner, static_cast<float>(scale), x, other, y});
   constexpr int kWide = kVector<T, true>;
   const bool fits = inner > 1 ? inner % kWide == 0 : outer == 1 || reduced % kWide == 0;
   if (fits && aligned(x, 16) && aligned(other, 16))

@@ -2,6 +2,7 @@
 #include "kernels/common/reduce.h"
 #include "kernels/common/vector.h"
 #include "kernels/loss/cross_entropy.h"
+#include "kernels/loss/cross_entropy.plain.h"
 
 namespace saccade {
 
@@ -122,6 +123,12 @@ void forward_on_gpu(Context& context, int64_t rows, int64_t classes, const T* lo
   const uint32_t n = static_cast<uint32_t>(rows);
   Context::Scratch scratch(context, static_cast<size_t>(rows + 1) * sizeof(float));
   float* terms = scratch.as<float>();
+  if (context.kernels == Kernels::plain) {
+    each(context, rows,
+         PlainCrossEntropy<T>{rows, classes, logits, labels, static_cast<float>(smoothing), terms,
+                              grad_logits});
+    return each(context, 1, PlainCrossEntropyMean{rows, terms, labels, loss});
+  }
   unsigned* counted = nullptr;
   if (rows > kCountedInPlace) {
     counted = reinterpret_cast<unsigned*>(terms + rows);

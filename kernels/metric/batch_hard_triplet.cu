@@ -1,6 +1,7 @@
 #include "kernels/common/launch.h"
 #include "kernels/common/vector.h"
 #include "kernels/metric/batch_hard_triplet.h"
+#include "kernels/metric/batch_hard_triplet.plain.h"
 
 namespace saccade {
 
@@ -239,8 +240,14 @@ void forward_on_gpu(Context& context, int64_t count, int64_t dim, const T* embed
   check_element<T>(context);
   check_sizes(count, dim);
   constexpr int kWide = kVector<T, true>;
-  Context::Scratch distances(context, static_cast<size_t>(count * count) * sizeof(float));
   Context::Scratch terms(context, static_cast<size_t>(count) * sizeof(float));
+  if (context.kernels == Kernels::plain) {
+    each(context, count,
+         PlainTripletSelect<T>{count, dim, embeddings, labels, static_cast<float>(margin), squared, positive,
+                               negative, positive_d2, negative_d2, terms.as<float>()});
+    return each(context, 1, PlainTripletMean{count, terms.as<float>(), loss});
+  }
+  Context::Scratch distances(context, static_cast<size_t>(count * count) * sizeof(float));
   const bool wide = dim % kWide == 0 && aligned(embeddings, 16);
   const unsigned tiles = blocks_for(count, kTile);
   launch(wide ? triplet_distances<T, kWide> : triplet_distances<T, 1>, {tiles, tiles},

@@ -2,6 +2,7 @@
 #include "kernels/common/reduce.h"
 #include "kernels/common/vector.h"
 #include "kernels/metric/pairwise_distance.h"
+#include "kernels/metric/pairwise_distance.plain.h"
 
 namespace saccade {
 
@@ -263,6 +264,8 @@ template <class T>
 void forward_on_gpu(Context& context, Metric metric, int64_t n, int64_t m, int64_t dim, const T* x,
                     const T* y, T* distance) {
   check_element<T>(context);
+  if (context.kernels == Kernels::plain)
+    return each(context, n * m, PlainPairwiseDistance<T>{metric, m, dim, x, y, distance});
   constexpr int kWide = kVector<T, true>;
   const bool wide = dim % kWide == 0 && aligned(x, 16) && aligned(y, 16);
   const auto run = wide ? run_forward<T, kWide> : run_forward<T, 1>;

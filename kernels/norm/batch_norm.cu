@@ -2,6 +2,7 @@
 #include "kernels/common/launch.h"
 #include "kernels/common/vector.h"
 #include "kernels/norm/batch_norm.h"
+#include "kernels/norm/batch_norm.plain.h"
 
 namespace saccade {
 
@@ -393,6 +394,10 @@ template <class T>
 void statistics_on_gpu(Context& context, int64_t rows, int64_t channels, const T* x, double eps,
                        double momentum, float* mean, float* invstd, float* running_mean, float* running_var) {
   check_element<T>(context);
+  if (context.kernels == Kernels::plain)
+    return each(context, channels,
+                PlainStatistics<T>{rows, channels, x, static_cast<float>(eps), static_cast<float>(momentum),
+                                   mean, invstd, running_mean, running_var});
   const Running running{static_cast<float>(momentum), running_mean, running_var};
   const auto run = wide<T>(channels, x) ? run_statistics<T, kVector<T, true>> : run_statistics<T, 1>;
   run(context, rows, channels, x, eps, running, mean, invstd);

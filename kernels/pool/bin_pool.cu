@@ -1,6 +1,7 @@
 #include "kernels/common/launch.h"
 #include "kernels/common/vector.h"
 #include "kernels/pool/bin_pool.h"
+#include "kernels/pool/bin_pool.plain.h"
 
 namespace saccade {
 
@@ -156,6 +157,8 @@ void forward_on_gpu(Context& context, const BinPoolShape& s, const T* features, 
                     T* output) {
   check_element<T>(context);
   s.check_sizes();
+  if (context.kernels == Kernels::plain)
+    return each(context, s.batch * s.channels, PlainBinPool<T>{s, features, corner, output});
   const auto run = wide(s.channels, features, output) ? run_forward<T, kVector<T, true>> : run_forward<T, 1>;
   run(context, s, features, corner, output);
 }

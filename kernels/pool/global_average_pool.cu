@@ -2,6 +2,7 @@
 #include "kernels/common/launch.h"
 #include "kernels/common/vector.h"
 #include "kernels/pool/global_average_pool.h"
+#include "kernels/pool/global_average_pool.plain.h"
 
 namespace saccade {
 
@@ -84,6 +85,8 @@ template <class T>
 void forward_on_gpu(Context& context, int64_t batch, int64_t positions, int64_t channels, const T* x, T* y) {
   check_element<T>(context);
   check(positions >= 1, "global_average_pool: no position");
+  if (context.kernels == Kernels::plain)
+    return each(context, batch * channels, PlainGlobalAveragePool<T>{positions, channels, x, y});
   const auto run = wide<T>(channels, x, y) ? run_forward<T, kVector<T, true>> : run_forward<T, 1>;
   run(context, batch, positions, channels, x, y);
 }

@@ -4,6 +4,7 @@
 #include "kernels/common/reduce.h"
 #include "kernels/common/vector.h"
 #include "kernels/retrieval/topk.h"
+#include "kernels/retrieval/topk.plain.h"
 
 namespace saccade {
 
@@ -169,6 +170,8 @@ void update_on_gpu(Context& context, int64_t rows, int64_t columns, int64_t firs
   check(first >= 0 && columns >= 0 && first + columns < kMost && k < kMost, "topk: ", first + columns,
         " columns are too many for one launch");
   if (k == 0 || rows == 0 || columns == 0) return;
+  if (context.kernels == Kernels::plain)
+    return each(context, rows, PlainTopK<T>{columns, first, k, largest, x, pitch, values, indices});
   const bool wide = columns % kPer == 0 && pitch % kPer == 0 && aligned(x, kPer * sizeof(T));
   const int64_t row_bytes = 2 * k * static_cast<int64_t>(sizeof(uint64_t));
   const bool in_shared = k <= kShared;

@@ -1,6 +1,7 @@
 #include "kernels/rows/l2_normalize.h"
 
 #include "kernels/common/row.h"
+#include "kernels/rows/l2_normalize.plain.h"
 
 namespace saccade {
 
@@ -42,6 +43,10 @@ struct Backward {
 template <class T>
 void forward_on_gpu(Context& context, int64_t rows, int64_t columns, double epsilon, const T* x, T* y,
                     float* norm) {
+  if (context.kernels == Kernels::plain) {
+    check_element<T>(context);
+    return each(context, rows, PlainL2Normalize<T>{columns, static_cast<float>(epsilon), x, y, norm});
+  }
   for_rows(context, rows, columns, y, Forward<T>{static_cast<float>(epsilon), y, norm}, x);
 }
 

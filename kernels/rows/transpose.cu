@@ -1,6 +1,7 @@
 #include "kernels/common/launch.h"
 #include "kernels/common/vector.h"
 #include "kernels/rows/transpose.h"
+#include "kernels/rows/transpose.plain.h"
 
 namespace saccade {
 
@@ -53,6 +54,8 @@ template <class T>
 void forward_on_gpu(Context& context, int64_t rows, int64_t columns, const T* x, T* y) {
   check_element<T>(context);
   if (rows == 0 || columns == 0) return;
+  if (context.kernels == Kernels::plain)
+    return each(context, rows * columns, PlainTranspose<T>{rows, columns, x, y});
   constexpr int kWide = kVector<T, true>;
   const int64_t down = (rows + kTile - 1) / kTile, across = (columns + kTile - 1) / kTile;
   const bool wide = rows % kWide == 0 && columns % kWide == 0 && aligned(x, 16) && aligned(y, 16);

@@ -12,16 +12,19 @@ namespace {
 void check_all(Context& context, DType dtype, bool small_only) {
   for (const Op& op : all_ops()) {
     if (std::count(op.devices.begin(), op.devices.end(), context.device()) == 0) continue;
-    double worst = 0;
-    for (const Case& test_case : op.cases) {
-      if (small_only && !test_case.small) continue;
-      const CheckResult result = check_parity(op, test_case, context, dtype);
-      INFO(result.failure);
-      CHECK(result.passed);
-      worst = std::max(worst, result.worst);
+    for (const Kernels kernels : versions_of(op, context.device())) {
+      context.kernels = kernels;
+      double worst = 0;
+      for (const Case& test_case : op.cases) {
+        if (small_only && !test_case.small) continue;
+        const CheckResult result = check_parity(op, test_case, context, dtype);
+        INFO(result.failure);
+        CHECK(result.passed);
+        worst = std::max(worst, result.worst);
+      }
+      WARN(op.name << " on " << name_of(context.device()) << " " << name_of(dtype) << " (" << name_of(kernels)
+                   << "): largest error " << worst << " eps S");
     }
-    WARN(op.name << " on " << name_of(context.device()) << " " << name_of(dtype) << ": largest error " << worst
-                 << " eps S");
   }
 }
 }  // namespace

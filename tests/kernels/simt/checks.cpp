@@ -63,16 +63,20 @@ Row check_op(const Op& op) {
   for (const DType dtype : {DType::f32, DType::bf16})
     for (const Case& test_case : cases) {
       if (!test_case.small) continue;
-      const std::string name = concat(op.name, "/", test_case.name, " ", dtype == DType::f32 ? "f32" : "bf16", ": ");
-      try {
-        Context context(Device::simt, 0, 1);
-        const CheckResult result = check_parity(op, test_case, context, dtype);
-        if (!result.passed) row.failures.push_back(result.failure);
-      } catch (const std::exception& error) {
-        row.failures.push_back(name + error.what());
+      for (const Kernels kernels : versions_of(op, Device::simt)) {
+        const std::string name = concat(op.name, "/", test_case.name, " ", dtype == DType::f32 ? "f32" : "bf16", ", ",
+                                        name_of(kernels), ": ");
+        try {
+          Context context(Device::simt, 0, 1);
+          context.kernels = kernels;
+          const CheckResult result = check_parity(op, test_case, context, dtype);
+          if (!result.passed) row.failures.push_back(result.failure);
+        } catch (const std::exception& error) {
+          row.failures.push_back(name + error.what());
+        }
+        const std::string found = found_now();
+        if (!found.empty()) row.failures.push_back(name + found);
       }
-      const std::string found = found_now();
-      if (!found.empty()) row.failures.push_back(name + found);
     }
   return row;
 }
