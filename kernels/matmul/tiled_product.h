@@ -6,6 +6,10 @@
 // along k: it brings a slice of 64 rows of A and one of 64 columns of B to shared memory, a pack of 16 bytes
 // a thread, and every element is then used 64 times. Sums are in fp32, for f32 by fused multiply-adds.
 //
+// Traffic: blocks walk down the rows of C, so a strip of 64 columns of B stays in cache while all of A passes, once for
+// each such strip; an A that fits in the cache comes once. At worst, where two strips (64 (k + k) elements) fill the
+// cache, every block brings its own: m n k / 32 elements.
+//
 // Where C has too few tiles to fill a chip and k is long, k is cut into parts, which sum on their own and are
 // added in order afterwards. The parts follow from the shape alone, so the result is the same run after run.
 //
@@ -139,9 +143,15 @@ struct Place {
   __device__ __forceinline__ void put(float (&slice)[4 * kWidth][kPitch],
                                       const Pack<typename Operand::Element, kWidth>& pack) const {
     const Pack<float, kWidth> values = widen(pack);
+    if constexpr (Operand::along_k) {
 #pragma unroll
-    for (int e = 0; e < kWidth; ++e)
-      slice[l + (Operand::along_k ? e : 0)][i + (Operand::along_k ? 0 : e)] = values.lane[e];
+      for (int e = 0; e < kWidth; ++e) slice[l + e][i] = values.lane[e];
+    } else {  // as wide as the rows of the slice are: an element at a time, lanes would be kWidth banks apart
+#pragma unroll
+      for (int e = 0; e < kWidth; e += kSide)
+        store_shared<16>(&slice[l][i + e], Pack<float, kSide>{{values.lane[e], values.lane[e + 1], values.lane[e + 2],
+                                                               values.lane[e + 3]}});
+    }
   }
 };
 
@@ -198,7 +208,7 @@ __global__ void __launch_bounds__(kWarp* kFinishGroups)
 #pragma unroll
       for (int e = 0; e < V; ++e) sum.lane[e] += more.lane[e];
     }
-  store<V * sizeof(float)>(groups[threadIdx.y][threadIdx.x].lane, sum);
+  store_shared<V * sizeof(float)>(groups[threadIdx.y][threadIdx.x].lane, sum);
   __syncthreads();
   if (threadIdx.y != 0 || element >= count) return;
   for (int group = 1; group < kFinishGroups; ++group) {

@@ -42,6 +42,19 @@ __device__ __forceinline__ void stage(float (*shared)[kPitch], uint32_t rows, ui
   }
 }
 
+// A thread's neighbours in a row of `columns`; `whole`: in one access.
+template <class T>
+__device__ __forceinline__ void write_own(T* row, uint32_t first, uint32_t columns, bool whole,
+                                          const Pack<T, kOwn>& values) {
+  if (whole) {
+    if (first < columns) store<kOwn * sizeof(T)>(row + first, values);
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < kOwn; ++i)
+    if (first + i < columns) row[first + i] = values.lane[i];
+}
+
 // A block: a tile of distances. The sums of kDepth terms join the totals, which keeps the rounding of long
 // sums small.
 template <class T, int V, bool kCosine>
@@ -76,19 +89,22 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
       for (int j = 0; j < kOwn; ++j) total[i][j] += sum[i][j];
     __syncthreads();
   }
+  const bool whole = m % kOwn == 0 && reinterpret_cast<uintptr_t>(distance) % (kOwn * sizeof(T)) == 0;
 #pragma unroll
-  for (int i = 0; i < kOwn; ++i)
+  for (int i = 0; i < kOwn; ++i) {
+    const uint32_t row = first_row + own_row + i, first = first_column + own_column;
+    if (row >= n) continue;
+    Pack<float, kOwn> d;
 #pragma unroll
     for (int j = 0; j < kOwn; ++j) {
-      const uint32_t row = first_row + own_row + i, column = first_column + own_column + j;
-      if (row >= n || column >= m) continue;
-      float d = total[i][j];
-      if (kCosine)
-        d = 1.0f - d / x_norms[row] / y_norms[column];
+      d.lane[j] = total[i][j];
+      if (kCosine && first + j < m)
+        d.lane[j] = 1.0f - d.lane[j] / x_norms[row] / y_norms[first + j];
       else if (root)
-        d = sqrtf(d < kClamp ? kClamp : d);  // a NaN stays
-      distance[static_cast<int64_t>(row) * m + column] = static_cast<T>(d);
+        d.lane[j] = sqrtf(d.lane[j] < kClamp ? kClamp : d.lane[j]);  // a NaN stays
     }
+    write_own(distance + static_cast<int64_t>(row) * m, first, m, whole, narrow<T>(d));
+  }
 }
 
 // norms[r] = max(|x_r|, clamp): a warp a row.
@@ -136,13 +152,17 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   const uint32_t own_row = threadIdx.x / 16 * kOwn, own_column = threadIdx.x % 16 * kOwn;
   float own[kOwn][kOwn] = {}, total[kOwn][kOwn] = {};
   if (!kCosine) {
+    constexpr int kStep = V < kOwn ? V : kOwn;
 #pragma unroll
     for (int i = 0; i < kOwn; ++i)
 #pragma unroll
-      for (int k = 0; k < kOwn; ++k) {
+      for (int k = 0; k < kOwn; k += kStep) {
         const uint32_t row = first_row + own_row + i, column = first_column + own_column + k;
-        if (row < n && column < dim)
-          own[i][k] = static_cast<float>(x[static_cast<int64_t>(row) * dim + column]);
+        if (row >= n || column >= dim) continue;
+        const Pack<float, kStep> part =
+            widen(load<kStep * sizeof(T)>(x + static_cast<int64_t>(row) * dim + column));
+#pragma unroll
+        for (int j = 0; j < kStep; ++j) own[i][k + j] = part.lane[j];
       }
   }
   for (uint32_t first = 0; first < m; first += kTerms) {
@@ -158,8 +178,14 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
       Pack<float, V> value = {};
       if (first + term < m && first_column + k < dim)
         value = widen(load<V * sizeof(T)>(y + static_cast<int64_t>(first + term) * dim + first_column + k));
+      constexpr int kStep = V < 4 ? V : 4;
 #pragma unroll
-      for (int lane = 0; lane < V; ++lane) others[term][k + lane] = value.lane[lane];
+      for (int lane = 0; lane < V; lane += kStep) {
+        Pack<float, kStep> part;
+#pragma unroll
+        for (int j = 0; j < kStep; ++j) part.lane[j] = value.lane[lane + j];
+        store_shared<kStep * sizeof(float)>(&others[term][k + lane], part);
+      }
     }
     __syncthreads();
     float sum[kOwn][kOwn] = {};
@@ -179,13 +205,14 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     __syncthreads();
   }
 #pragma unroll
-  for (int i = 0; i < kOwn; ++i)
+  for (int i = 0; i < kOwn; ++i) {
+    const uint32_t row = first_row + own_row + i;
+    if (row >= n) continue;
+    Pack<float, kOwn> grad;
 #pragma unroll
-    for (int k = 0; k < kOwn; ++k) {
-      const uint32_t row = first_row + own_row + i, column = first_column + own_column + k;
-      if (row < n && column < dim)
-        grad_x[static_cast<int64_t>(row) * dim + column] = static_cast<Out>(total[i][k]);
-    }
+    for (int k = 0; k < kOwn; ++k) grad.lane[k] = total[i][k];
+    write_own(grad_x + static_cast<int64_t>(row) * dim, first_column + own_column, dim, V > 1, narrow<Out>(grad));
+  }
 }
 
 // grad_x from the gradient g of u = x / |x|: (g - (g.u) u) / |x|; below the clamp g / clamp. A warp a row.
@@ -250,7 +277,8 @@ void run_backward(Context& context, Metric metric, bool transposed, const Sizes&
     return;
   }
   Context::Scratch scratch(context, (static_cast<size_t>(s.n) * (s.dim + 1) + s.m) * sizeof(float));
-  float *x_norms = scratch.as<float>(), *y_norms = x_norms + s.n, *grad_unit = y_norms + s.m;
+  float* grad_unit = scratch.as<float>();  // first: its rows take 16-byte accesses
+  float *x_norms = grad_unit + static_cast<size_t>(s.n) * s.dim, *y_norms = x_norms + s.n;
   run_norms<T, V>(context, s.n, s.dim, x, x_norms);
   run_norms<T, V>(context, s.m, s.dim, y, y_norms);
   const Pairs<T> pairs{distance, grad_distance, y_norms, metric, transposed};
@@ -277,7 +305,7 @@ void backward_on_gpu(Context& context, Metric metric, bool transposed, int64_t n
                      const T* x, const T* y, const T* distance, const T* grad_distance, T* grad_x) {
   check_element<T>(context);
   constexpr int kWide = kVector<T, true>;
-  const bool wide = dim % kWide == 0 && aligned(x, 16) && aligned(y, 16);
+  const bool wide = dim % kWide == 0 && aligned(x, 16) && aligned(y, 16) && aligned(grad_x, 16);
   const auto run = wide ? run_backward<T, kWide> : run_backward<T, 1>;
   run(context, metric, transposed, narrowed(n, m, dim), x, y, distance, grad_distance, grad_x);
 }

@@ -36,18 +36,31 @@ struct Affine {
   const float *mean, *invstd, *gamma, *beta;  // beta may be null
 };
 
+// The numbers of a thread's channels, four in one access where V is a multiple of four.
+template <int V>
+__device__ __forceinline__ Pack<float, V> channels_of(const float* of_channel) {
+  constexpr int kStep = V % 4 == 0 ? 4 : 1;
+  Pack<float, V> values;
+#pragma unroll
+  for (int i = 0; i < V; i += kStep) {
+    const Pack<float, kStep> part = load<kStep * sizeof(float)>(of_channel + i);
+#pragma unroll
+    for (int j = 0; j < kStep; ++j) values.lane[i + j] = part.lane[j];
+  }
+  return values;
+}
+
 // (x - mean) * scale + beta for a thread's channels.
 template <int V>
 struct Normalise {
   Pack<float, V> mean, scale, beta;
 
-  __device__ __forceinline__ Normalise(const Affine& affine, uint32_t channel) : beta{} {
+  __device__ __forceinline__ Normalise(const Affine& affine, uint32_t channel)
+      : mean(channels_of<V>(affine.mean + channel)), scale(channels_of<V>(affine.gamma + channel)), beta{} {
+    const Pack<float, V> invstd = channels_of<V>(affine.invstd + channel);
 #pragma unroll
-    for (int i = 0; i < V; ++i) {
-      mean.lane[i] = affine.mean[channel + i];
-      scale.lane[i] = affine.gamma[channel + i] * affine.invstd[channel + i];
-      if (affine.beta) beta.lane[i] = affine.beta[channel + i];
-    }
+    for (int i = 0; i < V; ++i) scale.lane[i] *= invstd.lane[i];
+    if (affine.beta) beta = channels_of<V>(affine.beta + channel);
   }
   // What the ReLU sees, without a residual: one function for both directions, so that they agree to the bit.
   __device__ __forceinline__ float operator()(int i, float x) const {
@@ -285,10 +298,13 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   Pack<float, V> constant = {}, slope = {};
   if (grad_gamma) {
     const float count = static_cast<float>(m.rows);
+    constant = channels_of<V>(grad_beta + channel);
+    slope = channels_of<V>(grad_gamma + channel);
+    const Pack<float, V> invstd = channels_of<V>(affine.invstd + channel);
 #pragma unroll
     for (int i = 0; i < V; ++i) {
-      constant.lane[i] = grad_beta[channel + i] / count;
-      slope.lane[i] = affine.invstd[channel + i] * grad_gamma[channel + i] / count;
+      constant.lane[i] /= count;
+      slope.lane[i] = invstd.lane[i] * slope.lane[i] / count;
     }
   }
   constexpr int kInFlight = kRows / 2;  // two inputs each
@@ -340,6 +356,10 @@ struct Plan {
 template <class T, class... Pointers>
 bool wide(int64_t channels, Pointers... pointers) {
   return channels % kVector<T, true> == 0 && (aligned(pointers, 16) && ...);
+}
+template <class T, class... Pointers>
+bool wide(int64_t channels, const Affine& affine, Pointers... pointers) {
+  return wide<T>(channels, affine.mean, affine.invstd, affine.gamma, affine.beta, pointers...);
 }
 
 template <class T, int V>
@@ -407,7 +427,7 @@ template <class T>
 void apply_on_gpu(Context& context, int64_t rows, int64_t channels, const T* x, const Affine& affine,
                   const T* residual, bool relu, T* y) {
   check_element<T>(context);
-  const auto run = wide<T>(channels, x, residual, y) ? run_apply<T, kVector<T, true>> : run_apply<T, 1>;
+  const auto run = wide<T>(channels, affine, x, residual, y) ? run_apply<T, kVector<T, true>> : run_apply<T, 1>;
   run(context, rows, channels, x, affine, residual, relu, y);
 }
 
@@ -415,7 +435,7 @@ template <class T>
 void reduce_on_gpu(Context& context, int64_t rows, int64_t channels, const T* grad_y, const T* x, const T* y,
                    const Affine& affine, bool relu, float* grad_gamma, float* grad_beta, T* g) {
   check_element<T>(context);
-  const auto run = wide<T>(channels, grad_y, x, y, g) ? run_reduce<T, kVector<T, true>> : run_reduce<T, 1>;
+  const auto run = wide<T>(channels, affine, grad_y, x, y, g) ? run_reduce<T, kVector<T, true>> : run_reduce<T, 1>;
   run(context, rows, channels, grad_y, x, y, affine, relu, grad_gamma, grad_beta, g);
 }
 
@@ -425,7 +445,8 @@ void propagate_on_gpu(Context& context, int64_t rows, int64_t channels, const T*
                       T* grad_x) {
   check_element<T>(context);
   const auto run =
-      wide<T>(channels, grad_y, x, grad_x) ? run_propagate<T, kVector<T, true>> : run_propagate<T, 1>;
+      wide<T>(channels, affine, grad_y, x, grad_x, grad_gamma, grad_beta) ? run_propagate<T, kVector<T, true>>
+                                                                           : run_propagate<T, 1>;
   run(context, rows, channels, grad_y, x, affine, relu, grad_gamma, grad_beta, grad_x);
 }
 

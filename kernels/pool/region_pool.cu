@@ -55,7 +55,7 @@ __device__ __forceinline__ void put(S* to, const Pack<S, V>& value) {
     Pack<S, kStep> part;
 #pragma unroll
     for (int j = 0; j < kStep; ++j) part.lane[j] = value.lane[i + j];
-    store<kStep * sizeof(S)>(to + i, part);
+    store_shared<kStep * sizeof(S)>(to + i, part);
   }
 }
 template <int V>
@@ -98,7 +98,7 @@ __device__ __forceinline__ void reduce_piece(const T* __restrict__ image, uint32
 // A block: kChannels channels of one image. Its rows of threads reduce the pieces; then its threads join the
 // pieces of each (band, channel), in order.
 template <class T, int V>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 3)
     region_pool_forward(Sizes s, Pieces pieces, const T* __restrict__ x, T* __restrict__ y,
                         int32_t* __restrict__ winner) {
   const PieceSums kept(pieces.count);
