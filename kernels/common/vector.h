@@ -49,7 +49,7 @@ __device__ __forceinline__ Pack<T, Bytes / sizeof(T)> load(const T* p) {
   using Word = typename vector_detail::Word<Bytes>::type;
   const Word* address = reinterpret_cast<const Word*>(p);
 #ifdef SACCADE_SIMT_TARGET
-  const Word word = simt::hinted_load(address);
+  const Word word = use == Use::once ? __ldcs(address) : simt::hinted_load(address);
 #else
   const Word word = use == Use::once ? __ldcs(address) : *address;
 #endif

@@ -20,6 +20,19 @@ inline void check_aligned(const void* p, size_t bytes) {
     fail("an unaligned vector access");
 }
 
+// A hint goes to the caches in front of global memory. On a GPU such an access to shared memory goes astray. (The memory
+// checker keeps its shared arrays apart, so it can't tell.)
+#ifdef SACCADE_SIMT_MEMORY
+inline void check_global(const void*) {}
+#else
+extern "C" char __start_simt_shared[], __stop_simt_shared[];
+inline void check_global(const void* p) {
+  if (static_cast<size_t>(static_cast<const char*>(p) - __start_simt_shared) <
+      static_cast<size_t>(__stop_simt_shared - __start_simt_shared)) [[unlikely]]
+    fail("a hinted access, which is one to global memory, to shared memory");
+}
+#endif
+
 }  // namespace saccade::simt
 
 // --- Bits ---
@@ -289,42 +302,52 @@ __attribute__((always_inline)) inline void hinted_store(T* p, const T& value) {
 
 template <class T>
 T __ldg(const T* p) {
+  saccade::simt::check_global(p);
   return saccade::simt::hinted_load(p);
 }
 template <class T>
 T __ldca(const T* p) {
+  saccade::simt::check_global(p);
   return saccade::simt::hinted_load(p);
 }
 template <class T>
 T __ldcg(const T* p) {
+  saccade::simt::check_global(p);
   return saccade::simt::hinted_load(p);
 }
 template <class T>
 T __ldcs(const T* p) {
+  saccade::simt::check_global(p);
   return saccade::simt::hinted_load(p);
 }
 template <class T>
 T __ldlu(const T* p) {
+  saccade::simt::check_global(p);
   return saccade::simt::hinted_load(p);
 }
 template <class T>
 T __ldcv(const T* p) {
+  saccade::simt::check_global(p);
   return saccade::simt::hinted_load(p);
 }
 template <class T>
 void __stwb(T* p, std::type_identity_t<T> value) {
+  saccade::simt::check_global(p);
   saccade::simt::hinted_store(p, value);
 }
 template <class T>
 void __stcg(T* p, std::type_identity_t<T> value) {
+  saccade::simt::check_global(p);
   saccade::simt::hinted_store(p, value);
 }
 template <class T>
 void __stcs(T* p, std::type_identity_t<T> value) {
+  saccade::simt::check_global(p);
   saccade::simt::hinted_store(p, value);
 }
 template <class T>
 void __stwt(T* p, std::type_identity_t<T> value) {
+  saccade::simt::check_global(p);
   saccade::simt::hinted_store(p, value);
 }
 

@@ -120,6 +120,11 @@ __global__ void unaligned(const float* x) {
   if (threadIdx.x == 2) simt::check_aligned(x + 1, 16);  // as load<16> does
 }
 
+__global__ void hinted_to_shared() {
+  __shared__ float numbers[4];
+  __stwb(&numbers[threadIdx.x], 1.0f);
+}
+
 std::string message_of(const std::function<void()>& work) {
   try {
     work();
@@ -235,6 +240,10 @@ TEST_CASE("simt names a barrier that part of a block does not reach") {
              ContainsSubstring("while thread (16, 0, 0) waits in a warp exchange"));
   CHECK_THAT(message_of([] { launch(two_barriers, 1, 32, 0, nullptr); }),
              ContainsSubstring("waits at __syncthreads of") && ContainsSubstring("while thread"));
+}
+
+TEST_CASE("simt names a hinted access to shared memory") {
+  CHECK_THAT(message_of([] { launch(hinted_to_shared, 1, 4, 0, nullptr); }), ContainsSubstring("to shared memory"));
 }
 
 TEST_CASE("simt names an unaligned vector access and a block that is too large") {
