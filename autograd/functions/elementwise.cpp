@@ -135,8 +135,9 @@ Variable mul(Tape& tape, const Variable& a, const Variable& b) {
                        if (!b.needs_gradient()) return t.add_gradient(a, product(t, grad_y, factor.get()));
                        const Tensor grad_a = t.empty_like(grad_y), grad_b = t.empty_like(grad_y);
                        dispatch(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
-                         Arithmetic<D>::multiply_gradients(t.context(), grad_y.count(), grad_y.data<T>(), x.data<T>(),
-                                                           factor.data<T>(), grad_a.data<T>(), grad_b.data<T>());
+                         Arithmetic<D>::multiply_gradients(t.context(), grad_y.count(), grad_y.data<T>(),
+                                                           x.data<T>(), factor.data<T>(), grad_a.data<T>(),
+                                                           grad_b.data<T>());
                        });
                        t.add_gradient(a, grad_a);
                        t.add_gradient(b, grad_b);
@@ -150,26 +151,26 @@ Variable div(Tape& tape, const Variable& a, const Variable& b) {
   dispatch(tape.context(), a.dtype(), [&]<Device D, class T>() {
     Arithmetic<D>::divide(tape.context(), y.count(), a.value.data<T>(), b.value.data<T>(), y.data<T>());
   });
-  return tape.record(y, {&a, &b},
-                     [a = slot_of(a), b = slot_of(b), y = Saved(y), divisor = Saved(b.value)](
-                         Tape& t, const Tensor& grad_y) {
-                       const Tensor grad_a = a.needs_gradient() ? t.empty_like(grad_y) : Tensor();
-                       const Tensor grad_b = b.needs_gradient() ? t.empty_like(grad_y) : Tensor();
-                       dispatch(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
-                         const int64_t count = grad_y.count();
-                         if (grad_a && grad_b)
-                           return Arithmetic<D>::divide_gradients(t.context(), count, grad_y.data<T>(), y.data<T>(),
-                                                                  divisor.data<T>(), grad_a.data<T>(), grad_b.data<T>());
-                         if (grad_a)
-                           Arithmetic<D>::divide(t.context(), count, grad_y.data<T>(), divisor.data<T>(),
-                                                 grad_a.data<T>());
-                         if (grad_b)
-                           Arithmetic<D>::divide_gradient(t.context(), count, grad_y.data<T>(), y.data<T>(),
-                                                          divisor.data<T>(), grad_b.data<T>());
-                       });
-                       if (grad_a) t.add_gradient(a, grad_a);
-                       if (grad_b) t.add_gradient(b, grad_b);
-                     });
+  return tape.record(
+      y, {&a, &b},
+      [a = slot_of(a), b = slot_of(b), y = Saved(y), divisor = Saved(b.value)](Tape& t,
+                                                                               const Tensor& grad_y) {
+        const Tensor grad_a = a.needs_gradient() ? t.empty_like(grad_y) : Tensor();
+        const Tensor grad_b = b.needs_gradient() ? t.empty_like(grad_y) : Tensor();
+        dispatch(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
+          const int64_t count = grad_y.count();
+          if (grad_a && grad_b)
+            return Arithmetic<D>::divide_gradients(t.context(), count, grad_y.data<T>(), y.data<T>(),
+                                                   divisor.data<T>(), grad_a.data<T>(), grad_b.data<T>());
+          if (grad_a)
+            Arithmetic<D>::divide(t.context(), count, grad_y.data<T>(), divisor.data<T>(), grad_a.data<T>());
+          if (grad_b)
+            Arithmetic<D>::divide_gradient(t.context(), count, grad_y.data<T>(), y.data<T>(),
+                                           divisor.data<T>(), grad_b.data<T>());
+        });
+        if (grad_a) t.add_gradient(a, grad_a);
+        if (grad_b) t.add_gradient(b, grad_b);
+      });
 }
 
 Variable scale(Tape& tape, const Variable& x, double factor) {
@@ -245,9 +246,8 @@ Variable dropout(Tape& tape, const Variable& x, double p) {
 Tensor filled_like(Tape& tape, const Tensor& x, double value) {
   tape.begin("fill");
   const Tensor y = tape.empty_like(x);
-  dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
-    SetAll<D>::to(tape.context(), y.count(), value, y.data<T>());
-  });
+  dispatch(tape.context(), x.dtype(),
+           [&]<Device D, class T>() { SetAll<D>::to(tape.context(), y.count(), value, y.data<T>()); });
   return y;
 }
 

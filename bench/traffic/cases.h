@@ -1,7 +1,7 @@
-// What bench_traffic measures: shapes whose tensors are several times the modelled cache (traffic.h) and few enough
-// elements for a CPU, rows that start at a sector, and no input that the op may leave unread. An op with no line here is
-// measured on the largest case of its registration. Where the batch is small on a GPU, too, the case keeps its proportions
-// and fits in the cache: that is said beside the bound.
+// What bench_traffic measures: shapes whose tensors are several times the modelled cache (traffic.h) and few
+// enough elements for a CPU, rows that start at a sector, and no input that the op may leave unread. An op
+// with no line here is measured on the largest case of its registration. Where the batch is small on a GPU,
+// too, the case keeps its proportions and fits in the cache: that is said beside the bound.
 #pragma once
 
 #include <map>
@@ -15,10 +15,12 @@ namespace saccade::bench {
 
 struct TrafficCase {
   Case shape;
-  // The tensors that the gradient's formula needs beside the cotangents, by the names of the op's ports. Together with
-  // the cotangents read and the input gradients written they are the floor of the backward pass.
+  // The tensors that the gradient's formula needs beside the cotangents, by the names of the op's ports.
+  // Together with the cotangents read and the input gradients written they are the floor of the backward
+  // pass.
   std::vector<std::string> needs = {};
-  double saved = 0;       // further bytes of what the forward pass keeps, an element of the first output: an argmax
+  double saved =
+      0;  // further bytes of what the forward pass keeps, an element of the first output: an argmax
   bool in_place = false;  // the op's copies of its state stand for an update in place: they are not counted
 };
 
@@ -43,10 +45,12 @@ inline CaseInput scattered(int64_t count, int64_t rows, int64_t step = 389) {
 }
 
 inline TrafficCase map(std::vector<std::string> needs, Attributes attributes = {}) {
-  return {{.name = "512x1024", .inputs = {{{kRows, kColumns}}}, .attributes = std::move(attributes)}, std::move(needs)};
+  return {{.name = "512x1024", .inputs = {{{kRows, kColumns}}}, .attributes = std::move(attributes)},
+          std::move(needs)};
 }
 inline TrafficCase of_two(std::vector<std::string> needs) {
-  return {{.name = "512x1024", .inputs = {{{kRows, kColumns}}, positive({kRows, kColumns})}}, std::move(needs)};
+  return {{.name = "512x1024", .inputs = {{{kRows, kColumns}}, positive({kRows, kColumns})}},
+          std::move(needs)};
 }
 inline TrafficCase bias(std::vector<std::string> needs) {
   return {{.name = "bias", .inputs = {{{8, 32, 16, 128}}, {{128}}}}, std::move(needs)};
@@ -75,7 +79,8 @@ inline CaseInput spans() {
   return values({kParameters / 8192, 2}, std::move(list));
 }
 inline TrafficCase step(size_t moments, Attributes attributes, const std::string& name) {
-  TrafficCase one{{.name = name, .inputs = {{{kParameters}}, {{kParameters}}}, .attributes = std::move(attributes)}};
+  TrafficCase one{
+      {.name = name, .inputs = {{{kParameters}}, {{kParameters}}}, .attributes = std::move(attributes)}};
   for (size_t i = 0; i < moments; ++i) one.shape.inputs.push_back(positive({kParameters}));
   one.shape.inputs.push_back(spans());
   one.shape.inputs.push_back(constant({kParameters / 8192, 2}, 1));
@@ -87,7 +92,8 @@ inline TrafficCase step(size_t moments, Attributes attributes, const std::string
 // Sixteen pictures, each used once, every other one mirrored; colours jittered, nothing erased.
 inline TrafficCase pictures() {
   std::vector<double> placement;
-  for (int i = 0; i < 16; ++i) placement.insert(placement.end(), {i * 5.0 - i * 5 / 16 * 16, i % 2 * 1.0, 0, 0, 0, 0, 0, 0});
+  for (int i = 0; i < 16; ++i)
+    placement.insert(placement.end(), {i * 5.0 - i * 5 / 16 * 16, i % 2 * 1.0, 0, 0, 0, 0, 0, 0});
   return {{.name = "16 pictures",
            .inputs = {{{16, 128, 64, 3}, {Fill::integers, 0, 256}},
                       values({16, 8}, placement),
@@ -103,7 +109,8 @@ inline const std::map<std::string, std::vector<TrafficCase>>& traffic_cases() {
       {"adam", {step(3, {{"amsgrad", 1}}, "amsgrad"), step(3, {}, "adam")}},
       {"add", {of_two({}), bias({})}},
       {"augment", {pictures()}},
-      {"average_pool2d", {{{.name = "2x2", .inputs = {{{4, 64, 32, 64}}}, .attributes = {{"kernel", 2}, {"stride", 2}}}}}},
+      {"average_pool2d",
+       {{{.name = "2x2", .inputs = {{{4, 64, 32, 64}}}, .attributes = {{"kernel", 2}, {"stride", 2}}}}}},
       {"batch_hard_triplet",
        {{{.name = "PK batch",
           .inputs = {{{64, 512}}, {{64}, {Fill::integers, 0, 16}}},
@@ -119,7 +126,9 @@ inline const std::map<std::string, std::vector<TrafficCase>>& traffic_cases() {
       {"cast", {map({})}},
       {"concat", {{{.name = "groups", .inputs = {{{2048, 64}}, {{2048, 128}}, {{2048, 64}}}}}}},
       {"conv2d",
-       {{{.name = "3x3", .inputs = {{{4, 16, 8, 128}}, {{128, 3, 3, 128}}, {{128}}}, .attributes = {{"pad_h", 1}, {"pad_w", 1}}},
+       {{{.name = "3x3",
+          .inputs = {{{4, 16, 8, 128}}, {{128, 3, 3, 128}}, {{128}}},
+          .attributes = {{"pad_h", 1}, {"pad_w", 1}}},
          {"x", "weight"}}}},
       {"cross_entropy",
        {{{.name = "smoothed",
@@ -135,7 +144,8 @@ inline const std::map<std::string, std::vector<TrafficCase>>& traffic_cases() {
        {{{.name = "p = 3", .inputs = {positive({8, 16, 8, 512}), constant({1}, 3)}}, {"x", "p", "y"}},
         {{.name = "p = 2.5", .inputs = {positive({8, 16, 8, 512}), constant({1}, 2.5)}}, {"x", "p", "y"}}}},
       {"global_average_pool", {{{.name = "conv5_x", .inputs = {{{8, 16, 8, 512}}}}}}},
-      {"gradient_clip", {{{.name = "one arena", .inputs = {{{kParameters}}, spans()}, .attributes = {{"limit", 2}}}}}},
+      {"gradient_clip",
+       {{{.name = "one arena", .inputs = {{{kParameters}}, spans()}, .attributes = {{"limit", 2}}}}}},
       {"group_max",
        {{{.name = "7 of 7 groups",
           .inputs = {{{8, 24, 8, 448}}, constant({8, 7}, 1)},
@@ -144,7 +154,9 @@ inline const std::map<std::string, std::vector<TrafficCase>>& traffic_cases() {
          1}}},
       {"l2_normalize", {map({"y"})}},
       {"linear",
-       {{{.name = "512x512, k = 256", .inputs = {{{512, 256}}, {{512, 256}}, {{512}}}, .attributes = {{"relu", 1}}},
+       {{{.name = "512x512, k = 256",
+          .inputs = {{{512, 256}}, {{512, 256}}, {{512}}},
+          .attributes = {{"relu", 1}}},
          {"x", "weight", "y"}}}},
       {"log_softmax", {map({"y"})}},
       {"matmul", {{{.name = "512x512, k = 256", .inputs = {{{512, 256}}, {{256, 512}}}}, {"a", "b"}}}},
@@ -156,17 +168,24 @@ inline const std::map<std::string, std::vector<TrafficCase>>& traffic_cases() {
          1}}},
       {"mean", reductions()},
       {"mul", {of_two({"a", "b"}), bias({"a", "b"})}},
-      {"pairwise_distance", {{{.name = "64 against 512", .inputs = {{{64, 512}}, {{512, 512}}}}, {"x", "y", "distance"}}}},
+      {"pairwise_distance",
+       {{{.name = "64 against 512", .inputs = {{{64, 512}}, {{512, 512}}}}, {"x", "y", "distance"}}}},
       {"region_pool",
-       {{{.name = "pyramid of 21", .inputs = {{{8, 24, 8, 256}}}, .attributes = {{"stripes", 6}, {"levels", 6}}}, {}, 4}}},
+       {{{.name = "pyramid of 21",
+          .inputs = {{{8, 24, 8, 256}}},
+          .attributes = {{"stripes", 6}, {"levels", 6}}},
+         {},
+         4}}},
       {"relu", {map({"y"})}},
       {"scale", {map({}, {{"factor", 0.5}})}},
       {"scatter_add_rows",
-       {{{.name = "32 rows", .inputs = {{{1024, 512}}, scattered(1024, 32)}, .attributes = {{"rows", 32}}}, {"index"}}}},
+       {{{.name = "32 rows", .inputs = {{{1024, 512}}, scattered(1024, 32)}, .attributes = {{"rows", 32}}},
+         {"index"}}}},
       {"sgd", {step(1, {{"momentum", 0.9}}, "momentum")}},
       {"sigmoid", {map({"y"})}},
       {"sigmoid_gate",
-       {{{.name = "AAB3", .inputs = {{{8, 24, 8, 256}}, {{8, 24, 8, 256}}, {{256}}}}, {"feature", "logits", "bias"}}}},
+       {{{.name = "AAB3", .inputs = {{{8, 24, 8, 256}}, {{8, 24, 8, 256}}, {{256}}}},
+         {"feature", "logits", "bias"}}}},
       {"slice_columns",
        {{{.name = "one group", .inputs = {{{2048, 256}}}, .attributes = {{"begin", 64}, {"end", 192}}}}}},
       {"softmax", {map({"y"})}},
@@ -174,7 +193,8 @@ inline const std::map<std::string, std::vector<TrafficCase>>& traffic_cases() {
       {"sub", {of_two({})}},
       {"sum", reductions()},
       {"tanh", {map({"y"})}},
-      {"topk", {{{.name = "50 of 8192", .inputs = {{{64, 8192}}}, .attributes = {{"k", 50}, {"largest", 0}}}}}},
+      {"topk",
+       {{{.name = "50 of 8192", .inputs = {{{64, 8192}}}, .attributes = {{"k", 50}, {"largest", 0}}}}}},
       {"transpose2d", {map({})}},
       {"weighted_sum", {of_two({})}},
   };

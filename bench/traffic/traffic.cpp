@@ -1,11 +1,12 @@
-// bench_traffic: what each kernel asks of memory, counted on simt (kernels/simt/traffic.h). The numbers are exact and the
-// same on every machine, so they are tests, too.
-//     bench_traffic                     the table: every op with a CUDA version, forward and backward, f32 and bf16
-//     bench_traffic --op NAME           one op, with the source lines of its kernels
-//     bench_traffic --table FILE        the table as Markdown: bench/results/traffic.md
-//     bench_traffic --check FILE        fails where a pass exceeds its recorded bounds, where a pass has no bounds or bounds
-//                                       have no pass, or where the copies that are wrong on purpose are not seen
-//     bench_traffic --record FILE       writes the bounds as they are now, keeping the reasons that FILE gives
+// bench_traffic: what each kernel asks of memory, counted on simt (kernels/simt/traffic.h). The numbers are
+// exact and the same on every machine, so they are tests, too.
+//
+//   bench_traffic                  the table: every op with a CUDA version, forward and backward, f32 and bf16
+//   bench_traffic --op NAME        one op, with the source lines of its kernels
+//   bench_traffic --table FILE     the table as Markdown: bench/results/traffic.md
+//   bench_traffic --check FILE     fails where a pass exceeds its recorded bounds, where a pass has no bounds or
+//                                  bounds have no pass, or where the copies that are wrong on purpose are missed
+//   bench_traffic --record FILE    writes the bounds as they are now, keeping the reasons that FILE gives
 #include <unistd.h>
 
 #include <algorithm>
@@ -117,8 +118,8 @@ std::vector<bench::TrafficCase> cases_of(const Op& op) {
 
 // --- Source lines ---
 
-// Where each instruction comes from: the line of the kernel, not of a helper that it calls. The program is linked to
-// fixed addresses, so that addr2line knows them; without addr2line the address stays.
+// Where each instruction comes from: the line of the kernel, not of a helper that it calls. The program is
+// linked to fixed addresses, so that addr2line knows them; without addr2line the address stays.
 class Lines {
  public:
   explicit Lines(const std::vector<Row>& rows) {
@@ -147,7 +148,8 @@ class Lines {
     if (!pipe) return;
     char text[4096];
     std::string* line = nullptr;
-    for (bool helper = false; std::fgets(text, sizeof text, pipe);) {  // an address, then its calls, the innermost first
+    for (bool helper = false;
+         std::fgets(text, sizeof text, pipe);) {  // an address, then its calls, the innermost first
       const std::string at(text, std::strcspn(text, " \n"));
       if (at.rfind("0x", 0) == 0) {
         line = &lines_[std::stoull(at, nullptr, 16)];
@@ -189,8 +191,9 @@ std::string text(const simt::Counts& counts, const char* between) {
 
 void print(const Row& row, const Lines* lines) {
   std::printf("%-22s %-16s %-5s %-9s %10.1f %10.1f %10.1f %7.3f\n", row.op.c_str(), row.test_case.c_str(),
-              row.element.c_str(), row.pass.c_str(), kib(row.floor), kib(static_cast<double>(row.traffic.touched)),
-              kib(static_cast<double>(row.traffic.moved)), row.ratio());
+              row.element.c_str(), row.pass.c_str(), kib(row.floor),
+              kib(static_cast<double>(row.traffic.touched)), kib(static_cast<double>(row.traffic.moved)),
+              row.ratio());
   if (!lines) return;
   for (const simt::KernelTraffic& kernel : row.traffic.kernels) {
     std::printf("    %-44s x%-3llu %10.1f KiB moved   %s\n", kernel.launch.c_str(),
@@ -198,7 +201,8 @@ void print(const Row& row, const Lines* lines) {
                 text(kernel.counts, "   ").c_str());
     for (const auto& [line, counts] : by_line(kernel, *lines))
       std::printf("        %-44s %8llu requests   %s\n", line.c_str(),
-                  static_cast<unsigned long long>(counts.requests + counts.shared_requests), text(counts, "   ").c_str());
+                  static_cast<unsigned long long>(counts.requests + counts.shared_requests),
+                  text(counts, "   ").c_str());
   }
 }
 
@@ -212,28 +216,38 @@ void write_table(const std::string& path, const std::vector<Row>& rows, const Li
     return std::string(digits);
   };
   out << "# What every kernel asks of memory\n\n"
-         "Made by `build/release/simt_checkers/bench_traffic --table bench/results/traffic.md`; counted, not timed, and the "
-         "same\non every machine. `kernels/simt/traffic.h` states the model, `bench/traffic/cases.h` the cases and the floor "
-         "of a\nbackward pass, `tests/kernels/traffic_bounds.tsv` the bounds that the tests hold and the reason for each above "
+         "Made by `build/release/simt_checkers/bench_traffic --table bench/results/traffic.md`; counted, not "
+         "timed, and the "
+         "same\non every machine. `kernels/simt/traffic.h` states the model, `bench/traffic/cases.h` the "
+         "cases and the floor "
+         "of a\nbackward pass, `tests/kernels/traffic_bounds.tsv` the bounds that the tests hold and the "
+         "reason for each above "
          "1.1.\n\n## Bytes moved\n\n"
-         "| op | case | element | pass | floor KiB | moved KiB | moved / floor |\n| --- | --- | --- | --- | ---: | ---: | ---: |\n";
+         "| op | case | element | pass | floor KiB | moved KiB | moved / floor |\n| --- | --- | --- | --- | "
+         "---: | ---: | ---: |\n";
   for (const Row& row : rows)
     out << "| " << row.op << " | " << row.test_case << " | " << row.element << " | " << row.pass << " | "
-        << number(kib(row.floor), "%.1f") << " | " << number(kib(static_cast<double>(row.traffic.moved)), "%.1f") << " | "
-        << number(row.ratio(), "%.3f") << " |\n";
-  out << "\n## Kernels\n\nBy launch. Sectors: of 32 bytes, for a request of one warp to global memory. Used: the share of "
-         "them that lanes\nasked for; below 100 % neighbours lie apart, or rows start inside a sector. Passes: through the "
+        << number(kib(row.floor), "%.1f") << " | "
+        << number(kib(static_cast<double>(row.traffic.moved)), "%.1f") << " | " << number(row.ratio(), "%.3f")
+        << " |\n";
+  out << "\n## Kernels\n\nBy launch. Sectors: of 32 bytes, for a request of one warp to global memory. Used: "
+         "the share of "
+         "them that lanes\nasked for; below 100 % neighbours lie apart, or rows start inside a sector. "
+         "Passes: through the "
          "banks of shared memory,\nagainst the fewest that such a request takes.\n\n"
          "| op | case | element | pass | launch | times | moved KiB | sectors | used | passes |\n"
          "| --- | --- | --- | --- | --- | ---: | ---: | ---: | ---: | ---: |\n";
   for (const Row& row : rows)
     for (const simt::KernelTraffic& kernel : row.traffic.kernels)
-      out << "| " << row.op << " | " << row.test_case << " | " << row.element << " | " << row.pass << " | " << kernel.launch
-          << " | " << kernel.launches << " | " << number(kib(static_cast<double>(kernel.moved)), "%.1f") << " | "
-          << text(kernel.counts, " | ") << " |\n";
-  out << "\n## Source lines\n\nThose with more than 1 % of their kernel's requests that use less than 90 % of what they "
+      out << "| " << row.op << " | " << row.test_case << " | " << row.element << " | " << row.pass << " | "
+          << kernel.launch << " | " << kernel.launches << " | "
+          << number(kib(static_cast<double>(kernel.moved)), "%.1f") << " | " << text(kernel.counts, " | ")
+          << " |\n";
+  out << "\n## Source lines\n\nThose with more than 1 % of their kernel's requests that use less than 90 % "
+         "of what they "
          "fetch, or need more than 1.1\ntimes the fewest passes.\n\n"
-         "| line | op | element | pass | requests | sectors | used | passes |\n| --- | --- | --- | --- | ---: | ---: | ---: | ---: |\n";
+         "| line | op | element | pass | requests | sectors | used | passes |\n| --- | --- | --- | --- | "
+         "---: | ---: | ---: | ---: |\n";
   std::map<std::string, std::string> worst;  // by line, a row each
   for (const Row& row : rows)
     for (const simt::KernelTraffic& kernel : row.traffic.kernels)
@@ -241,8 +255,8 @@ void write_table(const std::string& path, const std::vector<Row>& rows, const Li
         const uint64_t requests = counts.requests + counts.shared_requests;
         if (requests * 100 < kernel.counts.requests + kernel.counts.shared_requests) continue;
         if (counts.coalescing() >= 0.9 && counts.conflicts() <= 1.1) continue;
-        worst[line] += concat("| ", line, " | ", row.op, ", ", row.test_case, " | ", row.element, " | ", row.pass, " | ",
-                              requests, " | ", text(counts, " | "), " |\n");
+        worst[line] += concat("| ", line, " | ", row.op, ", ", row.test_case, " | ", row.element, " | ",
+                              row.pass, " | ", requests, " | ", text(counts, " | "), " |\n");
       }
   for (const auto& [line, written] : worst) out << written;
 }
@@ -256,7 +270,8 @@ struct Limit {
 };
 using Bounds = std::map<std::string, Limit>;  // by Row::name()
 constexpr double kStreaming = 1.1;
-constexpr double kCompiler = 0.02;  // of used and passes: another release of clang may join or split an access
+constexpr double kCompiler =
+    0.02;  // of used and passes: another release of clang may join or split an access
 
 Bounds read_bounds(const std::string& path) {
   std::ifstream file(path);
@@ -297,9 +312,11 @@ bool check_bounds(const std::vector<Row>& rows, Bounds bounds, bool all) {
       ok = failed(row.name(), concat("moves ", row.ratio(), " times its floor, recorded ", limit.moved));
     const simt::Counts counts = row.counts();
     if (!(counts.coalescing() >= limit.used - kCompiler))
-      ok = failed(row.name(), concat("uses ", counts.coalescing(), " of the sectors that it asks for, recorded ", limit.used));
+      ok = failed(row.name(), concat("uses ", counts.coalescing(),
+                                     " of the sectors that it asks for, recorded ", limit.used));
     if (!(counts.conflicts() <= limit.passes + kCompiler))
-      ok = failed(row.name(), concat("takes ", counts.conflicts(), " times the fewest passes, recorded ", limit.passes));
+      ok = failed(row.name(),
+                  concat("takes ", counts.conflicts(), " times the fewest passes, recorded ", limit.passes));
     if (limit.moved > kStreaming && limit.why.empty())
       ok = failed(row.name(), concat("has a bound above ", kStreaming, " and no reason for it"));
   }
@@ -313,14 +330,18 @@ void record(const std::string& path, const std::vector<Row>& rows) {
   if (std::ifstream(path).good()) before = read_bounds(path);
   std::ofstream out(path);
   check_input(out.good(), path, " cannot be written");
-  out << "# What bench_traffic --record counted, to the worse hundredth, and the tests hold. With tabs: op, case, element, "
-         "pass;\n# the most bytes moved, as a multiple of the floor; the least share of the sectors asked for that lanes used; "
-         "the most passes\n# through the banks of shared memory, as a multiple of the fewest; the reason where the first is "
+  out << "# What bench_traffic --record counted, to the worse hundredth, and the tests hold. With tabs: op, "
+         "case, element, "
+         "pass;\n# the most bytes moved, as a multiple of the floor; the least share of the sectors asked "
+         "for that lanes used; "
+         "the most passes\n# through the banks of shared memory, as a multiple of the fewest; the reason "
+         "where the first is "
          "above 1.1.\n";
   for (const Row& row : rows) {
     const auto up = [](double x) { return std::ceil(x * 100 - 1e-9) / 100; };
     const simt::Counts counts = row.counts();
-    out << row.name() << "\t" << up(row.ratio()) << "\t" << -up(-counts.coalescing()) << "\t" << up(counts.conflicts());
+    out << row.name() << "\t" << up(row.ratio()) << "\t" << -up(-counts.coalescing()) << "\t"
+        << up(counts.conflicts());
     if (up(row.ratio()) > kStreaming) out << "\t" << before[row.name()].why;
     out << "\n";
   }
@@ -328,7 +349,8 @@ void record(const std::string& path, const std::vector<Row>& rows) {
 
 // --- Faults ---
 
-// A copy by neighbours far apart takes 8 times the sectors; a column of a tile without padding takes 32 passes.
+// A copy by neighbours far apart takes 8 times the sectors; a column of a tile without padding takes 32
+// passes.
 bool sees_faults() {
   constexpr unsigned n = 1u << 18;
   std::vector<float> in(n + 8), out(n + 8);
@@ -346,22 +368,27 @@ bool sees_faults() {
   const auto padded = count([&] { faults::read_column(from, to, true); }).kernels.at(0).counts;
   const auto packed = count([&] { faults::read_column(from, to, false); }).kernels.at(0).counts;
   const simt::Counts near = good.kernels.at(0).counts, apart = bad.kernels.at(0).counts;
-  const bool seen = near.sectors_per_request() == 4 && apart.sectors_per_request() == 32 && good.moved == 8 * n &&
-                    bad.moved > 4 * good.moved && padded.conflicts() == 1 && packed.conflicts() > 16;
-  std::printf("%s  a strided copy: %.2f sectors a request instead of %.2f, %.2f bytes moved instead of 8; a column without "
-              "padding: %.2f passes instead of %.2f\n",
-              seen ? "seen  " : "MISSED", apart.sectors_per_request(), near.sectors_per_request(),
-              static_cast<double>(bad.moved) / n, packed.conflicts(), padded.conflicts());
+  const bool seen = near.sectors_per_request() == 4 && apart.sectors_per_request() == 32 &&
+                    good.moved == 8 * n && bad.moved > 4 * good.moved && padded.conflicts() == 1 &&
+                    packed.conflicts() > 16;
+  std::printf(
+      "%s  a strided copy: %.2f sectors a request instead of %.2f, %.2f bytes moved instead of 8; a column "
+      "without "
+      "padding: %.2f passes instead of %.2f\n",
+      seen ? "seen  " : "MISSED", apart.sectors_per_request(), near.sectors_per_request(),
+      static_cast<double>(bad.moved) / n, packed.conflicts(), padded.conflicts());
   return seen;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::map<std::string, std::string> options = {{"--op", ""}, {"--table", ""}, {"--check", ""}, {"--record", ""}};
+  std::map<std::string, std::string> options = {
+      {"--op", ""}, {"--table", ""}, {"--check", ""}, {"--record", ""}};
   for (int i = 1; i < argc; i += 2) {
     if (i + 1 == argc || !options.count(argv[i])) {
-      std::fprintf(stderr, "usage: bench_traffic [--op NAME] [--table FILE] [--check FILE] [--record FILE]\n");
+      std::fprintf(stderr,
+                   "usage: bench_traffic [--op NAME] [--table FILE] [--check FILE] [--record FILE]\n");
       return 2;
     }
     options[argv[i]] = argv[i + 1];
@@ -373,7 +400,9 @@ int main(int argc, char** argv) {
     bool ok = sees_faults();
     std::vector<Row> rows;
     for (const Op& op : all_ops()) {
-      if ((!only.empty() && op.name != only) || !std::count(op.devices.begin(), op.devices.end(), Device::simt)) continue;
+      if ((!only.empty() && op.name != only) ||
+          !std::count(op.devices.begin(), op.devices.end(), Device::simt))
+        continue;
       for (const bench::TrafficCase& one : cases_of(op))
         for (const DType dtype : {DType::f32, DType::bf16}) {
           try {
@@ -385,12 +414,13 @@ int main(int argc, char** argv) {
     }
     const bool with_lines = !only.empty() || !options["--table"].empty();
     const Lines lines(with_lines ? rows : std::vector<Row>{});
-    std::printf("%-22s %-16s %-5s %-9s %10s %10s %10s %7s\n", "op", "case", "", "pass", "floor KiB", "touched", "moved",
-                "/ floor");
+    std::printf("%-22s %-16s %-5s %-9s %10s %10s %10s %7s\n", "op", "case", "", "pass", "floor KiB",
+                "touched", "moved", "/ floor");
     for (const Row& row : rows) print(row, only.empty() ? nullptr : &lines);
     if (!options["--table"].empty()) write_table(options["--table"], rows, lines);
     if (!options["--record"].empty()) record(options["--record"], rows);
-    if (!options["--check"].empty()) ok = check_bounds(rows, read_bounds(options["--check"]), only.empty()) && ok;
+    if (!options["--check"].empty())
+      ok = check_bounds(rows, read_bounds(options["--check"]), only.empty()) && ok;
     return ok ? 0 : 1;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "bench_traffic: %s\n", error.what());

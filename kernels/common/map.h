@@ -129,14 +129,16 @@ void map(Context& context, int64_t count, T* y, const F& f, const T* x, const Re
 }
 
 template <class T, class F>
-void map_pair(Context& context, int64_t count, T* y0, T* y1, const F& f, const T* x0, const T* x1, const T* x2) {
+void map_pair(Context& context, int64_t count, T* y0, T* y1, const F& f, const T* x0, const T* x1,
+              const T* x2) {
   check_element<T>(context);
   constexpr int kWide = kVector<T, true>;
   bool wide = aligned(y0, 16) && aligned(y1, 16);
   for (const T* p : {x0, x1, x2}) wide = wide && aligned(p, 16);
   const int64_t a_block = kMapThreads * static_cast<int64_t>(wide ? kWide : 1);
   launch(wide ? map_detail::map_pair_kernel<T, kWide, F> : map_detail::map_pair_kernel<T, 1, F>,
-         blocks_for(count, a_block), kMapThreads, 0, context.stream(), count, MapInputs<T, 3>{{x0, x1, x2}}, y0, y1, f);
+         blocks_for(count, a_block), kMapThreads, 0, context.stream(), count, MapInputs<T, 3>{{x0, x1, x2}},
+         y0, y1, f);
 }
 
 }  // namespace SACCADE_TARGET

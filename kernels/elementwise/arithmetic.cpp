@@ -64,8 +64,9 @@ void Arithmetic<Device::cpu>::divide_gradient(Context& context, int64_t count, c
 
 template <>
 template <>
-void Arithmetic<Device::cpu>::multiply_gradients(Context& context, int64_t count, const float* grad_y, const float* a,
-                                                 const float* b, float* grad_a, float* grad_b) {
+void Arithmetic<Device::cpu>::multiply_gradients(Context& context, int64_t count, const float* grad_y,
+                                                 const float* a, const float* b, float* grad_a,
+                                                 float* grad_b) {
   parallel_for(context, count, kGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       grad_a[i] = grad_y[i] * b[i];
@@ -76,8 +77,8 @@ void Arithmetic<Device::cpu>::multiply_gradients(Context& context, int64_t count
 
 template <>
 template <>
-void Arithmetic<Device::cpu>::divide_gradients(Context& context, int64_t count, const float* grad_y, const float* y,
-                                               const float* b, float* grad_a, float* grad_b) {
+void Arithmetic<Device::cpu>::divide_gradients(Context& context, int64_t count, const float* grad_y,
+                                               const float* y, const float* b, float* grad_a, float* grad_b) {
   parallel_for(context, count, kGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       grad_a[i] = grad_y[i] / b[i];

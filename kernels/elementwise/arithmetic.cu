@@ -25,7 +25,9 @@ struct DivisorGradient {
   __device__ float operator()(float grad_y, float y, float b) const { return -grad_y * y / b; }
 };
 struct ProductGradients {
-  __device__ Pack<float, 2> operator()(float grad_y, float a, float b) const { return {{grad_y * b, grad_y * a}}; }
+  __device__ Pack<float, 2> operator()(float grad_y, float a, float b) const {
+    return {{grad_y * b, grad_y * a}};
+  }
 };
 struct QuotientGradients {
   __device__ Pack<float, 2> operator()(float grad_y, float y, float b) const {
@@ -104,8 +106,8 @@ void Arithmetic<kGpu>::divide_gradient(Context& context, int64_t count, const bf
 
 template <>
 template <>
-void Arithmetic<kGpu>::multiply_gradients(Context& context, int64_t count, const float* grad_y, const float* a,
-                                          const float* b, float* grad_a, float* grad_b) {
+void Arithmetic<kGpu>::multiply_gradients(Context& context, int64_t count, const float* grad_y,
+                                          const float* a, const float* b, float* grad_a, float* grad_b) {
   map_pair(context, count, grad_a, grad_b, ProductGradients(), grad_y, a, b);
 }
 template <>
@@ -118,13 +120,13 @@ void Arithmetic<kGpu>::multiply_gradients(Context& context, int64_t count, const
 template <>
 template <>
 void Arithmetic<kGpu>::divide_gradients(Context& context, int64_t count, const float* grad_y, const float* y,
-                                          const float* b, float* grad_a, float* grad_b) {
+                                        const float* b, float* grad_a, float* grad_b) {
   map_pair(context, count, grad_a, grad_b, QuotientGradients(), grad_y, y, b);
 }
 template <>
 template <>
 void Arithmetic<kGpu>::divide_gradients(Context& context, int64_t count, const bf16* grad_y, const bf16* y,
-                                          const bf16* b, bf16* grad_a, bf16* grad_b) {
+                                        const bf16* b, bf16* grad_a, bf16* grad_b) {
   map_pair(context, count, grad_a, grad_b, QuotientGradients(), grad_y, y, b);
 }
 

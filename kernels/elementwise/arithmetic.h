@@ -26,10 +26,12 @@ struct Arithmetic {
 
   // Both gradients in one pass. Of y = a * b: grad_a = grad_y * b, grad_b = grad_y * a.
   template <class T>
-  static void multiply_gradients(Context&, int64_t count, const T* grad_y, const T* a, const T* b, T* grad_a, T* grad_b);
+  static void multiply_gradients(Context&, int64_t count, const T* grad_y, const T* a, const T* b, T* grad_a,
+                                 T* grad_b);
   // Of y = a / b: grad_a = grad_y / b, grad_b = -grad_y * y / b.
   template <class T>
-  static void divide_gradients(Context&, int64_t count, const T* grad_y, const T* y, const T* b, T* grad_a, T* grad_b);
+  static void divide_gradients(Context&, int64_t count, const T* grad_y, const T* y, const T* b, T* grad_a,
+                               T* grad_b);
 
   static Floor floor(int64_t count, int inputs, int element_bytes) {
     return {(inputs + 1.0) * element_bytes * static_cast<double>(count), static_cast<double>(count)};

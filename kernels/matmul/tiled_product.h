@@ -6,9 +6,9 @@
 // along k: it brings a slice of 64 rows of A and one of 64 columns of B to shared memory, a pack of 16 bytes
 // a thread, and every element is then used 64 times. Sums are in fp32, for f32 by fused multiply-adds.
 //
-// Traffic: blocks walk down the rows of C, so a strip of 64 columns of B stays in cache while all of A passes, once for
-// each such strip; an A that fits in the cache comes once. At worst, where two strips (64 (k + k) elements) fill the
-// cache, every block brings its own: m n k / 32 elements.
+// Traffic: blocks walk down the rows of C, so a strip of 64 columns of B stays in cache while all of A
+// passes, once for each such strip; an A that fits in the cache comes once. At worst, where two strips (64 (k
+// + k) elements) fill the cache, every block brings its own: m n k / 32 elements.
 //
 // Where C has too few tiles to fill a chip and k is long, k is cut into parts, which sum on their own and are
 // added in order afterwards. The parts follow from the shape alone, so the result is the same run after run.
@@ -149,8 +149,8 @@ struct Place {
     } else {  // as wide as the rows of the slice are: an element at a time, lanes would be kWidth banks apart
 #pragma unroll
       for (int e = 0; e < kWidth; e += kSide)
-        store_shared<16>(&slice[l][i + e], Pack<float, kSide>{{values.lane[e], values.lane[e + 1], values.lane[e + 2],
-                                                               values.lane[e + 3]}});
+        store_shared<16>(&slice[l][i + e], Pack<float, kSide>{{values.lane[e], values.lane[e + 1],
+                                                               values.lane[e + 2], values.lane[e + 3]}});
     }
   }
 };

@@ -211,7 +211,8 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     Pack<float, kOwn> grad;
 #pragma unroll
     for (int k = 0; k < kOwn; ++k) grad.lane[k] = total[i][k];
-    write_own(grad_x + static_cast<int64_t>(row) * dim, first_column + own_column, dim, V > 1, narrow<Out>(grad));
+    write_own(grad_x + static_cast<int64_t>(row) * dim, first_column + own_column, dim, V > 1,
+              narrow<Out>(grad));
   }
 }
 

@@ -427,7 +427,8 @@ template <class T>
 void apply_on_gpu(Context& context, int64_t rows, int64_t channels, const T* x, const Affine& affine,
                   const T* residual, bool relu, T* y) {
   check_element<T>(context);
-  const auto run = wide<T>(channels, affine, x, residual, y) ? run_apply<T, kVector<T, true>> : run_apply<T, 1>;
+  const auto run =
+      wide<T>(channels, affine, x, residual, y) ? run_apply<T, kVector<T, true>> : run_apply<T, 1>;
   run(context, rows, channels, x, affine, residual, relu, y);
 }
 
@@ -435,7 +436,8 @@ template <class T>
 void reduce_on_gpu(Context& context, int64_t rows, int64_t channels, const T* grad_y, const T* x, const T* y,
                    const Affine& affine, bool relu, float* grad_gamma, float* grad_beta, T* g) {
   check_element<T>(context);
-  const auto run = wide<T>(channels, affine, grad_y, x, y, g) ? run_reduce<T, kVector<T, true>> : run_reduce<T, 1>;
+  const auto run =
+      wide<T>(channels, affine, grad_y, x, y, g) ? run_reduce<T, kVector<T, true>> : run_reduce<T, 1>;
   run(context, rows, channels, grad_y, x, y, affine, relu, grad_gamma, grad_beta, g);
 }
 
@@ -444,9 +446,9 @@ void propagate_on_gpu(Context& context, int64_t rows, int64_t channels, const T*
                       const Affine& affine, bool relu, const float* grad_gamma, const float* grad_beta,
                       T* grad_x) {
   check_element<T>(context);
-  const auto run =
-      wide<T>(channels, affine, grad_y, x, grad_x, grad_gamma, grad_beta) ? run_propagate<T, kVector<T, true>>
-                                                                           : run_propagate<T, 1>;
+  const auto run = wide<T>(channels, affine, grad_y, x, grad_x, grad_gamma, grad_beta)
+                       ? run_propagate<T, kVector<T, true>>
+                       : run_propagate<T, 1>;
   run(context, rows, channels, grad_y, x, affine, relu, grad_gamma, grad_beta, grad_x);
 }
 

@@ -46,7 +46,8 @@ struct PieceSums {
   static size_t bytes(uint32_t pieces) { return pieces * kChannels * (2 * sizeof(float) + sizeof(int32_t)); }
 };
 
-// V numbers to or from shared memory, 16 bytes at a time: a number at a time, the lanes of a warp would be V banks apart.
+// V numbers to or from shared memory, 16 bytes at a time: a number at a time, the lanes of a warp would be V
+// banks apart.
 template <class S, int V>
 __device__ __forceinline__ void put(S* to, const Pack<S, V>& value) {
   constexpr int kStep = V < 4 ? V : 4;

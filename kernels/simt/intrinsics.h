@@ -20,8 +20,8 @@ inline void check_aligned(const void* p, size_t bytes) {
     fail("an unaligned vector access");
 }
 
-// A hint goes to the caches in front of global memory. On a GPU such an access to shared memory goes astray. (The memory
-// checker keeps its shared arrays apart, so it can't tell.)
+// A hint goes to the caches in front of global memory. On a GPU such an access to shared memory goes astray.
+// (The memory checker keeps its shared arrays apart, so it can't tell.)
 #ifdef SACCADE_SIMT_MEMORY
 inline void check_global(const void*) {}
 #else
@@ -253,8 +253,8 @@ inline float __uint2float_rn(unsigned x) {
 // --- Loads and stores with a hint for the caches ---
 namespace saccade::simt {
 
-// The instrumentation of -fsanitize=thread sees four accesses where a kernel makes one of 16 bytes. So in such a build the
-// vector accesses are made out of its sight, and reported as what they are.
+// The instrumentation of -fsanitize=thread sees four accesses where a kernel makes one of 16 bytes. So in
+// such a build the vector accesses are made out of its sight, and reported as what they are.
 #ifdef SACCADE_SIMT_REPORTS
 extern "C" void __tsan_read16(void*);
 extern "C" void __tsan_write16(void*);

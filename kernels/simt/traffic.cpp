@@ -24,8 +24,8 @@ constexpr size_t kPageSectors = 2048;
 
 // What is known of one sector of memory.
 struct Sector {
-  uint32_t slot = 0;     // of the cache, from 1; 0: not there
-  uint8_t touched = 0;   // 1 read before it was written, 2 written
+  uint32_t slot = 0;    // of the cache, from 1; 0: not there
+  uint8_t touched = 0;  // 1 read before it was written, 2 written
 };
 
 class Memory {
@@ -139,7 +139,7 @@ struct Request {
 };
 
 struct Warp {
-  std::vector<Request> requests;  // in the order in which the first lane came to them
+  std::vector<Request> requests;                      // in the order in which the first lane came to them
   std::vector<std::vector<uint32_t>> by_instruction;  // their places, by visit
 
   void clear() {
@@ -342,7 +342,9 @@ void begin_thread(unsigned thread, Range stack, Range received) {
   running = measurement ? thread : kNobody;
   registers = {stack, received};
 }
-void pause() { running = kNobody; }
+void pause() {
+  running = kNobody;
+}
 
 void copied(const void* to, const void* from, size_t bytes) {
   if (!measurement || !measurement->copies) return;
@@ -364,12 +366,14 @@ void copied(const void* to, const void* from, size_t bytes) {
 
 using saccade::simt::record;
 
-#define SACCADE_ACCESS(name, bytes, write) \
-  extern "C" void name(void* at) { record(__builtin_return_address(0), at, bytes, write); }
-#define SACCADE_ACCESSES(bytes)                                      \
-  SACCADE_ACCESS(__tsan_read##bytes, bytes, false)                   \
-  SACCADE_ACCESS(__tsan_write##bytes, bytes, true)                   \
-  SACCADE_ACCESS(__tsan_unaligned_read##bytes, bytes, false)         \
+#define SACCADE_ACCESS(name, bytes, write)                 \
+  extern "C" void name(void* at) {                         \
+    record(__builtin_return_address(0), at, bytes, write); \
+  }
+#define SACCADE_ACCESSES(bytes)                              \
+  SACCADE_ACCESS(__tsan_read##bytes, bytes, false)           \
+  SACCADE_ACCESS(__tsan_write##bytes, bytes, true)           \
+  SACCADE_ACCESS(__tsan_unaligned_read##bytes, bytes, false) \
   SACCADE_ACCESS(__tsan_unaligned_write##bytes, bytes, true)
 SACCADE_ACCESSES(1)
 SACCADE_ACCESSES(2)
@@ -383,32 +387,39 @@ void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
 void __tsan_vptr_update(void**, void*) {}
 void __tsan_vptr_read(void**) {}
-void* __tsan_memcpy(void* to, const void* from, size_t bytes) { return std::memcpy(to, from, bytes); }
-void* __tsan_memset(void* to, int value, size_t bytes) { return std::memset(to, value, bytes); }
-void* __tsan_memmove(void* to, const void* from, size_t bytes) { return std::memmove(to, from, bytes); }
+void* __tsan_memcpy(void* to, const void* from, size_t bytes) {
+  return std::memcpy(to, from, bytes);
+}
+void* __tsan_memset(void* to, int value, size_t bytes) {
+  return std::memset(to, value, bytes);
+}
+void* __tsan_memmove(void* to, const void* from, size_t bytes) {
+  return std::memmove(to, from, bytes);
+}
 }
 
-#define SACCADE_ATOMIC(bits, type)                                                                                  \
-  extern "C" type __tsan_atomic##bits##_load(const volatile type* at, int) {                                        \
-    record(__builtin_return_address(0), const_cast<type*>(at), bits / 8, false);                                    \
-    return __atomic_load_n(at, __ATOMIC_RELAXED);                                                                   \
-  }                                                                                                                 \
-  extern "C" void __tsan_atomic##bits##_store(volatile type* at, type value, int) {                                 \
-    record(__builtin_return_address(0), const_cast<type*>(at), bits / 8, true);                                     \
-    __atomic_store_n(at, value, __ATOMIC_RELAXED);                                                                  \
-  }                                                                                                                 \
-  extern "C" type __tsan_atomic##bits##_fetch_add(volatile type* at, type value, int) {                             \
-    record(__builtin_return_address(0), const_cast<type*>(at), bits / 8, true);                                     \
-    return __atomic_fetch_add(at, value, __ATOMIC_RELAXED);                                                         \
-  }                                                                                                                 \
-  extern "C" type __tsan_atomic##bits##_fetch_sub(volatile type* at, type value, int) {                             \
-    record(__builtin_return_address(0), const_cast<type*>(at), bits / 8, true);                                     \
-    return __atomic_fetch_sub(at, value, __ATOMIC_RELAXED);                                                         \
-  }                                                                                                                 \
-  extern "C" type __tsan_atomic##bits##_compare_exchange_val(volatile type* at, type expected, type value, int, int) { \
-    record(__builtin_return_address(0), const_cast<type*>(at), bits / 8, true);                                     \
-    __atomic_compare_exchange_n(at, &expected, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);                   \
-    return expected;                                                                                                \
+#define SACCADE_ATOMIC(bits, type)                                                                         \
+  extern "C" type __tsan_atomic##bits##_load(const volatile type* at, int) {                               \
+    record(__builtin_return_address(0), const_cast<type*>(at), bits / 8, false);                           \
+    return __atomic_load_n(at, __ATOMIC_RELAXED);                                                          \
+  }                                                                                                        \
+  extern "C" void __tsan_atomic##bits##_store(volatile type* at, type value, int) {                        \
+    record(__builtin_return_address(0), const_cast<type*>(at), bits / 8, true);                            \
+    __atomic_store_n(at, value, __ATOMIC_RELAXED);                                                         \
+  }                                                                                                        \
+  extern "C" type __tsan_atomic##bits##_fetch_add(volatile type* at, type value, int) {                    \
+    record(__builtin_return_address(0), const_cast<type*>(at), bits / 8, true);                            \
+    return __atomic_fetch_add(at, value, __ATOMIC_RELAXED);                                                \
+  }                                                                                                        \
+  extern "C" type __tsan_atomic##bits##_fetch_sub(volatile type* at, type value, int) {                    \
+    record(__builtin_return_address(0), const_cast<type*>(at), bits / 8, true);                            \
+    return __atomic_fetch_sub(at, value, __ATOMIC_RELAXED);                                                \
+  }                                                                                                        \
+  extern "C" type __tsan_atomic##bits##_compare_exchange_val(volatile type* at, type expected, type value, \
+                                                             int, int) {                                   \
+    record(__builtin_return_address(0), const_cast<type*>(at), bits / 8, true);                            \
+    __atomic_compare_exchange_n(at, &expected, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);          \
+    return expected;                                                                                       \
   }
 SACCADE_ATOMIC(8, uint8_t)
 SACCADE_ATOMIC(16, uint16_t)

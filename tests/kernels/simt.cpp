@@ -243,7 +243,8 @@ TEST_CASE("simt names a barrier that part of a block does not reach") {
 }
 
 TEST_CASE("simt names a hinted access to shared memory") {
-  CHECK_THAT(message_of([] { launch(hinted_to_shared, 1, 4, 0, nullptr); }), ContainsSubstring("to shared memory"));
+  CHECK_THAT(message_of([] { launch(hinted_to_shared, 1, 4, 0, nullptr); }),
+             ContainsSubstring("to shared memory"));
 }
 
 TEST_CASE("simt names an unaligned vector access and a block that is too large") {
