@@ -45,7 +45,8 @@ struct BatchHardTriplet {
                        const Accumulator<T>* positive_d2, const Accumulator<T>* negative_d2, double margin,
                        bool squared, T* grad_embeddings);
 
-  // A batch is too small for bytes to matter: latency is what counts.
+  // A batch is too small for bytes to matter: latency is what counts. The N x N distances that a GPU writes and
+  // reads back from cache are not in it.
   static Floor forward_floor(int64_t count, int64_t dim, int element_bytes) {
     const double n = static_cast<double>(count);
     return {n * dim * element_bytes + n * (8 + 16 + 8) + 4, 1.5 * n * n * dim};

@@ -7,6 +7,8 @@
 // In f32 squared distances come from |x|^2 + |y|^2 - 2 x.y, a matrix product; a pair so near that this would
 // cancel, d^2 < kNear (|x|^2 + |y|^2), is summed again from its differences, and so is its gradient.
 // Outputs are overwritten and alias nothing. Floor: x, y and d once, 2 n m dim operations.
+// Traffic on a GPU: tiles of 64 x 64 as in a matrix product, so a strip of 64 rows of x reads y once more where y
+// does not stay in cache; backward is one launch for each side, and both read distances and their gradients.
 #pragma once
 
 #include "kernels/common/context.h"
