@@ -145,6 +145,8 @@ std::vector<Fault> races() {
        at_line("neighbour_warp")},
       {"a shuffle in place of a __syncwarp", [](bool f) { faults::shuffle_as_barrier(in.data(), out.data(), f); },
        at_line("neighbour_lane")},
+      {"a removed __syncthreads at the end of a loop, in a block of 1024",
+       [](bool f) { faults::second_turn(in.data(), out.data(), f); }, at_line("two_turns")},
       {"two blocks that write one cell", [](bool f) { faults::blocks_write_one_cell(out.data(), 2, f); },
        at_line("one_cell")},
   };
