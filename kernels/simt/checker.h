@@ -50,10 +50,10 @@ constexpr unsigned kSetsOfThreads = 3;
 constexpr unsigned kSetsOfThreads = 1;
 #endif
 
-// How many threads of a block ThreadSanitizer is asked to tell apart. It has 255 places for threads that run and lends them
-// in turn; with more fibers than about that many taking turns it loses what it knew of the others and reports nothing. A
-// larger block's threads t and t + 256 are one to it: a race between just these two stays hidden, any other shows.
-constexpr unsigned kToldApart = 256;
+// How many threads of a block ThreadSanitizer is asked to tell apart. It lends 255 places to the threads that run, and of one
+// that has lost its place it reports nothing: three blocks' threads have to fit. In a block, threads 80 apart are one to it:
+// a race between just these two stays hidden, any other shows. 80, as kernels pair threads that are a power of two apart.
+constexpr unsigned kToldApart = 80;
 
 // Sanitizers make the frames of a kernel larger.
 #if defined(SACCADE_SIMT_RACE) || defined(SACCADE_SIMT_MEMORY)

@@ -131,7 +131,7 @@ void second_turn(const int* in, int* out, bool fault) {
   launch(two_turns, 1, 1024, 0, nullptr, in, out, fault);
 }
 void blocks_write_one_cell(int* out, unsigned blocks, bool fault) {
-  launch(one_cell, blocks, 32, 0, nullptr, out, fault);
+  launch(one_cell, blocks, 256, 0, nullptr, out, fault);
 }
 void store_past_the_end(float* out, unsigned n, bool fault) {
   launch(fill, blocks_for(n + 1, kThreads), kThreads, 0, nullptr, out, n, fault);
