@@ -425,6 +425,8 @@ def chosen(mutants, args):
         operators = [m for m in mutants if m.kind == "operator"]
         kept = {m.id for m in rng.sample(operators, min(args.operators, len(operators)))}
         mutants = [m for m in mutants if m.kind != "operator" or m.id in kept]
+    if args.kind:
+        mutants = [m for m in mutants if m.kind == args.kind]
     index, count = (int(word) for word in args.shard.split("/"))
     mutants.sort(key=lambda m: KINDS.index(m.kind))  # what a budget cuts off is the sampled kind
     return [m for i, m in enumerate(mutants) if i % count == index - 1]
@@ -476,6 +478,7 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release")
     parser.add_argument("--sample", type=int, default=0, help="this many mutants of all kinds")
     parser.add_argument("--operators", type=int, default=150, help="how many of the kind `operator` without --sample")
+    parser.add_argument("--kind", choices=KINDS, help="of this kind alone")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--shard", default="1/1", help="the i-th of n parts, as i/n")
     parser.add_argument("--budget", type=float, default=0, help="seconds after which no new mutant is begun")
@@ -540,7 +543,7 @@ def main():
     results = [done[m.id] for m in mutants if m.id in done]
     if len(results) < len(mutants):
         print(f"{len(mutants) - len(results)} mutants wait: the same command goes on")
-    complete = len(results) == len(mutants) and not args.sample and not args.files and args.shard == "1/1"
+    complete = len(results) == len(mutants) and not args.sample and not args.files and not args.kind and args.shard == "1/1"
     return 1 if report(results, complete) else 0
 
 
