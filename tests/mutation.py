@@ -27,7 +27,6 @@ import hashlib
 import json
 import os
 import pathlib
-import random
 import re
 import shlex
 import shutil
@@ -414,17 +413,18 @@ class Bench:
 # --- Choosing and reporting ---
 
 
+def drawn(mutants, count, seed):
+    """A sample that edits elsewhere leave as it is."""
+    return sorted(mutants, key=lambda m: hashlib.sha256(f"{seed} {m.key}".encode()).digest())[:count]
+
+
 def chosen(mutants, args):
-    rng = random.Random(args.seed)
+    of_kind = {kind: [m for m in mutants if m.kind == kind] for kind in KINDS}
+    counts = {"operator": args.operators}
     if args.sample:
-        shares = {"barrier": args.sample // 5, "operator": args.sample * 2 // 5}
-        shares["guard"] = args.sample - sum(shares.values())
-        of_kind = {kind: [m for m in mutants if m.kind == kind] for kind in KINDS}
-        mutants = [m for kind in KINDS for m in rng.sample(of_kind[kind], min(shares[kind], len(of_kind[kind])))]
-    else:
-        operators = [m for m in mutants if m.kind == "operator"]
-        kept = {m.id for m in rng.sample(operators, min(args.operators, len(operators)))}
-        mutants = [m for m in mutants if m.kind != "operator" or m.id in kept]
+        counts = {"barrier": args.sample // 5, "operator": args.sample * 2 // 5}
+        counts["guard"] = args.sample - sum(counts.values())
+    mutants = [m for kind in KINDS for m in drawn(of_kind[kind], counts.get(kind, len(of_kind[kind])), args.seed)]
     if args.kind:
         mutants = [m for m in mutants if m.kind == args.kind]
     index, count = (int(word) for word in args.shard.split("/"))
