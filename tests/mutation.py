@@ -6,9 +6,9 @@ A mutant is one small change of one .cu file (or of a device header that holds b
     guard     a bound is weakened by one: a < b becomes a <= b, a >= b becomes a > b (but not in a < b ? a : b)
     operator  a sign, an index or a comparison is flipped
 Each is compiled for the simt device with the command that the build uses (the barriers and guards of a file together,
-as switches), linked into the check programs, and run on those checks alone that launch a kernel of its file (found by a first build that writes them down). It is caught when a
-check fails, crashes or runs out of time; what comes after the first that does is not built. Nothing in the source tree
-is touched.
+as switches), linked into the check programs, and run on those checks alone that launch a kernel of its file (found by a
+first build that writes them down). It is caught when a check fails, crashes or runs out of time; what comes after the
+first that does is not built. Nothing in the source tree is touched.
 
     tests/mutation.py                       every barrier and guard, and a seeded sample of operators
     tests/mutation.py --sample 20           a seeded sample, a fifth of it barriers: what CI runs
@@ -27,7 +27,6 @@ import hashlib
 import json
 import os
 import pathlib
-import random
 import re
 import shlex
 import shutil
@@ -327,8 +326,9 @@ class Schema:
 class Bench:
     """What is known of each .cu file: the checks that reach it, and how long they take unharmed."""
 
-    def __init__(self, programs, cache, files, jobs):
-        self.programs = programs
+    def __init__(self, programs, cache, files, jobs, quick):
+        # quick: in CI, where every check has just passed, the checks of the instrumented programs are not run unharmed.
+        self.programs, self.quick = programs, quick
         first = {program.style: program for program in reversed(programs)}  # whose probe speaks for the others
         files = sorted({cu for path in files for program in first.values() for cu in program.dependents(path)})
         names = [str(f.relative_to(ROOT)) for f in files]
@@ -370,11 +370,16 @@ class Bench:
                 else:
                     made = program.stock()
                 jobs_ += [(program, made, check, folder / f"{program.name}{i}.log") for i, check in enumerate(program.checks(made))]
-            for name, check, found in pool.map(run, jobs_):
+            once = [job for job in jobs_ if job[0] in styles.values() or not self.quick]
+            for name, check, found in pool.map(run, once):
                 reach.setdefault(name, {})[check] = found
+            for program, _, check, _ in (job for job in jobs_ if job not in once):
+                seconds = reach[styles[program.style].name].get(check, {"seconds": 1})["seconds"]
+                reach.setdefault(program.name, {})[check] = {"seconds": 3 * seconds}
             for program in self.programs:
                 for check, found in reach[program.name].items():
-                    found["files"] = reach[styles[program.style].name].get(check, {"files": names})["files"]
+                    first = reach[styles[program.style].name]
+                    found["files"] = first[check]["files"] if check in first else names
         return reach
 
     def schema(self, path, folder):
@@ -414,17 +419,20 @@ class Bench:
 # --- Choosing and reporting ---
 
 
+def drawn(mutants, count, seed):
+    """A sample that edits elsewhere leave as it is."""
+    return sorted(mutants, key=lambda m: hashlib.sha256(f"{seed} {m.key}".encode()).digest())[:count]
+
+
 def chosen(mutants, args):
-    rng = random.Random(args.seed)
+    of_kind = {kind: [m for m in mutants if m.kind == kind] for kind in KINDS}
+    counts = {"operator": args.operators}
     if args.sample:
-        shares = {"barrier": args.sample // 5, "operator": args.sample * 2 // 5}
-        shares["guard"] = args.sample - sum(shares.values())
-        of_kind = {kind: [m for m in mutants if m.kind == kind] for kind in KINDS}
-        mutants = [m for kind in KINDS for m in rng.sample(of_kind[kind], min(shares[kind], len(of_kind[kind])))]
-    else:
-        operators = [m for m in mutants if m.kind == "operator"]
-        kept = {m.id for m in rng.sample(operators, min(args.operators, len(operators)))}
-        mutants = [m for m in mutants if m.kind != "operator" or m.id in kept]
+        counts = {"barrier": args.sample // 5, "operator": args.sample * 2 // 5}
+        counts["guard"] = args.sample - sum(counts.values())
+    mutants = [m for kind in KINDS for m in drawn(of_kind[kind], counts.get(kind, len(of_kind[kind])), args.seed)]
+    if args.kind:
+        mutants = [m for m in mutants if m.kind == args.kind]
     index, count = (int(word) for word in args.shard.split("/"))
     mutants.sort(key=lambda m: KINDS.index(m.kind))  # what a budget cuts off is the sampled kind
     return [m for i, m in enumerate(mutants) if i % count == index - 1]
@@ -476,6 +484,7 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release")
     parser.add_argument("--sample", type=int, default=0, help="this many mutants of all kinds")
     parser.add_argument("--operators", type=int, default=150, help="how many of the kind `operator` without --sample")
+    parser.add_argument("--kind", choices=KINDS, help="of this kind alone")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--shard", default="1/1", help="the i-th of n parts, as i/n")
     parser.add_argument("--budget", type=float, default=0, help="seconds after which no new mutant is begun")
@@ -507,7 +516,8 @@ def main():
         if missing:
             print(f"not in this build: {', '.join(missing)}")
         subprocess.run(["ninja", "-C", str(args.build), *(p.name for p in programs)], check=True, stdout=subprocess.DEVNULL)
-        bench = Bench(programs, folder / "checks.json", {m.path for m in mutants if m.id not in done}, args.jobs)
+        bench = Bench(programs, folder / "checks.json", {m.path for m in mutants if m.id not in done}, args.jobs,
+                      quick=bool(args.sample))
         print(f"{time.monotonic() - begin:.0f} s to find which checks reach the files", flush=True)
         write = threading.Lock()
 
@@ -540,7 +550,7 @@ def main():
     results = [done[m.id] for m in mutants if m.id in done]
     if len(results) < len(mutants):
         print(f"{len(mutants) - len(results)} mutants wait: the same command goes on")
-    complete = len(results) == len(mutants) and not args.sample and not args.files and args.shard == "1/1"
+    complete = len(results) == len(mutants) and not args.sample and not args.files and not args.kind and args.shard == "1/1"
     return 1 if report(results, complete) else 0
 
 

@@ -50,6 +50,11 @@ constexpr unsigned kSetsOfThreads = 3;
 constexpr unsigned kSetsOfThreads = 1;
 #endif
 
+// How many threads of a block ThreadSanitizer is asked to tell apart. It lends 255 places to the threads that run, and of one
+// that has lost its place it reports nothing: three blocks' threads have to fit. In a block, threads 80 apart are one to it:
+// a race between just these two stays hidden, any other shows. 80, as kernels pair threads that are a power of two apart.
+constexpr unsigned kToldApart = 80;
+
 // Sanitizers make the frames of a kernel larger.
 #if defined(SACCADE_SIMT_RACE) || defined(SACCADE_SIMT_MEMORY)
 constexpr size_t kStackBytes = size_t{256} << 10;
@@ -71,6 +76,7 @@ void fresh_shared_memory(void* dynamic, size_t bytes);
 struct Fiber {
 #ifdef SACCADE_SIMT_RACE
   void* tsan = nullptr;
+  bool owned = true;
 #endif
   const void* stack_bottom = nullptr;
   size_t stack_bytes = 0;
@@ -81,7 +87,13 @@ struct Fiber {
 
 #ifdef SACCADE_SIMT_RACE
 inline void create(Fiber& fiber) { fiber.tsan = __tsan_create_fiber(0); }
-inline void destroy(Fiber& fiber) { __tsan_destroy_fiber(fiber.tsan); }
+inline void share(Fiber& fiber, const Fiber& with) {
+  fiber.tsan = with.tsan;
+  fiber.owned = false;
+}
+inline void destroy(Fiber& fiber) {
+  if (fiber.owned) __tsan_destroy_fiber(fiber.tsan);
+}
 inline void* current() { return __tsan_get_current_fiber(); }
 // Without the flag, a switch orders what came before it with what comes after, and no race is left to see.
 inline void become(void* fiber) { __tsan_switch_to_fiber(fiber, __tsan_switch_to_fiber_no_sync); }
@@ -90,6 +102,7 @@ inline void release(void* object) { __tsan_release(object); }
 inline void acquire(void* object) { __tsan_acquire(object); }
 #else
 inline void create(Fiber&) {}
+inline void share(Fiber&, const Fiber&) {}
 inline void destroy(Fiber&) {}
 inline void* current() { return nullptr; }
 inline void become(void*) {}

@@ -217,13 +217,17 @@ class Executor {
     while (all_threads_.size() < first + kMostThreads) all_threads_.push_back(nullptr);
     threads_ = all_threads_.data() + first;
     for (unsigned t = 0; t < count_; ++t)
-      if (!threads_[t]) threads_[t] = new_thread();
+      if (!threads_[t]) threads_[t] = new_thread(t < kToldApart ? nullptr : &threads_[t - kToldApart]->checked);
+    checker::release(&started_);  // the stacks of new threads
   }
 
-  std::unique_ptr<Thread> new_thread() {
+  std::unique_ptr<Thread> new_thread(const checker::Fiber* shared) {
     auto thread = std::make_unique<Thread>();
     Thread& self = *thread;
-    checker::create(self.checked);
+    if (shared)
+      checker::share(self.checked, *shared);
+    else
+      checker::create(self.checked);
     self.fiber = context::fiber(std::allocator_arg, Stacks(self.checked), [this, &self](context::fiber&& scheduler) {
       self.scheduler = std::move(scheduler);
       checker::arrive(self.checked, host_stack_);
@@ -244,7 +248,8 @@ class Executor {
 
   // Unwinds the threads that are still inside a kernel.
   void drop_threads() {
-    for (auto& thread : all_threads_) {
+    for (size_t i = all_threads_.size(); i-- > 0;) {  // those that share a fiber of ThreadSanitizer before its owner
+      auto& thread = all_threads_[i];
       if (!thread) continue;
       checker::become(thread->checked);
       checker::Fiber here;

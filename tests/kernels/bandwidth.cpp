@@ -10,7 +10,7 @@ TEST_CASE("the streams that bandwidth is measured with move what they say") {
   for_each_backend([]<Device D, class T>(Context& context, const char* backend) {
     if constexpr (D != Device::cpu) {
       INFO(backend);
-      for (const int64_t words : {0, 4, 1028, 4096}) {
+      for (const int64_t words : {0, 4, 1028, 4096, 8200}) {
         std::vector<uint32_t> values(static_cast<size_t>(words));
         PhiloxStream random(3);
         for (uint32_t& v : values) v = random.below(1u << 31);

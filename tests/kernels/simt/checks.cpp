@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "autograd/op_check.h"
+#include "kernels/common/bandwidth.h"
 #include "kernels/simt/checker.h"
 #include "tests/kernels/simt/faults.h"
 #include "tests/kernels/simt/shapes.h"
@@ -94,9 +95,26 @@ Row check_reduce_twice() {
   return row;
 }
 
+// Streams that are no op: two blocks of a copy and of a fill.
+Row check_bandwidth() {
+  constexpr size_t words = 8200;
+  Context context(Device::simt, 0, 1);
+  const Tensor from = Tensor::from(context, {words}, std::vector<int32_t>(words, 7)), to(context, {words}, DType::i32);
+  const auto words_of = [](const Tensor& tensor) { return static_cast<uint32_t*>(tensor.raw()); };
+  Row row{"bandwidth", {}};
+  Bandwidth<Device::simt>::copy(context, 4 * words, words_of(from), words_of(to));
+  if (to.to_host<int32_t>(context) != std::vector<int32_t>(words, 7)) row.failures.push_back("the copy differs");
+  Bandwidth<Device::simt>::write(context, 4 * words, words_of(to));
+  if (to.to_host<int32_t>(context) != std::vector<int32_t>(words, 0)) row.failures.push_back("the fill differs");
+  const std::string found = found_now();
+  if (!found.empty()) row.failures.push_back(found);
+  return row;
+}
+
 std::vector<Row> check_ops(const std::string& only) {
   std::vector<Row> rows;
   if (only.empty() || only == "block_reduce twice") rows.push_back(check_reduce_twice());
+  if (only.empty() || only == "bandwidth") rows.push_back(check_bandwidth());
   for (const Op& op : all_ops())
     if ((only.empty() || op.name == only) && std::count(op.devices.begin(), op.devices.end(), Device::simt))
       rows.push_back(check_op(op));
@@ -145,6 +163,8 @@ std::vector<Fault> races() {
        at_line("neighbour_warp")},
       {"a shuffle in place of a __syncwarp", [](bool f) { faults::shuffle_as_barrier(in.data(), out.data(), f); },
        at_line("neighbour_lane")},
+      {"a removed __syncthreads at the end of a loop, in a block of 1024",
+       [](bool f) { faults::second_turn(in.data(), out.data(), f); }, at_line("two_turns")},
       {"two blocks that write one cell", [](bool f) { faults::blocks_write_one_cell(out.data(), 2, f); },
        at_line("one_cell")},
   };

@@ -32,6 +32,18 @@ __global__ void neighbour_lane(const int* in, int* out, bool fault) {
   out[threadIdx.x] = cells[threadIdx.x ^ 1u] + 0 * sum;  // fault: neighbour_lane
 }
 
+__global__ void two_turns(const int* in, int* out, bool fault) {
+  __shared__ int cells[32];
+  int sum = 0;
+  for (unsigned turn = 0; turn < 2; ++turn) {
+    if (threadIdx.x % 32 == 0) cells[threadIdx.x / 32] = in[turn];  // fault: two_turns
+    __syncthreads();
+    sum += cells[(threadIdx.x + 1) % 32];
+    if (!fault) __syncthreads();
+  }
+  out[threadIdx.x] = sum;
+}
+
 __global__ void one_cell(int* out, bool fault) {
   if (threadIdx.x == 0) out[fault ? 0 : blockIdx.x] = 1;  // fault: one_cell
 }
@@ -115,8 +127,11 @@ void cross_warp_read(const int* in, int* out, bool fault) {
 void shuffle_as_barrier(const int* in, int* out, bool fault) {
   launch(neighbour_lane, 1, 32, 0, nullptr, in, out, fault);
 }
+void second_turn(const int* in, int* out, bool fault) {
+  launch(two_turns, 1, 1024, 0, nullptr, in, out, fault);
+}
 void blocks_write_one_cell(int* out, unsigned blocks, bool fault) {
-  launch(one_cell, blocks, 32, 0, nullptr, out, fault);
+  launch(one_cell, blocks, 256, 0, nullptr, out, fault);
 }
 void store_past_the_end(float* out, unsigned n, bool fault) {
   launch(fill, blocks_for(n + 1, kThreads), kThreads, 0, nullptr, out, n, fault);

@@ -12,6 +12,8 @@ void reverse_without_barrier(const int* in, int* out, unsigned n, bool fault);
 void cross_warp_read(const int* in, int* out, bool fault);
 // A shuffle between the write and the read of another lane: it exchanges values and orders nothing.
 void shuffle_as_barrier(const int* in, int* out, bool fault);
+// A block of 1024 threads writes anew what some of them may still be reading, behind a barrier that both have passed.
+void second_turn(const int* in, int* out, bool fault);
 // Each block writes out[block]; with the fault all write out[0].
 void blocks_write_one_cell(int* out, unsigned blocks, bool fault);
 

@@ -49,6 +49,9 @@ std::vector<Case> checker_cases(const std::string& op) {
        {{.name = "at the clamp",
          .inputs = {{{1, 2, 3, 4}, {Fill::values, 0, 1, {0.125, 1, 0.5, 0, 2}}}, {{1}, {Fill::constant, 3}}},
          .attributes = {{"epsilon", 0.125}}}}},
+      // A warp takes a row in two turns.
+      {"pairwise_distance",
+       {{.name = "longer than a warp", .inputs = {{{3, 37}}, {{4, 37}}}, .attributes = {{"metric", 2}}}}},
       {"region_pool",
        {{.name = "as many bands as a launch takes",
          .inputs = {{{1, 56, 2, 3}}},
