@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "reid/training/trained_model.h"
+#include "tensor/weights/atomic_file.h"
 #include "tensor/weights/safetensors.h"
 #include "tools/common/device_option.h"
 #include "tools/common/program.h"
@@ -24,6 +25,7 @@ int main(int argc, char** argv) {
   app.add_flag("--json", json, "print a summary as JSON on stdout");
 
   return run_program("extract", app, argc, argv, [&] {
+    check_output(out);  // now, and not after all the work
     const DeviceChoice choice = choose_device(device);
     TrainedModel trained(checkpoint, choice.device, choice.index, precision_named(precision));
     const Folder folder = list_images(images);

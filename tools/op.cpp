@@ -10,6 +10,7 @@
 #include "autograd/registry/registry.h"
 #include "kernels/common/device.h"
 #include "kernels/common/text.h"
+#include "tensor/weights/atomic_file.h"
 #include "tensor/weights/safetensors.h"
 #include "tools/common/program.h"
 
@@ -208,6 +209,7 @@ void run(const RunOptions& options) {
   const Op& op = find_op(options.op);
   const Attributes attributes = complete(op, parse_attributes(options.attributes));
   const Device device = device_named(op, options.device);
+  check_output(options.out);  // now, and not after all the work
   const WeightFile file = read_safetensors(options.in);
   for (const Port& port : op.inputs) find_tensor(file, options.in, port.name);
   refuse_unexpected(op, file, options.in);

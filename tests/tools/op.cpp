@@ -1,3 +1,4 @@
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -261,4 +262,15 @@ TEST_CASE("op refuses what does not fit, in one line that says why") {
           "logits is f64 but feature is f32");
   std::ofstream(folder.file("broken.safetensors")) << "12345";
   refused(folder, max + " --in " + folder.file("broken.safetensors") + out, "broken.safetensors");
+}
+
+TEST_CASE("op: an output that cannot be written is refused before the work, and what lies there stays") {
+  const Folder folder;
+  const std::string in = written(folder, {tensor<float>("x", {2}, {1, 2})});
+  REQUIRE(mkfifo(folder.file("fifo").c_str(), 0600) == 0);
+  refused(folder, "run relu --in " + in + " --out " + folder.file("fifo"), "fifo: is not a regular file");
+  CHECK(std::filesystem::is_fifo(folder.path / "fifo"));
+  refused(folder, "run relu --in " + in + " --out " + folder.path.string(), "is a folder");
+  // Known before the input is read.
+  refused(folder, "run relu --in /nowhere --out " + folder.file("no/such/out"), "no/such/out: cannot write here");
 }

@@ -167,6 +167,8 @@ TEST_CASE("a checkpoint alone is enough for extract, and a damaged one is passed
   INFO(resumed.errors);
   CHECK(resumed.code == 0);
   CHECK(resumed.errors.find("trying the checkpoint before it") != std::string::npos);
+  // Where the features cannot go is known before the checkpoint is read.
+  check_refused(run("extract", "--checkpoint /nowhere --images /nowhere --out " + folder().string()), {"is a folder"});
   check_refused(run("extract", "--checkpoint " + (folder() / "config.json").string() + " --images " + (folder() / "data/query").string() + " --out " + features), {"config.json"});
 }
 
@@ -255,5 +257,5 @@ TEST_CASE("train, evaluate and extract run on simt as on the CPU: the same confi
   REQUIRE(narrow.code == 0);
   check_refused(run("train", train_arguments("simt_bf16", "--device simt --resume")), {"precision", "bf16"});
   check_refused(run("train", train_arguments("x", "--device simt --precision tf32")), {"--precision tf32", "simt"});
-  check_refused(run("extract", "--checkpoint " + checkpoint + " --images /nowhere --out /tmp/x --device cpu --precision bf16"), {"--precision bf16", "cpu"});
+  check_refused(run("extract", "--checkpoint " + checkpoint + " --images /nowhere --device cpu --precision bf16 --out " + (folder() / "x.safetensors").string()), {"--precision bf16", "cpu"});
 }
