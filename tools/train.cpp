@@ -36,7 +36,10 @@ int main(int argc, char** argv) {
 
     std::unique_ptr<Progress> progress;
     TrainObserver observer;
-    observer.notice = [&](const std::string& line) { std::cerr << (line.ends_with('\n') ? line : line + '\n'); };
+    observer.notice = [&](const std::string& line) {
+      if (progress) return progress->print(line);
+      std::cerr << (line.ends_with('\n') ? line : line + '\n');
+    };
     observer.step = [&](int64_t step, int64_t steps, double loss) {
       if (!progress) {
         progress = std::make_unique<Progress>("training", steps, "steps");
@@ -47,6 +50,7 @@ int main(int argc, char** argv) {
     };
     const std::string result = train(options, observer);
     if (json) {
+    progress.reset();  // the bar's line ends before the result
       std::cout << result;
     } else {
       std::cout << "results in " << options.out << "/result.json\n";
