@@ -209,6 +209,9 @@ TEST_CASE("a loss that is not a number ends the run, names the op and the last g
 
   // With a neck the loss stays finite while the statistics overflow: evaluation says so.
   const Result features = run("train", train_arguments("inf", wild));
+  check_refused(run("train", "--config " + folder().string() + " --data /nowhere --out /tmp/x"), {folder().string(), "is a folder"});
+  check_refused(run("train", train_arguments("x", "--max-steps -1")), {"--max-steps: -1 is not a whole number from 0"});
+  check_refused(run("train", "--config /nowhere --data /nowhere --out /tmp/x --seed -1"), {"--seed: -1 is not a whole number"});
   INFO(features.errors);
   CHECK(features.code == 1);
   CHECK(features.errors.find("not finite") != std::string::npos);
