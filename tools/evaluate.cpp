@@ -11,6 +11,7 @@
 #include "reid/evaluation/report.h"
 #include "reid/evaluation/rerank.h"
 #include "reid/training/evaluation.h"
+#include "tools/common/checkpoint_option.h"
 #include "reid/training/trained_model.h"
 #include "tools/common/device_option.h"
 #include "tools/common/program.h"
@@ -79,7 +80,7 @@ Evaluation evaluate_distance_file(Context& context, const Options& options) {
 
 Evaluation evaluate_checkpoint(Options options) {
   const DeviceChoice choice = choose_device(options.device);
-  TrainedModel trained(options.checkpoint, choice.device, choice.index, precision_named(options.precision));
+  TrainedModel trained(find_checkpoint(options.checkpoint), choice.device, choice.index, precision_named(options.precision));
   const ReidDataset dataset = load_reid_dataset(options.data, {.train = false});
   if (!dataset.notice.empty()) std::cerr << dataset.notice << '\n';
   if (!options.metric) options.metric = metric_named(trained.config().evaluation.metric);
@@ -107,7 +108,7 @@ int main(int argc, char** argv) {
   auto* distances = app.add_option("--distances", options.distances,
                                    "safetensors with distances f32 [Q,G], query_pids, query_camids, "
                                    "gallery_pids, gallery_camids (i64)");
-  auto* checkpoint = app.add_option("--checkpoint", options.checkpoint, "checkpoint of a training run");
+  auto* checkpoint = app.add_option("--checkpoint", options.checkpoint, "checkpoint of a training run, or the run's folder");
   auto* data = app.add_option("--data", options.data, "folder of query and bounding_box_test, or its parent: what the checkpoint's network is scored on");
   app.add_option("--device", options.device, "of the network: auto, cpu, cuda or cuda:N")->capture_default_str();
   app.add_option("--precision", options.precision, "of the network: f32, tf32 or bf16")->check(CLI::IsMember({"f32", "tf32", "bf16"}))->capture_default_str();
