@@ -2,7 +2,6 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <iostream>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -12,9 +11,11 @@
 #include "reid/evaluation/rerank.h"
 #include "reid/training/evaluation.h"
 #include "reid/training/trained_model.h"
+#include "tools/common/checkpoint_option.h"
 #include "tools/common/device_option.h"
 #include "tools/common/program.h"
 #include "tools/common/progress.h"
+#include "tools/common/whole_number.h"
 
 namespace {
 
@@ -22,7 +23,7 @@ using namespace saccade;
 
 struct Options {
   std::string query, gallery, distances, checkpoint, data, device = "auto", precision = "f32";
-  std::optional<Metric> metric;  // unset: euclidean, or what the checkpoint's config says
+  std::string metric;  // empty: euclidean, or what the checkpoint's config says
   bool rerank = false, json = false, single_shot = false;
   uint64_t seed = 0;
 };
@@ -59,7 +60,7 @@ Evaluation evaluate_sets(Context& context, const Options& options, const Retriev
                          const RetrievalSet& gallery) {
   LongWork work(query.count());
   const EvaluationOptions evaluation = options_of(options, work);
-  const Metric metric = options.metric.value_or(Metric::euclidean);
+  const Metric metric = metric_named(options.metric.empty() ? "euclidean" : options.metric);
   if (!options.rerank) return evaluate_features(context, metric, query, gallery, evaluation);
   const Reranker reranker(context, metric, query, gallery);
   const auto rows = [&](int64_t begin, int64_t end, float* to) { reranker.rows(context, begin, end, to); };
@@ -79,10 +80,10 @@ Evaluation evaluate_distance_file(Context& context, const Options& options) {
 
 Evaluation evaluate_checkpoint(Options options) {
   const DeviceChoice choice = choose_device(options.device);
-  TrainedModel trained(options.checkpoint, choice.device, choice.index, precision_named(options.precision));
+  TrainedModel trained(find_checkpoint(options.checkpoint), choice.device, choice.index, precision_named(options.precision));
   const ReidDataset dataset = load_reid_dataset(options.data, {.train = false});
-  if (!dataset.notice.empty()) std::cerr << dataset.notice << '\n';
-  if (!options.metric) options.metric = metric_named(trained.config().evaluation.metric);
+  std::cerr << dataset.notice;
+  if (options.metric.empty()) options.metric = trained.config().evaluation.metric;
   Progress progress("extracting", static_cast<int64_t>(dataset.query.size() + dataset.gallery.size()), "images");
   const auto features_of = [&](const std::vector<ImageRecord>& records) {
     return extract_features(trained.context(), trained.model(), records, trained.config(), [&](int64_t count) { progress.advance(count); });
@@ -107,22 +108,24 @@ int main(int argc, char** argv) {
   auto* distances = app.add_option("--distances", options.distances,
                                    "safetensors with distances f32 [Q,G], query_pids, query_camids, "
                                    "gallery_pids, gallery_camids (i64)");
-  auto* checkpoint = app.add_option("--checkpoint", options.checkpoint, "checkpoint of a training run");
+  auto* checkpoint = app.add_option("--checkpoint", options.checkpoint, "checkpoint of a training run, or the run's folder");
   auto* data = app.add_option("--data", options.data, "folder of query and bounding_box_test, or its parent: what the checkpoint's network is scored on");
-  app.add_option("--device", options.device, "of the network: auto, cpu, cuda or cuda:N")->capture_default_str();
-  app.add_option("--precision", options.precision, "of the network: f32, tf32 or bf16")->check(CLI::IsMember({"f32", "tf32", "bf16"}))->capture_default_str();
-  const std::map<std::string, Metric> metrics{{"euclidean", Metric::euclidean}, {"cosine", Metric::cosine}};
-  auto* metric = app.add_option("--metric", options.metric, "euclidean (the default without a checkpoint) or cosine")
-                     ->transform(CLI::CheckedTransformer(metrics));
+  auto* device = app.add_option("--device", options.device, "of the network: auto, cpu, cuda or cuda:N")->capture_default_str();
+  auto* precision = app.add_option("--precision", options.precision, "of the network: f32, tf32 or bf16")->check(CLI::IsMember({"f32", "tf32", "bf16"}))->capture_default_str();
+  auto* metric = app.add_option("--metric", options.metric, "without it euclidean, or the metric of the checkpoint's config")
+                     ->check(CLI::IsMember({"euclidean", "cosine"}));
   auto* rerank =
       app.add_flag("--rerank", options.rerank, "k-reciprocal re-ranking (k1 20, k2 6, lambda 0.3)");
-  app.add_flag("--single-shot", options.single_shot, "one random image of each gallery person, ten draws");
-  app.add_option("--seed", options.seed, "of the draws");
+  auto* single_shot = app.add_flag("--single-shot", options.single_shot, "one random image of each gallery person, ten draws");
+  auto* seed = app.add_option("--seed", options.seed, "of the draws")->check(whole_number());
   app.add_flag("--json", options.json, "one JSON object on stdout");
   query->needs(gallery);
   gallery->needs(query);
   checkpoint->needs(data)->excludes(query)->excludes(gallery)->excludes(distances);
   data->needs(checkpoint);
+  device->needs(checkpoint);
+  precision->needs(checkpoint);
+  seed->needs(single_shot);
   distances->excludes(query)->excludes(gallery)->excludes(metric)->excludes(rerank);
 
   return run_program("evaluate", app, argc, argv, [&] {

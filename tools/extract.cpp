@@ -5,7 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "reid/training/trained_model.h"
+#include "tensor/weights/atomic_file.h"
 #include "tensor/weights/safetensors.h"
+#include "tools/common/checkpoint_option.h"
 #include "tools/common/device_option.h"
 #include "tools/common/program.h"
 #include "tools/common/progress.h"
@@ -16,7 +18,7 @@ int main(int argc, char** argv) {
   CLI::App app("Computes the features of every image of a folder.");
   std::string checkpoint, images, out, device = "auto", precision = "f32";
   bool json = false;
-  app.add_option("--checkpoint", checkpoint, "checkpoint of a training run")->required();
+  app.add_option("--checkpoint", checkpoint, "checkpoint of a training run, or the run's folder")->required();
   app.add_option("--images", images, "folder of .jpg and .png files")->required();
   app.add_option("--out", out, "safetensors file to write")->required();
   app.add_option("--device", device, "auto, cpu, cuda or cuda:N")->capture_default_str();
@@ -24,8 +26,9 @@ int main(int argc, char** argv) {
   app.add_flag("--json", json, "print a summary as JSON on stdout");
 
   return run_program("extract", app, argc, argv, [&] {
+    check_output(out);  // now, and not after all the work
     const DeviceChoice choice = choose_device(device);
-    TrainedModel trained(checkpoint, choice.device, choice.index, precision_named(precision));
+    TrainedModel trained(find_checkpoint(checkpoint), choice.device, choice.index, precision_named(precision));
     const Folder folder = list_images(images);
     Progress progress("extracting", static_cast<int64_t>(folder.images.size()), "images");
     const Features features = extract_features(trained.context(), trained.model(), folder.images, trained.config(),

@@ -6,10 +6,12 @@
 #include <cmath>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "autograd/registry/registry.h"
 #include "kernels/common/device.h"
 #include "kernels/common/text.h"
+#include "tensor/weights/atomic_file.h"
 #include "tensor/weights/safetensors.h"
 #include "tools/common/program.h"
 
@@ -69,7 +71,15 @@ struct RunOptions {
   int64_t seed = 0;
 };
 
-Attributes parse_attributes(const std::vector<std::string>& given) {
+// "true" or "false", where the op has a flag of that name.
+std::optional<double> flag_value(const Op& op, const std::string& name, const std::string& text) {
+  if (text != "true" && text != "false") return std::nullopt;
+  for (const AttributeSpec& spec : op.attributes)
+    if (spec.name == name && spec.flag) return text == "true" ? 1 : 0;
+  return std::nullopt;
+}
+
+Attributes parse_attributes(const Op& op, const std::vector<std::string>& given) {
   Attributes attributes;
   for (const std::string& text : given) {
     const size_t equals = text.find('=');
@@ -77,9 +87,13 @@ Attributes parse_attributes(const std::vector<std::string>& given) {
     const std::string name = text.substr(0, equals);
     const char *begin = text.data() + equals + 1, *end = text.data() + text.size();
     double value = 0;
-    const auto parsed = std::from_chars(begin, end, value);
-    check_input(parsed.ec == std::errc() && parsed.ptr == end && std::isfinite(value), "--attr ",
-                printable(text), ": ", printable(std::string(begin, end)), " is not a number");
+    if (const auto flag = flag_value(op, name, {begin, end})) {
+      value = *flag;
+    } else {
+      const auto parsed = std::from_chars(begin, end, value);
+      check_input(parsed.ec == std::errc() && parsed.ptr == end && std::isfinite(value), "--attr ",
+                  printable(text), ": ", printable(std::string(begin, end)), " is not a number");
+    }
     check_input(attributes.emplace(name, value).second, "--attr ", printable(name), " is given twice");
   }
   return attributes;
@@ -206,8 +220,9 @@ WeightFile compute(const Op& op, const RunOptions& options, const WeightFile& fi
 
 void run(const RunOptions& options) {
   const Op& op = find_op(options.op);
-  const Attributes attributes = complete(op, parse_attributes(options.attributes));
+  const Attributes attributes = complete(op, parse_attributes(op, options.attributes));
   const Device device = device_named(op, options.device);
+  check_output(options.out);  // now, and not after all the work
   const WeightFile file = read_safetensors(options.in);
   for (const Port& port : op.inputs) find_tensor(file, options.in, port.name);
   refuse_unexpected(op, file, options.in);

@@ -8,6 +8,7 @@
 #include "reid/synthetic/generate.h"
 #include "tools/common/program.h"
 #include "tools/common/progress.h"
+#include "tools/common/whole_number.h"
 
 namespace {
 
@@ -69,7 +70,9 @@ int main(int argc, char** argv) {
   app.add_option("--images-per-cam", options.images_per_cam,
                  "images of each identity in each camera, 2 to 1000")
       ->required();
-  app.add_option("--seed", options.seed, "the same seed gives the same bytes")->required();
+  app.add_option("--seed", options.seed, "the same seed gives the same bytes")
+      ->check(saccade::whole_number())
+      ->required();
   app.add_option(
       "--noise", noise,
       "wrong=P,hidden=P,rare=P: wrong annotations, attributes hidden in an image, share of undiscriminating "

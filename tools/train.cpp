@@ -7,6 +7,7 @@
 #include "tools/common/device_option.h"
 #include "tools/common/program.h"
 #include "tools/common/progress.h"
+#include "tools/common/whole_number.h"
 
 using namespace saccade;
 
@@ -22,9 +23,9 @@ int main(int argc, char** argv) {
   app.add_option("--set", assignments, "change one setting: section.key=value (repeatable)")->allow_extra_args(false);
   app.add_option("--device", device, "auto, cpu, cuda or cuda:N; simt runs the CUDA kernels on the host, for tests")->capture_default_str();
   app.add_option("--precision", options.precision, "f32, tf32 or bf16")->check(CLI::IsMember({"f32", "tf32", "bf16"}))->capture_default_str();
-  app.add_option("--seed", options.seed, "of everything that is random")->capture_default_str();
+  app.add_option("--seed", options.seed, "of everything that is random")->check(whole_number())->capture_default_str();
   app.add_option("--threads", options.threads, "compute threads; 0: one for each processor")->check(CLI::Range(0, 1024))->capture_default_str();
-  app.add_option("--max-steps", options.max_steps, "stop after this many steps; 0: as the schedule says")->check(CLI::NonNegativeNumber)->capture_default_str();
+  app.add_option("--max-steps", options.max_steps, "stop after this many steps; 0: as the schedule says")->check(whole_number(INT64_MAX))->capture_default_str();
   app.add_flag("--resume", options.resume, "continue from the last checkpoint in --out");
   app.add_flag("--json", json, "print result.json on stdout");
 
@@ -36,7 +37,10 @@ int main(int argc, char** argv) {
 
     std::unique_ptr<Progress> progress;
     TrainObserver observer;
-    observer.notice = [&](const std::string& line) { std::cerr << (line.ends_with('\n') ? line : line + '\n'); };
+    observer.notice = [&](const std::string& line) {
+      if (progress) return progress->print(line);
+      std::cerr << (line.ends_with('\n') ? line : line + '\n');
+    };
     observer.step = [&](int64_t step, int64_t steps, double loss) {
       if (!progress) {
         progress = std::make_unique<Progress>("training", steps, "steps");
@@ -46,6 +50,7 @@ int main(int argc, char** argv) {
       if (step == steps) progress.reset();
     };
     const std::string result = train(options, observer);
+    progress.reset();  // the bar's line ends before the result
     if (json) {
       std::cout << result;
     } else {

@@ -67,8 +67,8 @@ const Registration registration{{
     .attributes = {{"beta1", false, 0.9},
                    {"beta2", false, 0.999},
                    {"eps", false, 1e-8},
-                   {"amsgrad", false, 0},
-                   {"decoupled", false, 0}},
+                   flag("amsgrad", false),
+                   flag("decoupled", false)},
     .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes& a) -> std::vector<Variable> {
       const StepInputs step{in[0].value, in[1].value, in[5].value, in[6].value,
                             in[7].value, in[8].value, in[9].value, in[10].value};

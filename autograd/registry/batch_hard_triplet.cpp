@@ -37,7 +37,7 @@ static const Registration registration{{
     .name = "batch_hard_triplet",
     .inputs = {{"embeddings"}, {"labels", Kind::i64}},
     .outputs = {{"loss"}, pair("positive", true), pair("negative", false)},
-    .attributes = {{"margin"}, {"squared", false, 0}},
+    .attributes = {{"margin"}, flag("squared", false)},
     .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes& a) -> std::vector<Variable> {
       const Triplet t = batch_hard_triplet(tape, in[0], in[1].value, a.at("margin"), a.at("squared") != 0);
       return {t.loss, tape.constant(t.positive), tape.constant(t.negative)};

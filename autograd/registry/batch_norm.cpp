@@ -47,8 +47,8 @@ const std::vector<Port> outputs = {
 const std::vector<AttributeSpec> attributes = {{"mode", false, kTrain},
                                                {"eps", false, 1e-5},
                                                {"momentum", false, 0.1},
-                                               {"relu", false, 0},
-                                               {"beta", false, 1}};
+                                               flag("relu", false),
+                                               flag("beta", true)};
 
 const Registration plain{{
     .name = "batch_norm",

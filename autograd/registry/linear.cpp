@@ -11,7 +11,7 @@ const Registration linear_registration{{
     .name = "linear",
     .inputs = {{"x"}, {"weight"}, {"bias"}},
     .outputs = {{"y"}},
-    .attributes = {{"relu", false, 0}},
+    .attributes = {flag("relu", false)},
     .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes& a) -> std::vector<Variable> {
       return {linear(tape, in[0], in[1], &in[2], a.at("relu") != 0)};
     },

@@ -9,7 +9,7 @@ static const Registration registration{{
     .name = "region_pool",
     .inputs = {{"x"}},
     .outputs = {{"y"}},
-    .attributes = {{"stripes"}, {"levels", false, 1}, {"average", false, 1}, {"maximum", false, 1}},
+    .attributes = {{"stripes"}, {"levels", false, 1}, flag("average", true), flag("maximum", true)},
     .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes& a) -> std::vector<Variable> {
       check_input(in[0].shape().rank() == 4, "region_pool: x has shape ", in[0].shape().text(),
                   ", not [N,H,W,C]");

@@ -113,7 +113,10 @@ Attributes complete(const Op& op, const Attributes& given) {
     names.push_back(spec.name);
     const auto found = given.find(spec.name);
     check_input(found != given.end() || !spec.required, op.name, " needs the attribute ", spec.name);
-    full[spec.name] = found != given.end() ? found->second : spec.fallback;
+    const double value = found != given.end() ? found->second : spec.fallback;
+    check_input(!spec.flag || value == 0 || value == 1, op.name, ": ", spec.name,
+                " is 0, 1, true or false, not ", value);
+    full[spec.name] = value;
   }
   for (const auto& [name, value] : given)
     check_input(full.count(name) == 1, op.name, " has no attribute ", name,

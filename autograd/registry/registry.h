@@ -37,7 +37,12 @@ struct AttributeSpec {
   std::string name;
   bool required = true;
   double fallback = 0;
+  bool flag = false;  // 0 or 1 and nothing else
 };
+
+inline AttributeSpec flag(const char* name, bool fallback) {
+  return {name, false, fallback ? 1.0 : 0.0, true};
+}
 
 // How a case fills one input. Values are a function of (case name, input index, position) alone.
 struct Fill {
@@ -100,7 +105,8 @@ std::vector<std::vector<double>> make_inputs(const Op& op, const Case& test_case
 std::vector<Variable> place_inputs(Tape& tape, const Op& op, const Case& test_case,
                                    const std::vector<std::vector<double>>& values, DType dtype);
 
-// Fills in the attributes that have a fallback; InputError for an unknown or a missing one.
+// Fills in the attributes that have a fallback; InputError for an unknown or a missing one, and for a flag that is
+// neither 0 nor 1.
 Attributes complete(const Op& op, const Attributes& given);
 
 // The attribute as a whole number; InputError if it is none (or beyond 2^53).

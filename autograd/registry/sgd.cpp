@@ -47,7 +47,7 @@ const Registration registration{{
                arena("guard"),
                {"step", Kind::i64}},
     .outputs = {arena("new_values"), arena("new_velocity")},
-    .attributes = {{"momentum", false, 0}, {"nesterov", false, 0}},
+    .attributes = {{"momentum", false, 0}, flag("nesterov", false)},
     .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes& a) -> std::vector<Variable> {
       const StepInputs step{in[0].value, in[1].value, in[3].value, in[4].value,
                             in[5].value, in[6].value, in[7].value, in[8].value};

@@ -17,7 +17,7 @@ const Registration registration{{
     .name = "topk",
     .inputs = {{.name = "x", .differentiable = false}},
     .outputs = {{.name = "values", .differentiable = false}, {"indices", Kind::i64}},
-    .attributes = {{"k"}, {"largest", false, 1}, {"pieces", false, 1}},
+    .attributes = {{"k"}, flag("largest", true), {"pieces", false, 1}},
     .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes& a) -> std::vector<Variable> {
       const Best best = topk(tape, in[0].value, integer(a, "k"), a.at("largest") != 0, integer(a, "pieces"));
       return {tape.constant(best.values), tape.constant(best.indices)};

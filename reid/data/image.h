@@ -41,7 +41,8 @@ Image resize(const Image& from, int height, int width);
 
 std::vector<uint8_t> encode_png(const Image& image);
 
-// Writes a PNG. Error names the file if it cannot be written in full; nothing half written is left behind.
+// Writes a PNG. InputError or Error names the file if it cannot be opened or written in full; nothing half written is
+// left behind.
 void write_png(const std::string& path, const Image& image);
 
 }  // namespace saccade

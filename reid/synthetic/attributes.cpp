@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <set>
 
 #include "kernels/common/error.h"
 #include "kernels/common/philox.h"
@@ -67,6 +68,7 @@ const std::array<AttributeInfo, kAttributes>& attribute_table() {
 
 NoiseRates parse_noise(const std::string& text) {
   NoiseRates rates;
+  std::set<std::string> given;
   size_t start = 0;
   while (start <= text.size()) {
     const size_t end = std::min(text.find(',', start), text.size());
@@ -79,6 +81,7 @@ NoiseRates parse_noise(const std::string& text) {
                                       : nullptr;
     check_input(rate && equals != std::string::npos, "--noise: '", item,
                 "' is not wrong=P, hidden=P or rare=P");
+    check_input(given.insert(kind).second, "--noise: ", kind, " is given twice");
     const std::string number = item.substr(equals + 1);
     char* rest = nullptr;
     *rate = std::strtod(number.c_str(), &rest);

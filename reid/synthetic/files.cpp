@@ -10,12 +10,14 @@
 #include <memory>
 
 #include "kernels/common/error.h"
+#include "tensor/weights/atomic_file.h"
 
 namespace saccade::synthetic {
 namespace {
 
-[[noreturn]] void cannot_write(const std::string& path, int reason) {
-  throw Error(concat(path, ": cannot be written: ", std::strerror(reason)));
+// A file that was opened and then did not take its bytes is no fault of the input.
+[[noreturn]] void write_failed(const std::string& path, int reason) {
+  throw Error(concat(path, ": writing failed: ", std::strerror(reason)));
 }
 
 void put_in_place(const std::string& temporary, const std::string& path) {
@@ -125,7 +127,7 @@ void write_whole(const std::string& path, const void* bytes, size_t size) {
   if (std::fclose(file) != 0 || !written) {
     const int late = written ? errno : reason;
     std::remove(temporary.c_str());
-    cannot_write(path, late);
+    write_failed(path, late);
   }
   put_in_place(temporary, path);
 }
@@ -167,7 +169,7 @@ void write_market_attributes(const std::string& path, const std::vector<Identity
   }
   if (!written) {
     std::remove(temporary.c_str());
-    cannot_write(path, reason);
+    write_failed(path, reason);
   }
   put_in_place(temporary, path);
 }

@@ -10,7 +10,7 @@
 namespace saccade::synthetic {
 
 // Writes `bytes` to path + ".tmp" and renames it: a killed run leaves no half file under its name.
-// Error names the file and the system's reason.
+// InputError: the folder does not take it. Error: the disk is full or fails. Both name the file and the reason.
 void write_whole(const std::string& path, const void* bytes, size_t size);
 
 // rgb: [height, width, 3]; quality 1 to 100.

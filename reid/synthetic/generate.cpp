@@ -17,6 +17,7 @@
 #include "reid/synthetic/files.h"
 #include "reid/synthetic/scene.h"
 #include "reid/synthetic/streams.h"
+#include "tensor/weights/atomic_file.h"
 
 namespace saccade::synthetic {
 namespace {
@@ -380,7 +381,7 @@ void prepare_folder(const SetOptions& options) {
     }
     fs::remove(out / "market_attribute.mat");
   } catch (const fs::filesystem_error& error) {
-    throw Error(concat(options.out, ": cannot be written: ", error.code().message()));
+    cannot_write(options.out, error.code().value());
   }
 }
 

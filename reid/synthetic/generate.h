@@ -50,8 +50,8 @@ int64_t count_images(const SetOptions& options);
 // "complete": false until everything else is there.
 //
 // `progress(n)` is called from worker threads after n more pictures.
-// InputError: options out of range; `out` holds other things, or a complete set and not `force`.
-// Error: a file cannot be written (its name and the system's reason).
+// InputError: options out of range; `out` holds other things, or a complete set and not `force`, or takes no files.
+// Error: writing a file failed (its name and the system's reason).
 SetSummary make_image_set(const SetOptions& options, const std::function<void(int64_t)>& progress = {});
 
 }  // namespace saccade::synthetic

@@ -1,8 +1,11 @@
 #include "reid/training/config.h"
 
+#include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "kernels/common/text.h"
 #include "tensor/weights/weight_file.h"
@@ -45,6 +48,62 @@ bool fits(const Json& value, const Json& wanted) {
   return value.type() == wanted.type();
 }
 
+constexpr int kDeepest = 16;  // sections within sections: more is no config, and would exhaust the stack
+
+// Looks at a text while it is parsed, for what the value no longer tells: a key given twice, and too many levels.
+class Watch {
+ public:
+  std::string twice;  // the first such key, as "section.key"
+  bool too_deep = false;
+
+  bool operator()(int depth, Json::parse_event_t event, const Json& parsed) {
+    too_deep = too_deep || depth > kDeepest;
+    if (too_deep) return false;
+    const auto level = static_cast<size_t>(depth);  // of the value itself; a key's is that of the object and one more
+    if (event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start) {
+      levels_.resize(level + 1);
+      levels_[level] = {};
+    } else if (event == Json::parse_event_t::key) {
+      Level& object = levels_[level - 1];
+      object.key = parsed.get<std::string>();
+      if (!object.keys.insert(object.key).second && twice.empty()) twice = path(level);
+    }
+    return true;
+  }
+
+ private:
+  struct Level {
+    std::set<std::string> keys;
+    std::string key;  // the last
+  };
+  std::string path(size_t depth) const {
+    std::string text;
+    for (size_t i = 0; i < depth; ++i)
+      if (!levels_[i].key.empty()) text += (text.empty() ? "" : ".") + levels_[i].key;
+    return text;
+  }
+  std::vector<Level> levels_;
+};
+
+// nlohmann calls a copy.
+Json watched_parse(const std::string& text, Watch& watch, bool throws) {
+  return Json::parse(text, [&watch](int depth, Json::parse_event_t event, Json& parsed) { return watch(depth, event, parsed); }, throws);
+}
+
+std::string quoted(const std::string& text) { return Json(text).dump(-1, ' ', true, Json::error_handler_t::replace); }
+
+void refuse_twice(const Watch& watch, const std::string& name) {
+  check_input(watch.twice.empty(), name, ": the key ", quoted(watch.twice), " is given twice");
+}
+
+// JSON's whole numbers reach twice as far as ours.
+void refuse_huge(const Json& value, const std::string& name, const std::string& key) {
+  if (value.is_array())
+    for (const Json& item : value) refuse_huge(item, name, key);
+  check_input(!value.is_number_unsigned() || value.get<uint64_t>() <= static_cast<uint64_t>(INT64_MAX), name, ": ", key,
+              " is too large a number: ", value.is_number() ? value.dump() : "");
+}
+
 // Copies `given` over `target`, which holds every key that exists.
 void merge(Json& target, const Json& given, const std::string& name, const std::string& prefix) {
   for (const auto& [key, value] : given.items()) {
@@ -52,11 +111,11 @@ void merge(Json& target, const Json& given, const std::string& name, const std::
     if (!target.contains(key)) {
       std::vector<std::string> known;
       for (const auto& [other, unused] : target.items()) known.push_back(prefix + other);
-      throw InputError(concat(name, ": there is no key ", Json(full).dump(-1, ' ', true, Json::error_handler_t::replace),
-                              "; the nearest is ", nearest(full, known)));
+      throw InputError(concat(name, ": there is no key ", quoted(full), "; the nearest is ", nearest(full, known)));
     }
     Json& slot = target[key];
     check_input(fits(value, slot), name, ": ", full, " must be ", kind_of(slot));
+    if (!slot.is_number_float()) refuse_huge(value, name, full);
     if (slot.is_object()) {
       merge(slot, value, name, full + ".");
     } else if (slot.is_number_float()) {
@@ -73,8 +132,10 @@ void assign(Json& target, const std::string& assignment) {
   check_input(equals != std::string::npos && equals > 0, name, ": not of the form key=value");
   check_input(is_utf8(assignment), name, ": is not UTF-8");
   const std::string text = assignment.substr(equals + 1);
-  Json value = Json::parse(text, nullptr, false);
+  Watch watch;
+  Json value = watched_parse(text, watch, false);
   if (value.is_discarded()) value = text;  // a bare word is a text
+  refuse_twice(watch, name);
   std::string path = assignment.substr(0, equals);
   for (size_t dot = path.rfind('.'); ; dot = path.rfind('.')) {
     const std::string key = dot == std::string::npos ? path : path.substr(dot + 1);
@@ -93,7 +154,7 @@ void check_ranges(const TrainConfig& c, const std::string& name) {
   const auto one_of = [&](const std::string& value, const std::vector<std::string>& known, const char* key) {
     for (const std::string& k : known)
       if (k == value) return;
-    throw InputError(concat(name, ": ", key, " has no value ", Json(value).dump(-1, ' ', true, Json::error_handler_t::replace), "; the nearest is ", nearest(value, known)));
+    throw InputError(concat(name, ": ", key, " has no value ", quoted(value), "; the nearest is ", nearest(value, known)));
   };
   one_of(c.model.backbone, layers::ResNet::names(), "model.backbone");
   one_of(c.model.pooling, {"average", "gem"}, "model.pooling");
@@ -131,24 +192,19 @@ void check_ranges(const TrainConfig& c, const std::string& name) {
   in_range(static_cast<double>(c.checkpoint.every_steps), 0, 1e12, "checkpoint.every_steps");
 }
 
-constexpr int kDeepest = 16;  // sections within sections: more is no config, and would exhaust the stack
-
 }  // namespace
 
 TrainConfig parse_config(const std::string& text, const std::string& name,
                          const std::vector<std::string>& assignments) {
-  bool too_deep = false;
-  const auto watch = [&](int depth, Json::parse_event_t, Json&) {
-    too_deep = too_deep || depth > kDeepest;
-    return !too_deep;
-  };
+  Watch watch;
   Json given;
   try {
-    given = Json::parse(text, watch);
+    given = watched_parse(text, watch, true);
   } catch (const Json::exception& error) {
     throw InputError(concat(name, ": not JSON: ", error.what()));
   }
-  check_input(!too_deep && given.is_object(), name, ": not a JSON object of sections");
+  check_input(!watch.too_deep && given.is_object(), name, ": not a JSON object of sections");
+  refuse_twice(watch, name);
   Json all = TrainConfig();
   merge(all, given, name, "");
   for (const std::string& assignment : assignments) assign(all, assignment);
@@ -162,6 +218,8 @@ TrainConfig parse_config(const std::string& text, const std::string& name,
 }
 
 TrainConfig read_config(const std::string& path, const std::vector<std::string>& assignments) {
+  std::error_code ignored;
+  check_input(!std::filesystem::is_directory(path, ignored), path, ": is a folder");
   std::ifstream file(path, std::ios::binary);
   check_input(file.good(), path, ": cannot be read");
   const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());

@@ -1,16 +1,20 @@
 #include "tensor/weights/atomic_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 #include "kernels/common/error.h"
 
 namespace saccade {
+
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -20,15 +24,40 @@ std::string folder_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
+// Where the symbolic links of `path` lead, whether something lies there or not yet.
+std::string target_of(const std::string& path) {
+  fs::path target(path);
+  std::error_code error;
+  for (int links = 0; fs::is_symlink(target, error); ++links) {
+    if (links == 40) cannot_write(path, ELOOP);
+    target = target.parent_path() / fs::read_symlink(target, error);  // an absolute one stands alone
+    if (error) cannot_write(path, error.value());
+  }
+  return target.string();
+}
+
 }  // namespace
 
-AtomicFile::AtomicFile(std::string path)
-    : path_(std::move(path)), temporary_(concat(path_, ".tmp.", getpid())) {
-  file_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (file_ >= 0) return;
-  const std::string message = concat(path_, ": cannot write here: ", std::strerror(errno));
-  if (errno == ENOSPC || errno == EDQUOT || errno == EIO) throw Error(message);
+void cannot_write(const std::string& path, int reason, const char* what) {
+  const std::string message = concat(path, ": ", what, ": ", std::strerror(reason));
+  if (reason == ENOSPC || reason == EDQUOT || reason == EIO) throw Error(message);
   throw InputError(message);
+}
+
+AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), target_(target_of(path_)) {
+  check_input(!path_.empty(), "a file to write has no name");
+  struct stat old;
+  if (stat(target_.c_str(), &old) == 0) {  // a rename would replace whatever is there: a device, too
+    check_input(!S_ISDIR(old.st_mode), path_, ": is a folder");
+    check_input(S_ISREG(old.st_mode), path_, ": is not a regular file");
+  }
+  const std::string temporary = concat(target_, ".tmp.", getpid());
+  const auto create = [&] { return open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); };
+  file_ = create();
+  // Process ids come again, in containers soon: what lies there is of a run that was killed.
+  if (file_ < 0 && errno == EEXIST && unlink(temporary.c_str()) == 0) file_ = create();
+  if (file_ < 0) cannot_write(path_, errno);
+  temporary_ = temporary;
 }
 
 AtomicFile::~AtomicFile() {
@@ -54,13 +83,17 @@ void AtomicFile::write(const void* data, size_t count) {
 void AtomicFile::commit() {
   if (fsync(file_) != 0) fail("writing to the disk");
   if (close(std::exchange(file_, -1)) != 0) fail("closing");
-  if (std::rename(temporary_.c_str(), path_.c_str()) != 0) fail("renaming the finished file");
+  if (std::rename(temporary_.c_str(), target_.c_str()) != 0) fail("renaming the finished file");
   temporary_.clear();
   // From here on the file is whole; a folder that cannot be synchronised (some network disks) is no failure.
-  const int folder = open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int folder = open(folder_of(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) return;
   fsync(folder);
   close(folder);
+}
+
+void check_output(const std::string& path) {
+  const AtomicFile file(path);
 }
 
 }  // namespace saccade

@@ -6,9 +6,13 @@
 
 namespace saccade {
 
+// Throws "<path>: <what>: <reason>" for the errno `reason`: Error where the disk is full or fails, else InputError.
+[[noreturn]] void cannot_write(const std::string& path, int reason, const char* what = "cannot write here");
+
 class AtomicFile {
  public:
-  // Creates `<path>.tmp.<process id>` beside `path`. Throws InputError if the folder does not take it.
+  // Creates `<path>.tmp.<process id>` beside `path`; a symbolic link stays, and the file that it names is replaced.
+  // InputError if `path` is a folder or another thing that is no file, or if the folder does not take it.
   explicit AtomicFile(std::string path);
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
@@ -24,9 +28,13 @@ class AtomicFile {
  private:
   [[noreturn]] void fail(const char* what) const;
 
-  std::string path_;
+  std::string path_;    // as it was given
+  std::string target_;  // where links lead
   std::string temporary_;
   int file_ = -1;
 };
+
+// Throws what AtomicFile(path) would, and leaves nothing: for a program that computes long before it writes.
+void check_output(const std::string& path);
 
 }  // namespace saccade

@@ -32,14 +32,36 @@ TEST_CASE("a config that cannot be used is refused by key and reason") {
              ContainsSubstring("\"model.backbome\"; the nearest is model.backbone"));
   CHECK_THAT(error_of(R"({"data": {"height": 256.5}})"),
              ContainsSubstring("data.height must be a whole number"));
-  CHECK_THAT(error_of(R"({"data": {"height": 18446744073709551615}})"),
-             ContainsSubstring("must lie between"));
+  CHECK_THAT(error_of(R"({"data": {"pad": 18446744073709551615}})"),
+             ContainsSubstring("data.pad is too large a number: 18446744073709551615"));
+  CHECK_THAT(error_of(R"({"schedule": {"milestones": [1, 9223372036854775808]}})"),
+             ContainsSubstring("schedule.milestones is too large a number: 9223372036854775808"));
+  CHECK_THAT(error_of(R"({"data": {"height": 9223372036854775807}})"), ContainsSubstring("must lie between"));
   CHECK_THAT(error_of(R"({"schedule": {"milestones": [-1]}})"),
              ContainsSubstring("schedule.milestones must lie"));
   std::string deep = "1";
   for (int i = 0; i < 10000; ++i) deep = "{\"a\":" + deep + "}";
   CHECK_THAT(error_of(deep), ContainsSubstring("input: not a JSON object"));
   CHECK_THAT(error_of(std::string(100000, '[')), ContainsSubstring("input: not JSON"));
+}
+
+TEST_CASE("a key that is given twice is refused by name: the first value would be lost") {
+  CHECK_THAT(error_of(R"({"loss": {"margin": 1, "id": 1, "margin": 2}})"),
+             ContainsSubstring("input: the key \"loss.margin\" is given twice"));
+  CHECK_THAT(error_of(R"({"loss": {"margin": 1}, "data": {}, "loss": {"id": 2}})"),
+             ContainsSubstring("the key \"loss\" is given twice"));
+  CHECK_THAT(error_of(R"({"loss": {"margin": 1}, "report": true, "report": true})"),
+             ContainsSubstring("the key \"report\" is given twice"));
+  CHECK_THAT(error_of("{}", {R"(data={"pad": 1, "pad": 2})"}), ContainsSubstring("the key \"pad\" is given twice"));
+  // The same name in two sections is two keys, and --set may change what a file says.
+  CHECK(parse_config(R"({"optimizer": {"kind": "sgd"}, "schedule": {"kind": "cosine"}})", "input",
+                     {"optimizer.kind=adam"})
+            .optimizer.kind == "adam");
+}
+
+TEST_CASE("a folder is no config") {
+  const TestFolder folder;
+  CHECK(input_error_of([&] { read_config(folder.path(), {}); }) == folder.path() + ": is a folder");
 }
 
 TEST_CASE("an assignment that cannot be used is refused in one line") {

@@ -363,7 +363,7 @@ TEST_CASE("options out of range and malformed noise are refused by name", "[synt
   CHECK(rates.wrong == 1);
   CHECK(rates.rare == 0);
   for (const char* text : {"", "wrong", "wrong=", "wrong=2", "wrong=-0.1", "wrong=0.1x", "wrong=nan",
-                           "other=0.1", "wrong=0.1,", "wrong=0.1;rare=0.2"}) {
+                           "other=0.1", "wrong=0.1,", "wrong=0.1;rare=0.2", "wrong=0.1,wrong=0.2"}) {
     CHECK_THROWS_AS(synthetic::parse_noise(text), saccade::InputError);
   }
 }

@@ -13,6 +13,7 @@
 #include <limits>
 #include <numeric>
 
+#include "tensor/weights/atomic_file.h"
 #include "tensor/weights/file_type.h"
 #include "tensor/weights/layout.h"
 #include "tests/common/catch.h"
@@ -352,7 +353,59 @@ TEST_CASE("writing where nothing can be written") {
   CHECK_THROWS_WITH(write_safetensors(folder / "no/such/folder/a", example()),
                     ContainsSubstring("no/such/folder/a"));
   fs::create_directories(folder / "taken");
-  CHECK_THROWS_AS(write_safetensors(folder / "taken", example()), Error);
+  CHECK_THROWS_AS(AtomicFile(folder / "taken"), InputError);
+  CHECK_THROWS_WITH(check_output(folder / "taken"), (folder / "taken") + ": is a folder");
+  CHECK_THROWS_WITH(check_output(""), ContainsSubstring("no name"));
+  // A fifo stands for a device: replaced by a file, it would be lost to everybody.
+  REQUIRE(mkfifo((folder / "fifo").c_str(), 0600) == 0);
+  CHECK_THROWS_AS(write_safetensors(folder / "fifo", example()), InputError);
+  CHECK_THROWS_WITH(check_output(folder / "fifo"), (folder / "fifo") + ": is not a regular file");
+  CHECK(fs::is_fifo(folder / "fifo"));
+  fs::create_symlink("fifo", folder / "link");
+  CHECK_THROWS_WITH(check_output(folder / "link"), (folder / "link") + ": is not a regular file");
+  fs::create_symlink("round", folder / "round");
+  CHECK_THROWS_AS(check_output(folder / "round"), InputError);
+  CHECK(folder.files() == 4);
+}
+
+TEST_CASE("a full or failing disk is no fault of the input") {
+  CHECK_THROWS_AS(cannot_write("a", EACCES), InputError);
+  CHECK_THROWS_WITH(cannot_write("a", ENOSPC), ContainsSubstring("a: cannot write here: "));
+  for (const int reason : {ENOSPC, EDQUOT, EIO}) {
+    bool input = false;
+    try {
+      cannot_write("a", reason);
+    } catch (const InputError&) {
+      input = true;
+    } catch (const Error&) {
+    }
+    CHECK_FALSE(input);
+  }
+}
+
+TEST_CASE("a symbolic link stays, and what it names is replaced") {
+  const Folder folder;
+  fs::create_directories(folder / "far");
+  fs::create_symlink("far/b", folder / "a");
+  fs::create_symlink(folder / "a", folder / "far/c");
+  for (const char* path : {"a", "far/c", "a"}) {  // first one that leads nowhere yet
+    write_safetensors(folder / path, example());
+    CHECK(fs::is_symlink(folder / path));
+    CHECK(fs::is_regular_file(folder / "far/b"));
+    CHECK(slurp(folder / path) == slurp(folder / "far/b"));
+  }
+  CHECK(folder.files() == 2);
+}
+
+TEST_CASE("what a killed run of the same process id left does not stop the next") {
+  const Folder folder;
+  const std::string left = concat(folder / "a", ".tmp.", getpid());
+  std::ofstream(left) << "half";
+  check_output(folder / "a");
+  CHECK(folder.files() == 0);
+  std::ofstream(left) << "half";
+  write_safetensors(folder / "a", example());
+  CHECK(read_safetensors(folder / "a").tensors.size() == example().tensors.size());
   CHECK(folder.files() == 1);
 }
 

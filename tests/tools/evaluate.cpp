@@ -119,7 +119,7 @@ TEST_CASE("evaluate: bad usage and bad files end with exit code 2 and one line",
   check_refused(run_evaluate(folder, "--query " + query), "--gallery");
   check_refused(run_evaluate(folder, "--nonsense"), "--nonsense");
   check_refused(run_evaluate(folder, "--query " + query + " --gallery " + gallery + " --metric euclid"),
-                "euclid");
+                "euclid not in {euclidean,cosine}");
   check_refused(with_gallery(folder / "missing"), "missing");
   check_refused(with_gallery(folder.write("text", "no tensors")), "text");
   check_refused(with_gallery(folder.write("zero", "")), "zero");
@@ -151,7 +151,17 @@ TEST_CASE("evaluate: bad usage and bad files end with exit code 2 and one line",
                              {"camids", DType::i64, {3}, kGallery.camids.data()}};
   write_safetensors(folder / "flat", flat, {});
   check_refused(with_gallery(folder / "flat"), "flat: 'features' must have 2 dimensions, but is [6]");
-  CHECK(run_evaluate(folder, "--help").code == 0);
+  const std::string files = "--query " + query + " --gallery " + gallery;
+  check_refused(run_evaluate(folder, files + " --metric 1"), "1 not in");
+  // Options that would do nothing are no options.
+  check_refused(run_evaluate(folder, files + " --device cpu"), "--device requires --checkpoint");
+  check_refused(run_evaluate(folder, files + " --precision bf16"), "--precision requires --checkpoint");
+  check_refused(run_evaluate(folder, files + " --seed 1"), "--seed requires --single-shot");
+  check_refused(run_evaluate(folder, files + " --single-shot --seed -1"), "--seed: -1 is not a whole number");
+  CHECK(run_evaluate(folder, files + " --single-shot --seed 1").code == 0);
+  const Run help = run_evaluate(folder, "--help");
+  CHECK(help.code == 0);
+  CHECK_THAT(help.out, ContainsSubstring("{euclidean,cosine}"));
 }
 
 }  // namespace saccade

@@ -1,3 +1,4 @@
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -261,4 +262,33 @@ TEST_CASE("op refuses what does not fit, in one line that says why") {
           "logits is f64 but feature is f32");
   std::ofstream(folder.file("broken.safetensors")) << "12345";
   refused(folder, max + " --in " + folder.file("broken.safetensors") + out, "broken.safetensors");
+}
+
+TEST_CASE("op: an output that cannot be written is refused before the work, and what lies there stays") {
+  const Folder folder;
+  const std::string in = written(folder, {tensor<float>("x", {2}, {1, 2})});
+  REQUIRE(mkfifo(folder.file("fifo").c_str(), 0600) == 0);
+  refused(folder, "run relu --in " + in + " --out " + folder.file("fifo"), "fifo: is not a regular file");
+  CHECK(std::filesystem::is_fifo(folder.path / "fifo"));
+  refused(folder, "run relu --in " + in + " --out " + folder.path.string(), "is a folder");
+  // Known before the input is read.
+  refused(folder, "run relu --in /nowhere --out " + folder.file("no/such/out"), "no/such/out: cannot write here");
+}
+
+TEST_CASE("op: a flag is 0, 1, true or false") {
+  const Folder folder;
+  const std::string in = written(folder, {tensor<float>("embeddings", {2, 1}, {0, 3}), tensor<int64_t>("labels", {2}, {1, 1})});
+  const std::string files = " --in " + in + " --out " + folder.file("out.safetensors");
+  const auto loss = [&](const std::string& squared) {
+    const Outcome outcome = op(folder, "run batch_hard_triplet --attr margin=1 --attr squared=" + squared + files);
+    INFO(outcome.error);
+    REQUIRE(outcome.code == 0);
+    return values<float>(read_safetensors(folder.file("out.safetensors")), "loss");
+  };
+  CHECK(loss("true") == loss("1"));
+  CHECK(loss("false") == loss("0"));
+  const std::string command = "run batch_hard_triplet --attr margin=1";
+  refused(folder, command + " --attr squared=7" + files, "squared is 0, 1, true or false, not 7");
+  refused(folder, command + " --attr squared=0.5" + files, "squared is 0, 1, true or false");
+  refused(folder, "run batch_hard_triplet --attr margin=true" + files, "true is not a number");
 }

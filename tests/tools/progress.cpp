@@ -30,6 +30,28 @@ TEST_CASE("a terminal gets one bar that is redrawn in place", "[progress]") {
   CHECK(out.str().back() == '\n');
 }
 
+TEST_CASE("a notice takes a line of its own above the bar", "[progress]") {
+  std::ostringstream out, log, early;
+  {
+    Progress progress("training", 4, "steps", out, true);
+    progress.advance(4);
+    out.str("");
+    progress.print("mAP 0.5");
+    CHECK(out.str().rfind("\r\x1b[KmAP 0.5\n\r[####################] training 4/4 steps", 0) == 0);
+    progress.finish();
+    out.str("");
+    progress.print("two\nlines\n");
+    CHECK(out.str() == "two\nlines\n");
+  }
+  Progress lines("training", 4, "steps", log, false), unseen("training", 4, "steps", early, true);
+  lines.advance(4);
+  log.str("");
+  lines.print("mAP 0.5");
+  CHECK(log.str() == "mAP 0.5\n");
+  unseen.print("mAP 0.5");  // there is no bar yet
+  CHECK(early.str() == "mAP 0.5\n");
+}
+
 TEST_CASE("work that was cut short still reports how far it came; no work is a line, too", "[progress]") {
   std::ostringstream out, idle, failed;
   {

@@ -55,6 +55,7 @@ TEST_CASE("synthesize refuses bad usage and bad input with code 2 and one line",
       "--kind video --out " + out + kSmall,
       "--kind image --out " + out + kSmall + "--noise loud=1",
       "--kind image --out " + out + kSmall + "--bogus",
+      "--kind image --out " + out + " --ids 4 --cams 2 --images-per-cam 2 --seed -1",
       "--kind image --out " + out + " --ids x --cams 2 --images-per-cam 2 --seed 1",
       "--kind image --out " + out + " --ids 1 --cams 2 --images-per-cam 2 --seed 1",
       "--kind image --out " + shop.path.string() + kSmall,
@@ -89,11 +90,15 @@ TEST_CASE("synthesize reports its set as JSON and help on stdout", "[synthesize]
   CHECK(help.out.find("--images-per-cam") != std::string::npos);
 }
 
-TEST_CASE("synthesize fails with code 1 where it cannot write", "[synthesize]") {
+TEST_CASE("synthesize: a place that takes no files is bad input, and named with the reason", "[synthesize]") {
   const Workshop shop;
-  // No folder can be made under /proc, not even by root.
-  const Outcome folder = shop.run("--kind image --out /proc/saccade/set" + kSmall);
-  CHECK(folder.code == 1);
-  CHECK(folder.err.find("/proc/saccade") != std::string::npos);
-  CHECK(std::count(folder.err.begin(), folder.err.end(), '\n') == 1);
+  std::ofstream(shop.path / "note.txt") << "mine";
+  // No folder can be made under /proc or in a file, not even by root.
+  for (const fs::path& place : {fs::path("/proc/saccade/set"), shop.path / "note.txt/set"}) {
+    const std::string out = place.string();
+    const Outcome outcome = shop.run("--kind image --out " + out + kSmall);
+    CHECK(outcome.code == 2);
+    CHECK(outcome.err.rfind("synthesize: " + out + ": cannot write here: ", 0) == 0);
+    CHECK(std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1);
+  }
 }

@@ -167,7 +167,37 @@ TEST_CASE("a checkpoint alone is enough for extract, and a damaged one is passed
   INFO(resumed.errors);
   CHECK(resumed.code == 0);
   CHECK(resumed.errors.find("trying the checkpoint before it") != std::string::npos);
+  // Where the features cannot go is known before the checkpoint is read.
+  check_refused(run("extract", "--checkpoint /nowhere --images /nowhere --out " + folder().string()), {"is a folder"});
   check_refused(run("extract", "--checkpoint " + (folder() / "config.json").string() + " --images " + (folder() / "data/query").string() + " --out " + features), {"config.json"});
+}
+
+TEST_CASE("the folder of a run stands for its checkpoint: the one of its result, else the newest") {
+  REQUIRE(run("train", train_arguments("r", "--max-steps 4")).code == 0);
+  const std::string out = (folder() / "r").string(), data = " --data " + (folder() / "data").string() + " --json";
+  const auto taken = [&](const std::string& why) {
+    const Result scores = run("evaluate", "--checkpoint " + out + data);
+    INFO(scores.errors);
+    CHECK(scores.code == 0);
+    CHECK(scores.errors.find("\n\n") == std::string::npos);
+    const size_t at = scores.errors.find("checkpoint-");
+    REQUIRE(at != std::string::npos);
+    CHECK(scores.errors.find(why) != std::string::npos);
+    return scores.errors.substr(at, scores.errors.find(' ', at) - at);
+  };
+  CHECK(taken("(named by result.json)") == "checkpoint-4.safetensors");
+  fs::copy(folder() / "r/checkpoint-4.safetensors", folder() / "r/checkpoint-10.safetensors");
+  CHECK(taken("(named by result.json)") == "checkpoint-4.safetensors");
+  std::ofstream(folder() / "r/result.json") << "{";
+  CHECK(taken("(the newest)") == "checkpoint-10.safetensors");
+  fs::remove(folder() / "r/result.json");
+  CHECK(taken("(the newest)") == "checkpoint-10.safetensors");
+  const std::string images = " --images " + (folder() / "data/query").string() + " --out " + (folder() / "r.safetensors").string();
+  const Result extracted = run("extract", "--checkpoint " + out + images);
+  INFO(extracted.errors);
+  CHECK(extracted.code == 0);
+  CHECK(extracted.errors.find("checkpoint-10.safetensors (the newest)") != std::string::npos);
+  check_refused(run("extract", "--checkpoint " + (folder() / "data").string() + images), {"data: a folder without checkpoints"});
 }
 
 TEST_CASE("bad input is one line with the file and the reason, and exit code 2") {
@@ -179,6 +209,9 @@ TEST_CASE("bad input is one line with the file and the reason, and exit code 2")
   check_refused(run("train", train_arguments("x", "--device cuda:9")), {"cuda:9"});
   check_refused(run("train", "--config /nowhere.json --data /nowhere --out /tmp/x"), {"/nowhere.json"});
   check_refused(run("train", "--data /nowhere"), {"--config"});
+  check_refused(run("train", "--config " + folder().string() + " --data /nowhere --out /tmp/x"), {folder().string(), "is a folder"});
+  check_refused(run("train", train_arguments("x", "--max-steps -1")), {"--max-steps: -1 is not a whole number from 0"});
+  check_refused(run("train", "--config /nowhere --data /nowhere --out /tmp/x --seed -1"), {"--seed: -1 is not a whole number"});
   check_refused(run("train", "--config " + (folder() / "config.json").string() + " --data " + (folder() / "nothing").string() + " --out " + (folder() / "x").string()), {"nothing"});
   REQUIRE(run("train", train_arguments("taken", "--max-steps 1")).code == 0);
   check_refused(run("train", train_arguments("taken")), {"taken", "--resume"});
@@ -255,5 +288,5 @@ TEST_CASE("train, evaluate and extract run on simt as on the CPU: the same confi
   REQUIRE(narrow.code == 0);
   check_refused(run("train", train_arguments("simt_bf16", "--device simt --resume")), {"precision", "bf16"});
   check_refused(run("train", train_arguments("x", "--device simt --precision tf32")), {"--precision tf32", "simt"});
-  check_refused(run("extract", "--checkpoint " + checkpoint + " --images /nowhere --out /tmp/x --device cpu --precision bf16"), {"--precision bf16", "cpu"});
+  check_refused(run("extract", "--checkpoint " + checkpoint + " --images /nowhere --device cpu --precision bf16 --out " + (folder() / "x.safetensors").string()), {"--precision bf16", "cpu"});
 }

@@ -40,6 +40,14 @@ class Progress {
     done_ = first_ = done;
   }
 
+  // Lines of another kind (a notice, with or without its line end), above the bar that goes on below them.
+  void print(const std::string& text) {
+    const std::lock_guard lock(mutex_);
+    const bool drawn = terminal_ && shown_done_ >= 0 && !finished_;
+    out_ << (drawn ? "\r\x1b[K" : "") + text + (text.ends_with('\n') ? "" : "\n") << std::flush;
+    if (drawn) show(seconds());
+  }
+
   // Ends the report; the destructor does it too, so a line is whole before an error is printed under it.
   void finish() {
     const std::lock_guard lock(mutex_);
