@@ -104,15 +104,17 @@ ImageCache::Picture ImageCache::get(int64_t index, std::vector<uint8_t>& scratch
   return {pixels, grey_means_[index]};
 }
 
-void ImageCache::preload(int threads) {
-  const int64_t count = std::max(1, threads);
-  std::vector<std::exception_ptr> errors(static_cast<size_t>(count));
-  std::vector<int64_t> failed(static_cast<size_t>(count), kept_);
+namespace {
+// visit(0), ..., visit(count - 1) by `threads` threads; then the error of the lowest index is thrown.
+template <class Visit>
+void visit_all(int64_t count, int threads, const Visit& visit) {
+  const int64_t ranks = std::max(1, threads);
+  std::vector<std::exception_ptr> errors(static_cast<size_t>(ranks));
+  std::vector<int64_t> failed(static_cast<size_t>(ranks), count);
   const auto work = [&](int64_t rank) {
-    std::vector<uint8_t> scratch;
-    for (int64_t i = rank; i < kept_; i += count) {
+    for (int64_t i = rank; i < count; i += ranks) {
       try {
-        get(i, scratch);
+        visit(i);
       } catch (...) {
         errors[static_cast<size_t>(rank)] = std::current_exception();
         failed[static_cast<size_t>(rank)] = i;
@@ -120,12 +122,25 @@ void ImageCache::preload(int threads) {
       }
     }
   };
-  std::vector<std::thread> helpers;
-  for (int64_t rank = 1; rank < count; ++rank) helpers.emplace_back(work, rank);
+  std::vector<std::thread> others;
+  for (int64_t rank = 1; rank < ranks; ++rank) others.emplace_back(work, rank);
   work(0);
-  for (std::thread& helper : helpers) helper.join();
+  for (std::thread& other : others) other.join();
   const auto first = std::min_element(failed.begin(), failed.end());
-  if (*first < kept_) std::rethrow_exception(errors[static_cast<size_t>(first - failed.begin())]);
+  if (*first < count) std::rethrow_exception(errors[static_cast<size_t>(first - failed.begin())]);
+}
+}  // namespace
+
+void ImageCache::preload(int threads) {
+  visit_all(kept_, threads, [&](int64_t i) {
+    std::vector<uint8_t> unused;  // the picture is kept
+    get(i, unused);
+  });
+}
+
+void check_pictures(const std::vector<ImageRecord>& records, int threads) {
+  visit_all(static_cast<int64_t>(records.size()), threads,
+            [&](int64_t i) { read_image(records[static_cast<size_t>(i)].path); });
 }
 
 Loader::Loader(std::vector<ImageRecord> records, std::vector<int64_t> labels, const LoaderConfig& config)

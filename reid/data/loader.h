@@ -73,6 +73,9 @@ class ImageCache {
   std::mutex locks_[kLocks];
 };
 
+// Decodes each picture and keeps none: InputError of the first bad one by index.
+void check_pictures(const std::vector<ImageRecord>& records, int threads);
+
 struct LoaderConfig {
   int height = 256, width = 128;
   AugmentConfig augment;

@@ -107,7 +107,6 @@ class Scorer {
   Scorer(const RetrievalSet& query, const RetrievalSet& gallery, const EvaluationOptions& options)
       : query_(query), gallery_(gallery), options_(options), index_(gallery.pids) {}
 
-  // Throws InputError if no query has a correct image: that hangs on the labels alone.
   void check_some_valid() const {
     int64_t shown = 0;
     for (int64_t q = 0; q < query_.count(); ++q) {
@@ -262,6 +261,10 @@ QueryScore score_of_ranks(std::span<const int64_t> ranks) {
   }
   score.inp = n / static_cast<double>(ranks.back());
   return score;
+}
+
+void check_some_valid(const RetrievalSet& query, const RetrievalSet& gallery) {
+  Scorer(query, gallery, EvaluationOptions()).check_some_valid();
 }
 
 Evaluation evaluate(Context& context, const RetrievalSet& query, const RetrievalSet& gallery,

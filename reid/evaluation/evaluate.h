@@ -65,6 +65,10 @@ struct Evaluation {
 // The scores of one query from the 1-based ranks of its correct images, rising. `correct` = ranks.size().
 QueryScore score_of_ranks(std::span<const int64_t> ranks);
 
+// InputError if no query has a correct image in the gallery: that hangs on the labels alone, and can be known before there
+// are features.
+void check_some_valid(const RetrievalSet& query, const RetrievalSet& gallery);
+
 // Writes the distances of queries [begin, end) to the whole gallery: [end - begin, gallery]. Any number that
 // grows with the distance will do.
 using DistanceRows = std::function<void(int64_t begin, int64_t end, float* distances)>;

@@ -1,5 +1,7 @@
 #include "reid/training/checkpoint.h"
 
+#include <zlib.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -14,11 +16,33 @@ namespace {
 constexpr const char* kFormat = "saccade checkpoint 1";
 constexpr const char* kState = "optimizer.";
 
+std::string checksum(const std::vector<TensorView>& views) {
+  uLong sum = crc32_z(0, nullptr, 0);
+  for (const TensorView& view : views)
+    sum = crc32_z(sum, static_cast<const Bytef*>(view.data), static_cast<size_t>(byte_count(view.dtype, view.shape)));
+  return std::to_string(sum);
+}
+
+std::vector<TensorView> state_views(Context& context, const Optimizer& optimizer, std::deque<std::vector<std::byte>>& keep) {
+  std::vector<TensorView> views;
+  for (const auto& [name, tensor] : optimizer.state()) {
+    keep.emplace_back(tensor.bytes());
+    tensor.read(context, keep.back().data());
+    views.push_back({kState + name, tensor.dtype(), {tensor.shape().begin(), tensor.shape().end()}, keep.back().data(), false});
+  }
+  return views;
+}
+
+void check_sum(const std::string& path, const char* of, const std::vector<TensorView>& views, const std::string& stored) {
+  check_input(checksum(views) == stored, path, ": is damaged: ", of,
+              " are not those that were written (their checksum differs); without this file a run goes on from the one before");
+}
+
 std::map<std::string, std::string> to_metadata(const RunState& s) {
   const Json run = {{"seed", s.seed},     {"identities", s.identities}, {"step", s.step},
                     {"epoch", s.epoch},   {"batch", s.batch},           {"threads", s.threads},
                     {"device", s.device}, {"precision", s.precision},   {"best_map", s.best_map},
-                    {"best_step", s.best_step}, {"before", s.before}};
+                    {"best_step", s.best_step}, {"before", s.before},   {"training_set", s.training_set}};
   return {{"format", kFormat}, {"config", to_json(s.config.essential())}, {"run", run.dump()}};
 }
 
@@ -46,13 +70,13 @@ std::string write_checkpoint(Context& context, const std::string& folder, const 
                              const ParameterArena& arena, const Optimizer& optimizer) {
   std::deque<std::vector<std::byte>> keep;
   std::vector<TensorView> views = weight_views(context, arena, keep);
-  for (const auto& [name, tensor] : optimizer.state()) {
-    keep.emplace_back(tensor.bytes());
-    tensor.read(context, keep.back().data());
-    views.push_back({kState + name, tensor.dtype(), {tensor.shape().begin(), tensor.shape().end()}, keep.back().data(), false});
-  }
+  const std::vector<TensorView> states = state_views(context, optimizer, keep);
+  auto metadata = to_metadata(state);
+  metadata["crc32 of the weights"] = checksum(views);
+  metadata["crc32 of the optimizer"] = checksum(states);
+  views.insert(views.end(), states.begin(), states.end());
   const std::string path = checkpoint_path(folder, state.step);
-  write_safetensors(path, views, to_metadata(state));
+  write_safetensors(path, views, metadata);
 
   std::vector<int64_t> steps = list_checkpoints(folder);
   steps.erase(std::remove(steps.begin(), steps.end(), state.best_step), steps.end());
@@ -66,7 +90,8 @@ std::string write_checkpoint(Context& context, const std::string& folder, const 
 RunState read_run_state(const std::string& path) {
   const auto metadata = read_safetensors_header(path).metadata;
   const auto format = metadata.find("format");
-  check_input(format != metadata.end() && format->second == kFormat && metadata.count("config") && metadata.count("run"),
+  check_input(format != metadata.end() && format->second == kFormat && metadata.count("config") && metadata.count("run") && metadata.count("crc32 of the weights") &&
+                  metadata.count("crc32 of the optimizer"),
               path, ": not a checkpoint of a training run");
   RunState s;
   s.config = parse_config(metadata.at("config"), path);
@@ -83,6 +108,7 @@ RunState read_run_state(const std::string& path) {
     s.best_map = run.at("best_map").get<double>();
     s.best_step = run.at("best_step").get<int64_t>();
     s.before = run.at("before").get<std::string>();
+    s.training_set = run.at("training_set").get<std::string>();
   } catch (const Json::exception& error) {
     throw InputError(concat(path, ": damaged metadata: ", error.what()));
   }
@@ -92,11 +118,27 @@ RunState read_run_state(const std::string& path) {
   return s;
 }
 
+void check_shapes(const std::string& path, const ParameterArena& arena) {
+  const SafetensorsHeader header = read_safetensors_header(path);
+  std::map<std::string, std::vector<int64_t>> stored;
+  for (const TensorInfo& tensor : header.tensors) stored[tensor.name] = tensor.shape;
+  for (const Parameter& p : arena.all()) {
+    const auto found = stored.find(p.name);
+    check_input(found != stored.end(), path, ": the tensor ", p.name, " is missing");
+    int64_t elements = 1;
+    for (const int64_t size : found->second) elements *= size;
+    check_input(elements == p.shape.count(), path, ": the tensor ", p.name, " has ", elements, " elements, but the network of its settings asks for ",
+                p.shape.count());
+  }
+}
+
 void read_checkpoint(Context& context, const std::string& path, ParameterArena& arena, Optimizer* optimizer) {
   const WeightFile file = read_safetensors(path, [&](const std::string& name) { return optimizer || !name.starts_with(kState); });
   const LoadReport report = load_weights(context, arena, file);
   check_input(report.missing.empty(), path, ": the tensor ", report.missing.empty() ? "" : report.missing[0], " is missing");
   check_input(report.reshaped.empty(), path, ": ", report.reshaped.empty() ? "" : report.reshaped[0]);
+  std::deque<std::vector<std::byte>> keep;
+  check_sum(path, "its weights", weight_views(context, arena, keep), file.metadata.at("crc32 of the weights"));
   if (!optimizer) return;
   for (auto& [name, tensor] : optimizer->state()) {
     const HostTensor* stored = file.find(kState + name);
@@ -105,6 +147,8 @@ void read_checkpoint(Context& context, const std::string& path, ParameterArena& 
                 name, " has another shape than the network asks for");
     tensor.write(context, stored->bytes.data());
   }
+  check_sum(path, "the optimizer's tensors", state_views(context, *optimizer, keep),
+            file.metadata.at("crc32 of the optimizer"));
 }
 
 }  // namespace saccade

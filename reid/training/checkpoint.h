@@ -23,6 +23,7 @@ struct RunState {
   std::string device = "cpu", precision = "f32";
   double best_map = -1;    // of all evaluations so far
   int64_t best_step = -1;
+  std::string training_set;  // how many pictures it is, and a checksum of their names
   std::string before;      // evaluation before training, as JSON; empty without config.report
 };
 
@@ -38,7 +39,12 @@ std::string checkpoint_path(const std::string& folder, int64_t step);
 // InputError names the file when it is no checkpoint of ours.
 RunState read_run_state(const std::string& path);
 
-// Fills arena and optimizer (null: weights alone). InputError if a tensor is missing or has another shape.
+// InputError if the file's tensors are not those of the arena in name and shape: known from its header alone, before memory
+// is taken for them.
+void check_shapes(const std::string& path, const ParameterArena& arena);
+
+// Fills arena and optimizer (null: weights alone). InputError if a tensor is missing, has another shape, or is not what was
+// written, by its checksum.
 void read_checkpoint(Context& context, const std::string& path, ParameterArena& arena, Optimizer* optimizer);
 
 }  // namespace saccade

@@ -20,7 +20,7 @@ Series series(const std::vector<Json>& lines, const std::string& key, const std:
   for (const Json& line : lines) {
     const auto value = line.find(key);
     if (value == line.end() || !value->is_number()) continue;
-    s.x.push_back(line.value("step", 0.0) / per_epoch);
+    s.x.push_back(line.at("step").get<double>() / per_epoch);
     s.y.push_back(value->get<double>());
   }
   return s;
@@ -28,16 +28,25 @@ Series series(const std::vector<Json>& lines, const std::string& key, const std:
 
 }  // namespace
 
-void draw_training_curves(const std::string& folder) {
+std::string metrics_path(const std::string& folder) { return folder + "/metrics.jsonl"; }
+
+std::vector<Json> read_metrics(const std::string& path) {
   std::vector<Json> lines;
-  std::ifstream file(folder + "/metrics.jsonl");
-  double step = 0, epoch = 0;
+  std::ifstream file(path);
   for (std::string text; std::getline(file, text);) {
     Json line = Json::parse(text, nullptr, false);
-    if (line.is_discarded()) continue;
-    step = std::max(step, line.value("step", 0.0));
-    epoch = std::max(epoch, line.value("epoch", 0.0));
-    lines.push_back(std::move(line));
+    const auto is = [&](const char* key) { return line.contains(key) && line[key].is_number(); };
+    if (line.is_object() && is("step") && is("epoch") && is("time")) lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+void draw_training_curves(const std::string& folder) {
+  const std::vector<Json> lines = read_metrics(metrics_path(folder));
+  double step = 0, epoch = 0;
+  for (const Json& line : lines) {
+    step = std::max(step, line.at("step").get<double>());
+    epoch = std::max(epoch, line.at("epoch").get<double>());
   }
   const double per_epoch = epoch > 0 ? step / epoch : std::max(step, 1.0);
   const std::vector<Panel> panels = {

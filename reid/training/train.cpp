@@ -1,6 +1,7 @@
 #include "reid/training/train.h"
 
 #include <sys/resource.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <chrono>
@@ -72,12 +73,25 @@ double learning_rate(const TrainConfig& config, int64_t epoch, int64_t batch, in
          warmup_factor(position, static_cast<double>(s.warmup_epochs), s.warmup_factor);
 }
 
+// How many pictures, and a checksum of their names in order: what batches are drawn from.
+std::string name_of(const std::vector<ImageRecord>& records) {
+  uLong sum = crc32_z(0, nullptr, 0);
+  for (const ImageRecord& record : records) {
+    const std::string name = fs::path(record.path).filename().string();
+    sum = crc32_z(sum, reinterpret_cast<const Bytef*>(name.c_str()), name.size() + 1);
+  }
+  return concat(records.size(), " pictures, names ", sum);
+}
+
 // The first difference between two settings, as "key: a, now b"; empty if there is none.
 std::string first_difference(const TrainConfig& before, const TrainConfig& after) {
   const Json a = Json::parse(to_json(before)).flatten(), b = Json::parse(to_json(after)).flatten();
-  for (const auto& [key, value] : a.items())
-    if (!b.contains(key) || b[key] != value)
-      return concat(key.substr(1), ": ", value.dump(), ", now ", b.contains(key) ? b[key].dump() : "absent");
+  for (const auto& [key, value] : a.items()) {
+    if (b.contains(key) && b[key] == value) continue;
+    std::string name = key.substr(1);  // /loss/margin -> loss.margin, as --set has it
+    std::replace(name.begin(), name.end(), '/', '.');
+    return concat(name, ": ", value.dump(), ", now ", b.contains(key) ? b[key].dump() : "absent");
+  }
   return a.size() == b.size() ? "" : "the lists differ in length";
 }
 
@@ -102,8 +116,10 @@ class Trainer {
   };
   LossTerms forward(Tape& tape) const;
   [[noreturn]] void name_the_nan();
+  int64_t steps_of_schedule() const;
   void epoch(int64_t last_step);
-  Evaluation evaluate(const char* when);
+  enum class Counts { no, yes };  // for the best so far
+  Evaluation evaluate(const char* when, Counts counts);
   void save();
   std::string last_checkpoint() const;
   std::string finish(const Evaluation& last);
@@ -125,6 +141,7 @@ class Trainer {
   Tensor cache_, table_;  // all pictures, and what the device makes of them
   Tensor labels_, random_, losses_;
   std::ofstream metrics_;
+  int64_t evaluated_ = -1;  // the step of the last evaluation that metrics.jsonl knows
 };
 
 Trainer::Trainer(const TrainOptions& options, const TrainObserver& observer) : options_(options), observer_(observer) {
@@ -133,6 +150,9 @@ Trainer::Trainer(const TrainOptions& options, const TrainObserver& observer) : o
   find_checkpoint();
   context_ = std::make_unique<Context>(options.device, options.device_index,
                                        resumed_from_.empty() ? options.threads : state_.threads);
+  if (!resumed_from_.empty() && options.threads > 0 && options.threads != state_.threads)
+    notice(concat("the run began with ", state_.threads, " threads and goes on with as many, not with ", options.threads,
+                  ": the order of its sums depends on them"));
   std::string reason;
   const Precision precision = precision_named(options.precision);
   check_input(has_precision(*context_, precision, &reason), "--precision ", options.precision, ": ", reason);
@@ -151,6 +171,9 @@ Trainer::Trainer(const TrainOptions& options, const TrainObserver& observer) : o
   if (sampler_->identities_per_batch() < config.data.identities_per_batch)
     notice(concat("the training set has ", data_.identities(), " identities: batches hold ",
                   sampler_->identities_per_batch(), " instead of ", config.data.identities_per_batch));
+  if (sampler_->identities_per_batch() < 2)
+    notice("batches hold one identity: no picture has a negative, and the triplet loss is 0");
+  check_retrieval(data_, context_->threads());
   LoaderConfig loading = loader_config(config, state_.seed);
   loading.pixels = options.device == Device::cpu;  // elsewhere the device augments, if it can hold the pictures
   loading.pixels = loading.pixels || data_.train.size() * static_cast<size_t>(loading.height * loading.width * 3) > static_cast<size_t>(loading.cache_bytes);
@@ -160,6 +183,10 @@ Trainer::Trainer(const TrainOptions& options, const TrainObserver& observer) : o
   check_input(resumed_from_.empty() || state_.identities == data_.identities(), resumed_from_, ": was trained on ",
               state_.identities, " identities, but ", options.data, " has ", data_.identities());
   state_.identities = data_.identities();
+  const std::string training_set = name_of(data_.train);
+  check_input(resumed_from_.empty() || state_.training_set == training_set, resumed_from_, ": was trained on other pictures than those of ",
+              options.data, " (", state_.training_set, "; now ", training_set, ")");
+  state_.training_set = training_set;
   model_ = std::make_unique<ReidModel>(arena_, config.model_config(state_.identities));
   arena_.allocate(*context_, state_.seed);
   optimizer_ = std::make_unique<Optimizer>(*context_, arena_, optimizer_config(config.optimizer));
@@ -198,42 +225,40 @@ void Trainer::find_checkpoint() {
     const std::string name = entry.path().filename().string();
     if (name.starts_with("checkpoint-") && name.find(".tmp.") != std::string::npos) fs::remove(entry.path(), error);
   }
-  for (; !steps.empty(); steps.pop_back()) {
+  if (steps.empty()) return notice(options_.out + ": no checkpoint to resume from, starting at step 0");
+  for (; resumed_from_.empty() && !steps.empty(); steps.pop_back()) {
     const std::string path = checkpoint_path(options_.out, steps.back());
     try {
-      RunState stored = read_run_state(path);
-      const std::string difference = first_difference(stored.config, options_.config.essential());
-      check_input(difference.empty(), path, ": the run had other settings: ", difference);
-      check_input(stored.seed == options_.seed, path, ": the run had the seed ", stored.seed, ", not ", options_.seed);
-      check_input(stored.precision == options_.precision, path, ": the run had the precision ", stored.precision, ", not ",
-                  options_.precision);
-      state_ = stored;
-      state_.config = options_.config;  // with this run's own number of workers
+      state_ = read_run_state(path);
       resumed_from_ = path;
-      return;
-    } catch (const InputError& problem) {
-      // A damaged file is passed over for the one before it; other settings are not.
-      if (std::string(problem.what()).find("the run had") != std::string::npos) throw;
+    } catch (const InputError& problem) {  // damaged: the one before it may not be
       notice(concat(problem.what(), "; trying the checkpoint before it"));
     }
   }
-  notice(options_.out + ": no checkpoint to resume from, starting at step 0");
+  check_input(!resumed_from_.empty(), options_.out, ": none of its checkpoints can be read; without them --resume starts at step 0");
+  const std::string difference = first_difference(state_.config, options_.config.essential());
+  check_input(difference.empty(), resumed_from_, ": the run had other settings: ", difference);
+  check_input(state_.seed == options_.seed, resumed_from_, ": the run had the seed ", state_.seed, ", not ", options_.seed);
+  check_input(state_.precision == options_.precision, resumed_from_, ": the run had the precision ", state_.precision,
+              ", not ", options_.precision);
+  state_.config = options_.config;  // with this run's own number of workers
 }
 
 // Lines after the checkpoint's step belong to steps that will run again.
 void Trainer::start_metrics() {
-  const std::string path = options_.out + "/metrics.jsonl";
-  std::vector<std::string> kept;
-  if (!resumed_from_.empty()) {
-    std::ifstream old(path);
-    for (std::string line; std::getline(old, line);) {
-      const Json json = Json::parse(line, nullptr, false);
-      if (!json.is_discarded() && json.value("step", int64_t{0}) <= state_.step) kept.push_back(line);
-    }
+  const std::string path = metrics_path(options_.out);
+  AtomicFile kept(path);
+  double time = 0;
+  for (const Json& line : resumed_from_.empty() ? std::vector<Json>() : read_metrics(path)) {
+    if (line.at("step").get<int64_t>() > state_.step) continue;
+    if (line.contains("mAP")) evaluated_ = line.at("step").get<int64_t>();
+    time = line.at("time").get<double>();
+    const std::string text = line.dump() + "\n";
+    kept.write(text.data(), text.size());
   }
-  metrics_.open(path, std::ios::trunc);
-  for (const std::string& line : kept) metrics_ << line << '\n';
-  metrics_.flush();
+  kept.commit();
+  began_ -= time;  // the seconds of a run go on where it stopped
+  metrics_.open(path, std::ios::app);
   check(metrics_.good(), path, ": cannot be written");
 }
 
@@ -300,12 +325,13 @@ void Trainer::name_the_nan() {
   throw Error(concat("the loss is not finite at step ", state_.step + 1, ": ", cause, "; ", last_checkpoint()));
 }
 
-Evaluation Trainer::evaluate(const char* when) {
+Evaluation Trainer::evaluate(const char* when, Counts counts) {
   notice(concat("evaluating ", when, ": ", data_.query.size(), " queries, ", data_.gallery.size(), " gallery images"));
   Evaluation evaluation = evaluate_model(*context_, *model_, data_, state_.config, state_.config.report);
-  log(Json{{"mAP", evaluation.map}, {"rank1", evaluation.cmc.at(0)}, {"mINP", evaluation.minp}});
+  if (evaluated_ < state_.step) log(Json{{"mAP", evaluation.map}, {"rank1", evaluation.cmc.at(0)}, {"mINP", evaluation.minp}});
+  evaluated_ = state_.step;
   notice(concat("mAP ", evaluation.map, ", rank 1 ", evaluation.cmc.at(0)));
-  if (evaluation.map > state_.best_map && state_.step > 0) {
+  if (counts == Counts::yes && evaluation.map > state_.best_map) {
     state_.best_map = evaluation.map;
     state_.best_step = state_.step;
   }
@@ -327,6 +353,14 @@ void Trainer::save() {
 std::string Trainer::last_checkpoint() const {
   const std::vector<int64_t> steps = list_checkpoints(options_.out);
   return steps.empty() ? "no checkpoint was written yet" : "the last checkpoint is " + checkpoint_path(options_.out, steps.back());
+}
+
+// Epochs differ in length: their batches are drawn.
+int64_t Trainer::steps_of_schedule() const {
+  int64_t steps = state_.step - state_.batch;
+  for (int64_t epoch = state_.epoch; epoch < state_.config.schedule.epochs; ++epoch)
+    steps += static_cast<int64_t>(sampler_->batches(epoch).size());
+  return steps;
 }
 
 // Runs what is left of the current epoch, or less if `last_step` comes first.
@@ -360,21 +394,23 @@ void Trainer::epoch(int64_t last_step) {
 std::string Trainer::run() {
   start_metrics();
   const TrainConfig& config = state_.config;
-  const auto per_epoch = static_cast<int64_t>(sampler_->batches(0).size());
-  const int64_t limit = options_.max_steps > 0 ? options_.max_steps : INT64_MAX;
-  if (config.report && state_.before.empty()) state_.before = to_json(evaluate("before training")).dump();
+  const auto& keep = config.checkpoint;
+  const int64_t whole = steps_of_schedule();
+  const int64_t last_step = options_.max_steps > 0 ? std::min(options_.max_steps, whole) : whole;
+  if (config.report && state_.before.empty()) state_.before = to_json(evaluate("before training", Counts::no)).dump();
 
-  Evaluation last;
-  while (state_.epoch < config.schedule.epochs && state_.step < limit) {
-    const int64_t left = per_epoch * (config.schedule.epochs - state_.epoch) - state_.batch;
-    epoch(std::min(limit, state_.step + left));
-    if (state_.batch != 0) break;  // max_steps inside an epoch
-    const bool ends = state_.epoch == config.schedule.epochs;
-    const bool evaluates = !ends && state_.epoch % config.evaluation.every == 0;
-    if (evaluates) last = evaluate("the epoch");
-    if (!ends && config.checkpoint.every_epochs > 0 && (evaluates || state_.epoch % config.checkpoint.every_epochs == 0)) save();
+  while (state_.step < last_step) {
+    epoch(last_step);
+    if (state_.step == last_step) break;
+    const bool evaluates = state_.epoch % config.evaluation.every == 0;
+    const bool due = (keep.every_epochs > 0 && state_.epoch % keep.every_epochs == 0) ||
+                     (keep.every_steps > 0 && state_.step % keep.every_steps == 0);
+    if (evaluates) evaluate("the epoch", Counts::yes);
+    if (evaluates || due) save();
   }
-  last = evaluate("after training");
+  // A run that --max-steps stopped goes on later as if it never had: only what the schedule evaluates counts.
+  const bool scheduled = state_.step == whole || (state_.batch == 0 && state_.epoch % config.evaluation.every == 0);
+  const Evaluation last = evaluate("after training", scheduled ? Counts::yes : Counts::no);
   save();
   return finish(last);
 }

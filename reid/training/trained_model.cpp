@@ -13,6 +13,7 @@ TrainedModel::TrainedModel(const std::string& checkpoint, Device device, int dev
   check_input(has_precision(*context_, precision, &reason), "--precision ", name_of(precision), ": ", reason);
   context_->precision = precision;
   model_ = std::make_unique<ReidModel>(arena_, config_.model_config(state.identities));
+  check_shapes(checkpoint, arena_);
   arena_.allocate(*context_, state.seed);
   read_checkpoint(*context_, checkpoint, arena_, nullptr);
 }

@@ -130,11 +130,21 @@ TEST_CASE("same seed, same bits: two runs, other numbers of data workers, and a 
 
 TEST_CASE("max-steps writes a checkpoint that resume continues to the same bits") {
   REQUIRE(run("train", train_arguments("whole")).code == 0);
-  REQUIRE(run("train", train_arguments("parts", "--max-steps 5")).code == 0);
-  CHECK(fs::exists(folder() / "parts/checkpoint-5.safetensors"));
-  CHECK(fs::exists(folder() / "parts/result.json"));
+  REQUIRE(run("train", train_arguments("parts", "--max-steps 2")).code == 0);  // inside an epoch, then at the end of one
+  for (const std::string steps : {"5", "6", "7"}) {
+    REQUIRE(run("train", train_arguments("parts", "--resume --max-steps " + steps)).code == 0);
+    CHECK(fs::exists(folder() / "parts" / ("checkpoint-" + steps + ".safetensors")));
+    CHECK(fs::exists(folder() / "parts/result.json"));
+  }
+  // A line that a killed run left half written, and one that is none of ours.
+  std::ofstream(folder() / "parts/metrics.jsonl", std::ios::app) << "7\n{\"step\": \"x\"}\n{\"step\": 7, \"lo";
   REQUIRE(run("train", train_arguments("parts", "--resume")).code == 0);
   CHECK((last_checkpoint("parts") == last_checkpoint("whole")));
+  // A finished run has nothing left to do, and says the same again.
+  const std::string metrics = contents(folder() / "parts/metrics.jsonl");
+  REQUIRE(run("train", train_arguments("parts", "--resume")).code == 0);
+  CHECK((last_checkpoint("parts") == last_checkpoint("whole")));
+  CHECK(contents(folder() / "parts/metrics.jsonl") == metrics);
   // The last two and the best are kept.
   int kept = 0;
   for (const auto& entry : fs::directory_iterator(folder() / "parts"))
@@ -148,6 +158,63 @@ TEST_CASE("max-steps writes a checkpoint that resume continues to the same bits"
     if (line.find("\"loss\"") != std::string::npos) ++seen[line.substr(line.find("\"step\""), line.find(',', line.find("\"step\"")) - line.find("\"step\""))];
   CHECK(seen.size() >= 5);
   for (const auto& [step, count] : seen) CHECK(count == 1);
+}
+
+TEST_CASE("the last epoch is whole, whatever the lengths of the epochs, and progress knows their sum") {
+  // Batches of identities with too few pictures left are dropped, so epochs differ by the seed's draws.
+  for (const std::string seed : {"8", "9", "10"}) {
+    const std::string out = "epochs" + seed;
+    REQUIRE(run("train", "--config " + (folder() / "config.json").string() + " --data " + (folder() / "data").string() + " --out " +
+                             (folder() / out).string() + " --seed " + seed + " --threads 2 --set schedule.epochs=4").code == 0);
+    const std::string state = saccade::read_safetensors_header((folder() / out / last_checkpoint(out).first).string()).metadata.at("run");
+    INFO(state);
+    CHECK(state.find("\"epoch\":4") != std::string::npos);
+    CHECK(state.find("\"batch\":0") != std::string::npos);
+  }
+}
+
+TEST_CASE("the best checkpoint and those of every_steps are there, with or without every_epochs") {
+  REQUIRE(run("train", train_arguments("best", "--set checkpoint.every_epochs=0 --set checkpoint.every_steps=0 --set evaluation.every=1")).code == 0);
+  const std::string state = saccade::read_safetensors_header((folder() / "best" / last_checkpoint("best").first).string()).metadata.at("run");
+  const std::string best = state.substr(state.find("\"best_step\":") + 12, state.find(',', state.find("\"best_step\":")) - state.find("\"best_step\":") - 12);
+  CHECK(fs::exists(folder() / "best" / ("checkpoint-" + best + ".safetensors")));
+  // One step an epoch: each step ends one.
+  const std::string one = "--set data.identities_per_batch=8 --set data.images_per_identity=6 --set checkpoint.every_epochs=0 --set evaluation.every=100 ";
+  REQUIRE(run("train", train_arguments("steps", one)).code == 0);
+  CHECK(saccade::read_safetensors_header((folder() / "steps" / last_checkpoint("steps").first).string()).metadata.count("run") == 1);
+  int kept = 0;
+  for (const auto& entry : fs::directory_iterator(folder() / "steps")) kept += entry.path().filename().string().starts_with("checkpoint-");
+  CHECK(kept >= 2);
+}
+
+TEST_CASE("checkpoints of which none can be read stop a resume, and nothing is lost") {
+  REQUIRE(run("train", train_arguments("lost", "--max-steps 3")).code == 0);
+  const auto newest = last_checkpoint("lost");
+  // A byte of the weights: the header is whole, the checksum is not.
+  std::string flipped = newest.second;
+  flipped[flipped.size() - flipped.size() / 4] ^= 0x10;
+  std::ofstream(folder() / "lost" / newest.first, std::ios::binary | std::ios::trunc) << flipped;
+  check_refused(run("train", train_arguments("lost", "--resume")), {newest.first, "is damaged"});
+  std::map<std::string, std::string> before;
+  for (const auto& entry : fs::directory_iterator(folder() / "lost")) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("checkpoint-")) fs::resize_file(entry.path(), 1000);
+    before[name] = contents(entry.path());
+  }
+  check_refused(run("train", train_arguments("lost", "--resume")), {"lost", "none of its checkpoints"});
+  for (const auto& [name, bytes] : before) CHECK(contents(folder() / "lost" / name) == bytes);
+}
+
+TEST_CASE("a resumed run has the pictures and the threads that it began with") {
+  fs::copy(folder() / "data", folder() / "fewer", fs::copy_options::recursive);
+  const std::string more = " --data " + (folder() / "fewer").string() + " --out " + (folder() / "pictures").string() + " --seed 5 ";
+  const std::string config = "--config " + (folder() / "config.json").string();
+  REQUIRE(run("train", config + more + "--threads 1 --max-steps 1").code == 0);
+  const Result threads = run("train", config + more + "--threads 2 --max-steps 2 --resume");
+  CHECK(threads.code == 0);
+  CHECK(threads.errors.find("1 threads") != std::string::npos);
+  fs::remove(fs::directory_iterator(folder() / "fewer/bounding_box_train")->path());
+  check_refused(run("train", config + more + "--threads 1 --resume"), {"other pictures", "fewer"});
 }
 
 TEST_CASE("a checkpoint alone is enough for extract, and a damaged one is passed over by resume") {
@@ -215,7 +282,7 @@ TEST_CASE("bad input is one line with the file and the reason, and exit code 2")
   check_refused(run("train", "--config " + (folder() / "config.json").string() + " --data " + (folder() / "nothing").string() + " --out " + (folder() / "x").string()), {"nothing"});
   REQUIRE(run("train", train_arguments("taken", "--max-steps 1")).code == 0);
   check_refused(run("train", train_arguments("taken")), {"taken", "--resume"});
-  check_refused(run("train", train_arguments("taken", "--resume --set loss.margin=0.5")), {"loss/margin", "0.5"});
+  check_refused(run("train", train_arguments("taken", "--resume --set loss.margin=0.5")), {"loss.margin", "0.5"});
   check_refused(run("train", train_arguments("weights", "--set model.weights=" + (folder() / "config.json").string())), {"config.json"});
 }
 
@@ -252,6 +319,18 @@ TEST_CASE("a damaged image stops the run before its first step and is named") {
   const Result result = run("train", "--config " + (folder() / "config.json").string() + " --data " + (folder() / "damaged").string() + " --out " + (folder() / "d").string());
   check_refused(result, {victim.filename().string()});
   CHECK_FALSE(fs::exists(folder() / "d/result.json"));
+
+  // The pictures of the first evaluation, too, and whether there is anything to find.
+  fs::copy(folder() / "data", folder() / "evaluated", fs::copy_options::recursive);
+  const std::string more = "--config " + (folder() / "config.json").string() + " --data " + (folder() / "evaluated").string() + " --out " + (folder() / "e").string();
+  const fs::path query = fs::directory_iterator(folder() / "evaluated/query")->path();
+  fs::resize_file(query, fs::file_size(query) / 2);
+  check_refused(run("train", more), {query.filename().string()});
+  fs::remove_all(folder() / "evaluated/query");
+  fs::create_directory(folder() / "evaluated/query");
+  fs::copy_file(fs::directory_iterator(folder() / "data/query")->path(), folder() / "evaluated/query/0999_c1s1_000001_00.jpg");
+  check_refused(run("train", more), {"evaluated/query", "none of the query persons"});
+  CHECK_FALSE(fs::exists(folder() / "e/metrics.jsonl"));
 }
 
 TEST_CASE("train, evaluate and extract run on simt as on the CPU: the same config, the same bits after a resume") {
