@@ -290,5 +290,5 @@ TEST_CASE("op: a flag is 0, 1, true or false") {
   const std::string command = "run batch_hard_triplet --attr margin=1";
   refused(folder, command + " --attr squared=7" + files, "squared is 0, 1, true or false, not 7");
   refused(folder, command + " --attr squared=0.5" + files, "squared is 0, 1, true or false");
-  refused(folder, "run batch_hard_triplet --attr margin=true" + files, "true is not a number");
+  refused(folder, "run batch_hard_triplet --attr margin=true" + files, "'true' is not a number");
 }
