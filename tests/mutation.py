@@ -155,7 +155,8 @@ class Program:
         for command in commands:
             for part in command.split("&&"):
                 found = re.search(r"-c (\S+\.cu)\b.* -o (\S+)", part)
-                if found:  # of the objects of one source, that which the program links; one in an archive is not named
+                if found and "nvcc" not in part:  # a build with CUDA compiles each source for both devices
+                    # Of the objects of one source, that which the program links; one in an archive is not named.
                     cu, target = pathlib.Path(found.group(1)), found.group(2)
                     if cu not in self.compile or self.named(target):
                         self.compile[cu] = shlex.split(part)
