@@ -15,6 +15,7 @@ namespace {
 
 constexpr const char* kFormat = "saccade checkpoint 1";
 constexpr const char* kState = "optimizer.";
+constexpr const char *kWeightsSum = "crc32 of the weights", *kStateSum = "crc32 of the optimizer";
 
 std::string checksum(const std::vector<TensorView>& views) {
   uLong sum = crc32_z(0, nullptr, 0);
@@ -72,8 +73,8 @@ std::string write_checkpoint(Context& context, const std::string& folder, const 
   std::vector<TensorView> views = weight_views(context, arena, keep);
   const std::vector<TensorView> states = state_views(context, optimizer, keep);
   auto metadata = to_metadata(state);
-  metadata["crc32 of the weights"] = checksum(views);
-  metadata["crc32 of the optimizer"] = checksum(states);
+  metadata[kWeightsSum] = checksum(views);
+  metadata[kStateSum] = checksum(states);
   views.insert(views.end(), states.begin(), states.end());
   const std::string path = checkpoint_path(folder, state.step);
   write_safetensors(path, views, metadata);
@@ -90,8 +91,8 @@ std::string write_checkpoint(Context& context, const std::string& folder, const 
 RunState read_run_state(const std::string& path) {
   const auto metadata = read_safetensors_header(path).metadata;
   const auto format = metadata.find("format");
-  check_input(format != metadata.end() && format->second == kFormat && metadata.count("config") && metadata.count("run") && metadata.count("crc32 of the weights") &&
-                  metadata.count("crc32 of the optimizer"),
+  check_input(format != metadata.end() && format->second == kFormat && metadata.count("config") && metadata.count("run") &&
+                  metadata.count(kWeightsSum) && metadata.count(kStateSum),
               path, ": not a checkpoint of a training run");
   RunState s;
   s.config = parse_config(metadata.at("config"), path);
@@ -127,8 +128,8 @@ void check_shapes(const std::string& path, const ParameterArena& arena) {
     check_input(found != stored.end(), path, ": the tensor ", p.name, " is missing");
     int64_t elements = 1;
     for (const int64_t size : found->second) elements *= size;
-    check_input(elements == p.shape.count(), path, ": the tensor ", p.name, " has ", elements, " elements, but the network of its settings asks for ",
-                p.shape.count());
+    check_input(elements == p.shape.count(), path, ": the tensor ", p.name, " has ", elements,
+                " elements, but the network of its settings asks for ", p.shape.count());
   }
 }
 
@@ -138,7 +139,7 @@ void read_checkpoint(Context& context, const std::string& path, ParameterArena& 
   check_input(report.missing.empty(), path, ": the tensor ", report.missing.empty() ? "" : report.missing[0], " is missing");
   check_input(report.reshaped.empty(), path, ": ", report.reshaped.empty() ? "" : report.reshaped[0]);
   std::deque<std::vector<std::byte>> keep;
-  check_sum(path, "its weights", weight_views(context, arena, keep), file.metadata.at("crc32 of the weights"));
+  check_sum(path, "its weights", weight_views(context, arena, keep), file.metadata.at(kWeightsSum));
   if (!optimizer) return;
   for (auto& [name, tensor] : optimizer->state()) {
     const HostTensor* stored = file.find(kState + name);
@@ -148,7 +149,7 @@ void read_checkpoint(Context& context, const std::string& path, ParameterArena& 
     tensor.write(context, stored->bytes.data());
   }
   check_sum(path, "the optimizer's tensors", state_views(context, *optimizer, keep),
-            file.metadata.at("crc32 of the optimizer"));
+            file.metadata.at(kStateSum));
 }
 
 }  // namespace saccade

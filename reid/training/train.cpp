@@ -74,7 +74,7 @@ double learning_rate(const TrainConfig& config, int64_t epoch, int64_t batch, in
 }
 
 // How many pictures, and a checksum of their names in order: what batches are drawn from.
-std::string name_of(const std::vector<ImageRecord>& records) {
+std::string fingerprint_of(const std::vector<ImageRecord>& records) {
   uLong sum = crc32_z(0, nullptr, 0);
   for (const ImageRecord& record : records) {
     const std::string name = fs::path(record.path).filename().string();
@@ -183,9 +183,9 @@ Trainer::Trainer(const TrainOptions& options, const TrainObserver& observer) : o
   check_input(resumed_from_.empty() || state_.identities == data_.identities(), resumed_from_, ": was trained on ",
               state_.identities, " identities, but ", options.data, " has ", data_.identities());
   state_.identities = data_.identities();
-  const std::string training_set = name_of(data_.train);
-  check_input(resumed_from_.empty() || state_.training_set == training_set, resumed_from_, ": was trained on other pictures than those of ",
-              options.data, " (", state_.training_set, "; now ", training_set, ")");
+  const std::string training_set = fingerprint_of(data_.train);
+  check_input(resumed_from_.empty() || state_.training_set == training_set, resumed_from_,
+              ": was trained on other pictures than those of ", options.data, " (", state_.training_set, "; now ", training_set, ")");
   state_.training_set = training_set;
   model_ = std::make_unique<ReidModel>(arena_, config.model_config(state_.identities));
   arena_.allocate(*context_, state_.seed);
@@ -235,7 +235,8 @@ void Trainer::find_checkpoint() {
       notice(concat(problem.what(), "; trying the checkpoint before it"));
     }
   }
-  check_input(!resumed_from_.empty(), options_.out, ": none of its checkpoints can be read; without them --resume starts at step 0");
+  check_input(!resumed_from_.empty(), options_.out,
+              ": none of its checkpoints can be read; without them --resume starts at step 0");
   const std::string difference = first_difference(state_.config, options_.config.essential());
   check_input(difference.empty(), resumed_from_, ": the run had other settings: ", difference);
   check_input(state_.seed == options_.seed, resumed_from_, ": the run had the seed ", state_.seed, ", not ", options_.seed);
@@ -328,7 +329,8 @@ void Trainer::name_the_nan() {
 Evaluation Trainer::evaluate(const char* when, Counts counts) {
   notice(concat("evaluating ", when, ": ", data_.query.size(), " queries, ", data_.gallery.size(), " gallery images"));
   Evaluation evaluation = evaluate_model(*context_, *model_, data_, state_.config, state_.config.report);
-  if (evaluated_ < state_.step) log(Json{{"mAP", evaluation.map}, {"rank1", evaluation.cmc.at(0)}, {"mINP", evaluation.minp}});
+  if (evaluated_ < state_.step)
+    log(Json{{"mAP", evaluation.map}, {"rank1", evaluation.cmc.at(0)}, {"mINP", evaluation.minp}});
   evaluated_ = state_.step;
   notice(concat("mAP ", evaluation.map, ", rank 1 ", evaluation.cmc.at(0)));
   if (counts == Counts::yes && evaluation.map > state_.best_map) {

@@ -178,6 +178,7 @@ TEST_CASE("the best checkpoint and those of every_steps are there, with or witho
   const std::string state = saccade::read_safetensors_header((folder() / "best" / last_checkpoint("best").first).string()).metadata.at("run");
   const std::string best = state.substr(state.find("\"best_step\":") + 12, state.find(',', state.find("\"best_step\":")) - state.find("\"best_step\":") - 12);
   CHECK(fs::exists(folder() / "best" / ("checkpoint-" + best + ".safetensors")));
+  CHECK(last_checkpoint("best").first != "checkpoint-" + best + ".safetensors");  // else the last one would do
   // One step an epoch: each step ends one.
   const std::string one = "--set data.identities_per_batch=8 --set data.images_per_identity=6 --set checkpoint.every_epochs=0 --set evaluation.every=100 ";
   REQUIRE(run("train", train_arguments("steps", one)).code == 0);
