@@ -33,15 +33,7 @@ struct ColumnTile {
 // A thread's vector of V values goes to its place in [blockDim.y][blockDim.x * V].
 template <int V>
 __device__ __forceinline__ void put_columns(float* shared, const Pack<float, V>& value) {
-  constexpr int kStep = V < 4 ? V : 4;
-  float* to = shared + thread_in_block() * V;
-#pragma unroll
-  for (int i = 0; i < V; i += kStep) {
-    Pack<float, kStep> part;
-#pragma unroll
-    for (int j = 0; j < kStep; ++j) part.lane[j] = value.lane[i + j];
-    store_shared<kStep * sizeof(float)>(to + i, part);
-  }
+  store_lanes_shared(shared + thread_in_block() * V, value);
 }
 
 // What row `row` of the block's threads put for column `column` of the tile.

@@ -90,6 +90,33 @@ __device__ __forceinline__ void store_shared(T* p, const Pack<T, Bytes / sizeof(
 #endif
 }
 
+// V words of 4 bytes beside each other, in as many accesses of up to 16 bytes as they take: what a thread
+// holds in fp32 of a vector of bf16 is wider than one access. Word by word, the lanes of a warp would be V
+// banks, or sectors, apart.
+template <int V, class S>
+__device__ __forceinline__ Pack<S, V> load_lanes(const S* from) {
+  constexpr int kStep = V < kVector<S, true> ? V : kVector<S, true>;
+  Pack<S, V> value;
+#pragma unroll
+  for (int i = 0; i < V; i += kStep) {
+    const Pack<S, kStep> part = load<kStep * sizeof(S)>(from + i);
+#pragma unroll
+    for (int j = 0; j < kStep; ++j) value.lane[i + j] = part.lane[j];
+  }
+  return value;
+}
+template <class S, int V>
+__device__ __forceinline__ void store_lanes_shared(S* to, const Pack<S, V>& value) {
+  constexpr int kStep = V < kVector<S, true> ? V : kVector<S, true>;
+#pragma unroll
+  for (int i = 0; i < V; i += kStep) {
+    Pack<S, kStep> part;
+#pragma unroll
+    for (int j = 0; j < kStep; ++j) part.lane[j] = value.lane[i + j];
+    store_shared<kStep * sizeof(S)>(to + i, part);
+  }
+}
+
 // Arithmetic is done in float, whatever is stored.
 template <class T, int V>
 __device__ __forceinline__ Pack<float, V> widen(const Pack<T, V>& pack) {

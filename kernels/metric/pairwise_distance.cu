@@ -178,14 +178,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
       Pack<float, V> value = {};
       if (first + term < m && first_column + k < dim)
         value = widen(load<V * sizeof(T)>(y + static_cast<int64_t>(first + term) * dim + first_column + k));
-      constexpr int kStep = V < 4 ? V : 4;
-#pragma unroll
-      for (int lane = 0; lane < V; lane += kStep) {
-        Pack<float, kStep> part;
-#pragma unroll
-        for (int j = 0; j < kStep; ++j) part.lane[j] = value.lane[lane + j];
-        store_shared<kStep * sizeof(float)>(&others[term][k + lane], part);
-      }
+      store_lanes_shared(&others[term][k], value);
     }
     __syncthreads();
     float sum[kOwn][kOwn] = {};

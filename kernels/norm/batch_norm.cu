@@ -36,31 +36,17 @@ struct Affine {
   const float *mean, *invstd, *gamma, *beta;  // beta may be null
 };
 
-// The numbers of a thread's channels, four in one access where V is a multiple of four.
-template <int V>
-__device__ __forceinline__ Pack<float, V> channels_of(const float* of_channel) {
-  constexpr int kStep = V % 4 == 0 ? 4 : 1;
-  Pack<float, V> values;
-#pragma unroll
-  for (int i = 0; i < V; i += kStep) {
-    const Pack<float, kStep> part = load<kStep * sizeof(float)>(of_channel + i);
-#pragma unroll
-    for (int j = 0; j < kStep; ++j) values.lane[i + j] = part.lane[j];
-  }
-  return values;
-}
-
 // (x - mean) * scale + beta for a thread's channels.
 template <int V>
 struct Normalise {
   Pack<float, V> mean, scale, beta;
 
   __device__ __forceinline__ Normalise(const Affine& affine, uint32_t channel)
-      : mean(channels_of<V>(affine.mean + channel)), scale(channels_of<V>(affine.gamma + channel)), beta{} {
-    const Pack<float, V> invstd = channels_of<V>(affine.invstd + channel);
+      : mean(load_lanes<V>(affine.mean + channel)), scale(load_lanes<V>(affine.gamma + channel)), beta{} {
+    const Pack<float, V> invstd = load_lanes<V>(affine.invstd + channel);
 #pragma unroll
     for (int i = 0; i < V; ++i) scale.lane[i] *= invstd.lane[i];
-    if (affine.beta) beta = channels_of<V>(affine.beta + channel);
+    if (affine.beta) beta = load_lanes<V>(affine.beta + channel);
   }
   // What the ReLU sees, without a residual: one function for both directions, so that they agree to the bit.
   __device__ __forceinline__ float operator()(int i, float x) const {
@@ -298,9 +284,9 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   Pack<float, V> constant = {}, slope = {};
   if (grad_gamma) {
     const float count = static_cast<float>(m.rows);
-    constant = channels_of<V>(grad_beta + channel);
-    slope = channels_of<V>(grad_gamma + channel);
-    const Pack<float, V> invstd = channels_of<V>(affine.invstd + channel);
+    constant = load_lanes<V>(grad_beta + channel);
+    slope = load_lanes<V>(grad_gamma + channel);
+    const Pack<float, V> invstd = load_lanes<V>(affine.invstd + channel);
 #pragma unroll
     for (int i = 0; i < V; ++i) {
       constant.lane[i] /= count;

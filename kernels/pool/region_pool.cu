@@ -46,32 +46,6 @@ struct PieceSums {
   static size_t bytes(uint32_t pieces) { return pieces * kChannels * (2 * sizeof(float) + sizeof(int32_t)); }
 };
 
-// V numbers to or from shared memory, 16 bytes at a time: a number at a time, the lanes of a warp would be V
-// banks apart.
-template <class S, int V>
-__device__ __forceinline__ void put(S* to, const Pack<S, V>& value) {
-  constexpr int kStep = V < 4 ? V : 4;
-#pragma unroll
-  for (int i = 0; i < V; i += kStep) {
-    Pack<S, kStep> part;
-#pragma unroll
-    for (int j = 0; j < kStep; ++j) part.lane[j] = value.lane[i + j];
-    store_shared<kStep * sizeof(S)>(to + i, part);
-  }
-}
-template <int V>
-__device__ __forceinline__ Pack<float, V> get(const float* from) {
-  constexpr int kStep = V < 4 ? V : 4;
-  Pack<float, V> value;
-#pragma unroll
-  for (int i = 0; i < V; i += kStep) {
-    const Pack<float, kStep> part = load<kStep * sizeof(float)>(from + i);
-#pragma unroll
-    for (int j = 0; j < kStep; ++j) value.lane[i + j] = part.lane[j];
-  }
-  return value;
-}
-
 // One vector of V channels of one piece.
 template <class T, int V>
 __device__ __forceinline__ void reduce_piece(const T* __restrict__ image, uint32_t channels, uint32_t begin,
@@ -91,9 +65,9 @@ __device__ __forceinline__ void reduce_piece(const T* __restrict__ image, uint32
       winner.lane[i] = wins ? static_cast<int32_t>(q) : winner.lane[i];
     }
   }
-  put(to.sum + slot, sum);
-  put(to.best + slot, best);
-  put(to.winner + slot, winner);
+  store_lanes_shared(to.sum + slot, sum);
+  store_lanes_shared(to.best + slot, best);
+  store_lanes_shared(to.winner + slot, winner);
 }
 
 // A block: kChannels channels of one image. Its rows of threads reduce the pieces; then its threads join the
@@ -177,7 +151,7 @@ __global__ void __launch_bounds__(kThreads, 4)
   const uint32_t channel = threadIdx.x % kVectors * V;
   if (first + channel >= s.channels) return;
   for (uint32_t q = begin + threadIdx.x / kVectors; q < end; q += kThreads / kVectors) {
-    const Pack<float, V> grad = get<V>(sums + (q - begin) * kChannels + channel);
+    const Pack<float, V> grad = load_lanes<V>(sums + (q - begin) * kChannels + channel);
     const int64_t at = (static_cast<int64_t>(image) * s.cells + q) * s.channels + first + channel;
     store<V * sizeof(T)>(grad_x + at, narrow<T>(grad));
   }

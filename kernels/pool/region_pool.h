@@ -5,8 +5,8 @@
 // x [N,H,W,C], y and winner [K,N,C]: the bands come first, so that each is a slice. winner = h * W + w of the
 // maximum, the first of equals; it is written only if `maximum`. No aliasing; overwrites its outputs. Source
 // of the sum of both: Zheng et al., "Pyramidal person re-identification via multi-loss dynamic training",
-// 2019. Floor: s (E + K N C) bytes (+ 4 K N C for the winners): each row is read once, however many bands
-// hold it.
+// 2019. On CUDA the gradient takes up to 56 bands; beyond, an Error names the number.
+// Floor: s (E + K N C) bytes (+ 4 K N C for the winners): each row is read once, however many bands hold it.
 #pragma once
 
 #include "kernels/common/context.h"
