@@ -24,6 +24,7 @@ const Registration registration{{
       return {conv2d(tape, in[0], in[1], &in[2], options_of(a))};
     },
     .cases = {{.name = "1x1", .inputs = {{{2, 3, 5, 7}}, {{9, 1, 1, 7}}, {{9}}}},
+              {.name = "1x1 stride 2", .inputs = {{{3, 16, 8, 5}}, {{20, 1, 1, 5}}, {{20}}}, .attributes = attributes(2, 2, 0, 0)},
               {.name = "one pixel", .inputs = {{{1, 1, 1, 1}}, {{1, 1, 1, 1}}, {{1}}}},
               {.name = "no images", .inputs = {{{0, 4, 4, 3}}, {{5, 3, 3, 3}}, {{5}}}},
               {.name = "3x3 same", .inputs = {{{2, 5, 4, 3}}, {{5, 3, 3, 3}}, {{5}}}, .attributes = attributes(1, 1, 1, 1)},

@@ -24,8 +24,10 @@ void sum_columns(int64_t rows, int64_t inner, Term term, double* to) {
   }
 }
 
+// Not inlined: within the loop over tasks g++ makes two versions of it, one in vectors and one without, and the order
+// of a sum depended on whether its task was a thread's first.
 template <class Term>
-double sum_row(int64_t count, Term term) {
+[[gnu::noinline]] double sum_row(int64_t count, Term term) {
   double total = 0;
   for (int64_t start = 0; start < count; start += 1024) {
     const int64_t end = std::min(count, start + 1024);
