@@ -95,24 +95,24 @@ NO_GRADIENT = {"batch_norm": (3, 4), "batch_norm_residual": (3, 4)}
 
 
 def make_inputs(line, which, dtype, seed=1):
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(DEVICE).manual_seed(seed)  # on the device: on the host it takes longer than what is measured
     made = []
     for i, given in enumerate(line[which]):
         rule = given if isinstance(given, dict) else {"shape": given}
         shape = rule["shape"]
         if "integers" in rule:
             low, high = rule["integers"]
-            value = torch.randint(low, high, shape, generator=generator)
+            value = torch.randint(low, high, shape, generator=generator, device=DEVICE)
         elif "uniform" in rule:
             low, high = rule["uniform"]
-            value = low + (high - low) * torch.rand(shape, generator=generator)
+            value = low + (high - low) * torch.rand(shape, generator=generator, device=DEVICE)
         elif "constant" in rule:
-            value = torch.full(shape, float(rule["constant"]))
+            value = torch.full(shape, float(rule["constant"]), device=DEVICE)
         else:
             mean, deviation = rule.get("normal", (0, 1))
-            value = mean + deviation * torch.randn(shape, generator=generator)
+            value = mean + deviation * torch.randn(shape, generator=generator, device=DEVICE)
         wide = i in WIDE.get(line["op"], ())
-        made.append(value.to(INTEGERS.get((line["op"], i)) or (torch.float32 if wide else dtype)).to(DEVICE))
+        made.append(value.to(INTEGERS.get((line["op"], i)) or (torch.float32 if wide else dtype)))
     return made
 
 

@@ -22,26 +22,19 @@ struct Backward {
 }  // namespace
 
 template <>
-template <>
-void Gelu<kGpu>::forward(Context& context, int64_t count, const float* x, float* y) {
+template <class T>
+void Gelu<kGpu>::forward(Context& context, int64_t count, const T* x, T* y) {
   map(context, count, y, Forward(), x);
 }
-template <>
-template <>
-void Gelu<kGpu>::forward(Context& context, int64_t count, const bf16* x, bf16* y) {
-  map(context, count, y, Forward(), x);
-}
+template void Gelu<kGpu>::forward(Context&, int64_t, const float*, float*);
+template void Gelu<kGpu>::forward(Context&, int64_t, const bf16*, bf16*);
 
 template <>
-template <>
-void Gelu<kGpu>::backward(Context& context, int64_t count, const float* grad_y, const float* x,
-                          float* grad_x) {
+template <class T>
+void Gelu<kGpu>::backward(Context& context, int64_t count, const T* grad_y, const T* x, T* grad_x) {
   map(context, count, grad_x, Backward(), grad_y, x);
 }
-template <>
-template <>
-void Gelu<kGpu>::backward(Context& context, int64_t count, const bf16* grad_y, const bf16* x, bf16* grad_x) {
-  map(context, count, grad_x, Backward(), grad_y, x);
-}
+template void Gelu<kGpu>::backward(Context&, int64_t, const float*, const float*, float*);
+template void Gelu<kGpu>::backward(Context&, int64_t, const bf16*, const bf16*, bf16*);
 
 }  // namespace saccade

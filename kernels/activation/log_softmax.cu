@@ -34,37 +34,25 @@ struct Backward {
   }
 };
 
+}  // namespace
+
+template <>
 template <class T>
-void forward_on_gpu(Context& context, int64_t rows, int64_t columns, const T* x, T* y) {
+void LogSoftmax<kGpu>::forward(Context& context, int64_t rows, int64_t columns, const T* x, T* y) {
   check_element<T>(context);
   if (context.kernels == Kernels::plain) return each(context, rows, PlainSoftmax<T, true>{columns, x, y});
   for_rows(context, rows, columns, y, Forward<T>{y}, x);
 }
-
-}  // namespace
-
-template <>
-template <>
-void LogSoftmax<kGpu>::forward(Context& context, int64_t rows, int64_t columns, const float* x, float* y) {
-  forward_on_gpu(context, rows, columns, x, y);
-}
-template <>
-template <>
-void LogSoftmax<kGpu>::forward(Context& context, int64_t rows, int64_t columns, const bf16* x, bf16* y) {
-  forward_on_gpu(context, rows, columns, x, y);
-}
+template void LogSoftmax<kGpu>::forward(Context&, int64_t, int64_t, const float*, float*);
+template void LogSoftmax<kGpu>::forward(Context&, int64_t, int64_t, const bf16*, bf16*);
 
 template <>
-template <>
-void LogSoftmax<kGpu>::backward(Context& context, int64_t rows, int64_t columns, const float* grad_y,
-                                const float* y, float* grad_x) {
-  for_rows(context, rows, columns, grad_x, Backward<float>{grad_x}, grad_y, y);
+template <class T>
+void LogSoftmax<kGpu>::backward(Context& context, int64_t rows, int64_t columns, const T* grad_y, const T* y,
+                                T* grad_x) {
+  for_rows(context, rows, columns, grad_x, Backward<T>{grad_x}, grad_y, y);
 }
-template <>
-template <>
-void LogSoftmax<kGpu>::backward(Context& context, int64_t rows, int64_t columns, const bf16* grad_y,
-                                const bf16* y, bf16* grad_x) {
-  for_rows(context, rows, columns, grad_x, Backward<bf16>{grad_x}, grad_y, y);
-}
+template void LogSoftmax<kGpu>::backward(Context&, int64_t, int64_t, const float*, const float*, float*);
+template void LogSoftmax<kGpu>::backward(Context&, int64_t, int64_t, const bf16*, const bf16*, bf16*);
 
 }  // namespace saccade

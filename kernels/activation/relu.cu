@@ -14,26 +14,19 @@ struct Backward {
 }  // namespace
 
 template <>
-template <>
-void Relu<kGpu>::forward(Context& context, int64_t count, const float* x, float* y) {
+template <class T>
+void Relu<kGpu>::forward(Context& context, int64_t count, const T* x, T* y) {
   map(context, count, y, Forward(), x);
 }
-template <>
-template <>
-void Relu<kGpu>::forward(Context& context, int64_t count, const bf16* x, bf16* y) {
-  map(context, count, y, Forward(), x);
-}
+template void Relu<kGpu>::forward(Context&, int64_t, const float*, float*);
+template void Relu<kGpu>::forward(Context&, int64_t, const bf16*, bf16*);
 
 template <>
-template <>
-void Relu<kGpu>::backward(Context& context, int64_t count, const float* grad_y, const float* y,
-                          float* grad_x) {
+template <class T>
+void Relu<kGpu>::backward(Context& context, int64_t count, const T* grad_y, const T* y, T* grad_x) {
   map(context, count, grad_x, Backward(), grad_y, y);
 }
-template <>
-template <>
-void Relu<kGpu>::backward(Context& context, int64_t count, const bf16* grad_y, const bf16* y, bf16* grad_x) {
-  map(context, count, grad_x, Backward(), grad_y, y);
-}
+template void Relu<kGpu>::backward(Context&, int64_t, const float*, const float*, float*);
+template void Relu<kGpu>::backward(Context&, int64_t, const bf16*, const bf16*, bf16*);
 
 }  // namespace saccade

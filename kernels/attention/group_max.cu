@@ -102,11 +102,15 @@ Grid grid_of(const Sizes& s, int line = __builtin_LINE()) {
           s.images < 65535 ? s.images : 65535, 1, __builtin_FILE(), line};
 }
 
+}  // namespace
+
+template <>
 template <class T>
-void forward_on_gpu(Context& context, int64_t images, int64_t pixels, int64_t groups, int64_t channels,
-                    const T* features, const uint8_t* keep, T* output, uint8_t* argmax) {
+void GroupMax<kGpu>::forward(Context& context, int64_t images, int64_t pixels, int64_t groups,
+                             int64_t channels, const T* features, const uint8_t* keep, T* output,
+                             uint8_t* argmax) {
   check_element<T>(context);
-  GroupMax<kGpu>::check_sizes(images, pixels, groups, channels);
+  check_sizes(images, pixels, groups, channels);
   if (context.kernels == Kernels::plain)
     return each(context, images * pixels * channels,
                 PlainGroupMax<T>{pixels, groups, channels, features, keep, output, argmax});
@@ -121,12 +125,18 @@ void forward_on_gpu(Context& context, int64_t images, int64_t pixels, int64_t gr
            argmax);
   }
 }
+template void GroupMax<kGpu>::forward(Context&, int64_t, int64_t, int64_t, int64_t, const float*,
+                                      const uint8_t*, float*, uint8_t*);
+template void GroupMax<kGpu>::forward(Context&, int64_t, int64_t, int64_t, int64_t, const bf16*,
+                                      const uint8_t*, bf16*, uint8_t*);
 
+template <>
 template <class T>
-void backward_on_gpu(Context& context, int64_t images, int64_t pixels, int64_t groups, int64_t channels,
-                     const T* grad_output, const uint8_t* argmax, T* grad_features) {
+void GroupMax<kGpu>::backward(Context& context, int64_t images, int64_t pixels, int64_t groups,
+                              int64_t channels, const T* grad_output, const uint8_t* argmax,
+                              T* grad_features) {
   check_element<T>(context);
-  GroupMax<kGpu>::check_sizes(images, pixels, groups, channels);
+  check_sizes(images, pixels, groups, channels);
   if (context.kernels == Kernels::plain)
     return each(context, images * pixels * groups * channels,
                 PlainGroupMaxGradient<T>{groups, channels, grad_output, argmax, grad_features});
@@ -142,36 +152,9 @@ void backward_on_gpu(Context& context, int64_t images, int64_t pixels, int64_t g
            grad_features);
   }
 }
-
-}  // namespace
-
-template <>
-template <>
-void GroupMax<kGpu>::forward(Context& context, int64_t images, int64_t pixels, int64_t groups,
-                             int64_t channels, const float* features, const uint8_t* keep, float* output,
-                             uint8_t* argmax) {
-  forward_on_gpu(context, images, pixels, groups, channels, features, keep, output, argmax);
-}
-template <>
-template <>
-void GroupMax<kGpu>::forward(Context& context, int64_t images, int64_t pixels, int64_t groups,
-                             int64_t channels, const bf16* features, const uint8_t* keep, bf16* output,
-                             uint8_t* argmax) {
-  forward_on_gpu(context, images, pixels, groups, channels, features, keep, output, argmax);
-}
-template <>
-template <>
-void GroupMax<kGpu>::backward(Context& context, int64_t images, int64_t pixels, int64_t groups,
-                              int64_t channels, const float* grad_output, const uint8_t* argmax,
-                              float* grad_features) {
-  backward_on_gpu(context, images, pixels, groups, channels, grad_output, argmax, grad_features);
-}
-template <>
-template <>
-void GroupMax<kGpu>::backward(Context& context, int64_t images, int64_t pixels, int64_t groups,
-                              int64_t channels, const bf16* grad_output, const uint8_t* argmax,
-                              bf16* grad_features) {
-  backward_on_gpu(context, images, pixels, groups, channels, grad_output, argmax, grad_features);
-}
+template void GroupMax<kGpu>::backward(Context&, int64_t, int64_t, int64_t, int64_t, const float*,
+                                       const uint8_t*, float*);
+template void GroupMax<kGpu>::backward(Context&, int64_t, int64_t, int64_t, int64_t, const bf16*,
+                                       const uint8_t*, bf16*);
 
 }  // namespace saccade

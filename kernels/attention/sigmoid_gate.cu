@@ -155,9 +155,12 @@ void run_backward(Context& context, int64_t rows, int64_t channels, const T* gra
          channels, partial.as<float>(), grad_bias);
 }
 
+}  // namespace
+
+template <>
 template <class T>
-void forward_on_gpu(Context& context, int64_t rows, int64_t channels, const T* feature, const T* logits,
-                    const T* bias, T* output) {
+void SigmoidGate<kGpu>::forward(Context& context, int64_t rows, int64_t channels, const T* feature,
+                                const T* logits, const T* bias, T* output) {
   check_element<T>(context);
   if (context.kernels == Kernels::plain)
     return each(context, rows * channels, PlainSigmoidGate<T>{channels, feature, logits, bias, output});
@@ -169,10 +172,16 @@ void forward_on_gpu(Context& context, int64_t rows, int64_t channels, const T* f
   else
     run_forward<T, 1>(context, rows, channels, feature, logits, bias, output);
 }
+template void SigmoidGate<kGpu>::forward(Context&, int64_t, int64_t, const float*, const float*, const float*,
+                                         float*);
+template void SigmoidGate<kGpu>::forward(Context&, int64_t, int64_t, const bf16*, const bf16*, const bf16*,
+                                         bf16*);
 
+template <>
 template <class T>
-void backward_on_gpu(Context& context, int64_t rows, int64_t channels, const T* grad_output, const T* feature,
-                     const T* logits, const T* bias, T* grad_feature, T* grad_logits, T* grad_bias) {
+void SigmoidGate<kGpu>::backward(Context& context, int64_t rows, int64_t channels, const T* grad_output,
+                                 const T* feature, const T* logits, const T* bias, T* grad_feature,
+                                 T* grad_logits, T* grad_bias) {
   check_element<T>(context);
   if (context.kernels == Kernels::plain)
     return each(context, channels,
@@ -186,36 +195,9 @@ void backward_on_gpu(Context& context, int64_t rows, int64_t channels, const T* 
   const auto run = wide ? run_backward<T, kWide> : run_backward<T, 1>;
   run(context, rows, channels, grad_output, feature, logits, bias, grad_feature, grad_logits, grad_bias);
 }
-
-}  // namespace
-
-template <>
-template <>
-void SigmoidGate<kGpu>::forward(Context& context, int64_t rows, int64_t channels, const float* feature,
-                                const float* logits, const float* bias, float* output) {
-  forward_on_gpu(context, rows, channels, feature, logits, bias, output);
-}
-template <>
-template <>
-void SigmoidGate<kGpu>::forward(Context& context, int64_t rows, int64_t channels, const bf16* feature,
-                                const bf16* logits, const bf16* bias, bf16* output) {
-  forward_on_gpu(context, rows, channels, feature, logits, bias, output);
-}
-template <>
-template <>
-void SigmoidGate<kGpu>::backward(Context& context, int64_t rows, int64_t channels, const float* grad_output,
-                                 const float* feature, const float* logits, const float* bias,
-                                 float* grad_feature, float* grad_logits, float* grad_bias) {
-  backward_on_gpu(context, rows, channels, grad_output, feature, logits, bias, grad_feature, grad_logits,
-                  grad_bias);
-}
-template <>
-template <>
-void SigmoidGate<kGpu>::backward(Context& context, int64_t rows, int64_t channels, const bf16* grad_output,
-                                 const bf16* feature, const bf16* logits, const bf16* bias,
-                                 bf16* grad_feature, bf16* grad_logits, bf16* grad_bias) {
-  backward_on_gpu(context, rows, channels, grad_output, feature, logits, bias, grad_feature, grad_logits,
-                  grad_bias);
-}
+template void SigmoidGate<kGpu>::backward(Context&, int64_t, int64_t, const float*, const float*,
+                                          const float*, const float*, float*, float*, float*);
+template void SigmoidGate<kGpu>::backward(Context&, int64_t, int64_t, const bf16*, const bf16*, const bf16*,
+                                          const bf16*, bf16*, bf16*, bf16*);
 
 }  // namespace saccade

@@ -12,14 +12,11 @@ struct AddScaled {
 }  // namespace
 
 template <>
-template <>
-void Axpy<kGpu>::accumulate(Context& context, int64_t count, double a, const float* x, float* y) {
+template <class T>
+void Axpy<kGpu>::accumulate(Context& context, int64_t count, double a, const T* x, T* y) {
   map(context, count, y, AddScaled{static_cast<float>(a)}, x, y);
 }
-template <>
-template <>
-void Axpy<kGpu>::accumulate(Context& context, int64_t count, double a, const bf16* x, bf16* y) {
-  map(context, count, y, AddScaled{static_cast<float>(a)}, x, y);
-}
+template void Axpy<kGpu>::accumulate(Context&, int64_t, double, const float*, float*);
+template void Axpy<kGpu>::accumulate(Context&, int64_t, double, const bf16*, bf16*);
 
 }  // namespace saccade

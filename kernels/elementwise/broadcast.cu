@@ -14,28 +14,19 @@ struct Product {
 }  // namespace
 
 template <>
-template <>
-void Broadcast<kGpu>::add(Context& context, const BroadcastShape& s, const float* x, const float* b,
-                          float* y) {
+template <class T>
+void Broadcast<kGpu>::add(Context& context, const BroadcastShape& s, const T* x, const T* b, T* y) {
   map_broadcast(context, s, x, b, y, Sum2());
 }
-template <>
-template <>
-void Broadcast<kGpu>::add(Context& context, const BroadcastShape& s, const bf16* x, const bf16* b, bf16* y) {
-  map_broadcast(context, s, x, b, y, Sum2());
-}
+template void Broadcast<kGpu>::add(Context&, const BroadcastShape&, const float*, const float*, float*);
+template void Broadcast<kGpu>::add(Context&, const BroadcastShape&, const bf16*, const bf16*, bf16*);
 
 template <>
-template <>
-void Broadcast<kGpu>::multiply(Context& context, const BroadcastShape& s, const float* x, const float* b,
-                               float* y) {
+template <class T>
+void Broadcast<kGpu>::multiply(Context& context, const BroadcastShape& s, const T* x, const T* b, T* y) {
   map_broadcast(context, s, x, b, y, Product());
 }
-template <>
-template <>
-void Broadcast<kGpu>::multiply(Context& context, const BroadcastShape& s, const bf16* x, const bf16* b,
-                               bf16* y) {
-  map_broadcast(context, s, x, b, y, Product());
-}
+template void Broadcast<kGpu>::multiply(Context&, const BroadcastShape&, const float*, const float*, float*);
+template void Broadcast<kGpu>::multiply(Context&, const BroadcastShape&, const bf16*, const bf16*, bf16*);
 
 }  // namespace saccade

@@ -48,27 +48,17 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
+}  // namespace
+
+template <>
 template <class T>
-void apply_on_gpu(Context& context, int64_t count, double p, const int64_t* state, uint32_t stream,
-                  const T* x, T* y) {
+void Dropout<kGpu>::apply(Context& context, int64_t count, double p, const int64_t* state, uint32_t stream,
+                          const T* x, T* y) {
   check_element<T>(context);
   launch(dropout<T>, blocks_for(count, static_cast<int64_t>(kThreads) * kVector<T, true>), kThreads, 0,
          context.stream(), count, p, 1 / (1 - p), state, stream, aligned(x, 16) && aligned(y, 16), x, y);
 }
-
-}  // namespace
-
-template <>
-template <>
-void Dropout<kGpu>::apply(Context& context, int64_t count, double p, const int64_t* state, uint32_t stream,
-                          const float* x, float* y) {
-  apply_on_gpu(context, count, p, state, stream, x, y);
-}
-template <>
-template <>
-void Dropout<kGpu>::apply(Context& context, int64_t count, double p, const int64_t* state, uint32_t stream,
-                          const bf16* x, bf16* y) {
-  apply_on_gpu(context, count, p, state, stream, x, y);
-}
+template void Dropout<kGpu>::apply(Context&, int64_t, double, const int64_t*, uint32_t, const float*, float*);
+template void Dropout<kGpu>::apply(Context&, int64_t, double, const int64_t*, uint32_t, const bf16*, bf16*);
 
 }  // namespace saccade

@@ -22,8 +22,11 @@ __global__ void __launch_bounds__(kThreads) set_all(int64_t count, T value, T* _
   }
 }
 
+}  // namespace
+
+template <>
 template <class T>
-void run(Context& context, int64_t count, double value, T* y) {
+void SetAll<kGpu>::to(Context& context, int64_t count, double value, T* y) {
   check_element<T>(context);
   constexpr int kWide = kVector<T, true>;
   const T one(static_cast<float>(value));
@@ -32,18 +35,7 @@ void run(Context& context, int64_t count, double value, T* y) {
   else
     launch(set_all<T, 1>, blocks_for(count, kThreads), kThreads, 0, context.stream(), count, one, y);
 }
-
-}  // namespace
-
-template <>
-template <>
-void SetAll<kGpu>::to(Context& context, int64_t count, double value, float* y) {
-  run(context, count, value, y);
-}
-template <>
-template <>
-void SetAll<kGpu>::to(Context& context, int64_t count, double value, bf16* y) {
-  run(context, count, value, y);
-}
+template void SetAll<kGpu>::to(Context&, int64_t, double, float*);
+template void SetAll<kGpu>::to(Context&, int64_t, double, bf16*);
 
 }  // namespace saccade

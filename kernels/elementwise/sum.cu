@@ -216,52 +216,34 @@ struct Scaled {
   __device__ float operator()(float, float grad_y) const { return factor * grad_y; }
 };
 
-template <class T>
-void backward_on_gpu(Context& context, int64_t outer, int64_t reduced, int64_t inner, double scale,
-                     const T* grad_y, T* grad_x) {
-  map_broadcast<T>(context, {outer, reduced, inner}, nullptr, grad_y, grad_x,
-                   Scaled{static_cast<float>(scale)});
-}
-
 }  // namespace
 
 template <>
-template <>
+template <class T>
 void Sum<kGpu>::forward(Context& context, int64_t outer, int64_t reduced, int64_t inner, double scale,
-                        const float* x, float* y) {
-  reduce_on_gpu<float>(context, outer, reduced, inner, scale, x, nullptr, y);
+                        const T* x, T* y) {
+  reduce_on_gpu<T>(context, outer, reduced, inner, scale, x, nullptr, y);
 }
-template <>
-template <>
-void Sum<kGpu>::forward(Context& context, int64_t outer, int64_t reduced, int64_t inner, double scale,
-                        const bf16* x, bf16* y) {
-  reduce_on_gpu<bf16>(context, outer, reduced, inner, scale, x, nullptr, y);
-}
+template void Sum<kGpu>::forward(Context&, int64_t, int64_t, int64_t, double, const float*, float*);
+template void Sum<kGpu>::forward(Context&, int64_t, int64_t, int64_t, double, const bf16*, bf16*);
 
 template <>
-template <>
-void Sum<kGpu>::of_products(Context& context, int64_t outer, int64_t reduced, int64_t inner, const float* a,
-                            const float* b, float* y) {
+template <class T>
+void Sum<kGpu>::of_products(Context& context, int64_t outer, int64_t reduced, int64_t inner, const T* a,
+                            const T* b, T* y) {
   reduce_on_gpu(context, outer, reduced, inner, 1.0, a, b, y);
 }
-template <>
-template <>
-void Sum<kGpu>::of_products(Context& context, int64_t outer, int64_t reduced, int64_t inner, const bf16* a,
-                            const bf16* b, bf16* y) {
-  reduce_on_gpu(context, outer, reduced, inner, 1.0, a, b, y);
-}
+template void Sum<kGpu>::of_products(Context&, int64_t, int64_t, int64_t, const float*, const float*, float*);
+template void Sum<kGpu>::of_products(Context&, int64_t, int64_t, int64_t, const bf16*, const bf16*, bf16*);
 
 template <>
-template <>
+template <class T>
 void Sum<kGpu>::backward(Context& context, int64_t outer, int64_t reduced, int64_t inner, double scale,
-                         const float* grad_y, float* grad_x) {
-  backward_on_gpu(context, outer, reduced, inner, scale, grad_y, grad_x);
+                         const T* grad_y, T* grad_x) {
+  map_broadcast<T>(context, {outer, reduced, inner}, nullptr, grad_y, grad_x,
+                   Scaled{static_cast<float>(scale)});
 }
-template <>
-template <>
-void Sum<kGpu>::backward(Context& context, int64_t outer, int64_t reduced, int64_t inner, double scale,
-                         const bf16* grad_y, bf16* grad_x) {
-  backward_on_gpu(context, outer, reduced, inner, scale, grad_y, grad_x);
-}
+template void Sum<kGpu>::backward(Context&, int64_t, int64_t, int64_t, double, const float*, float*);
+template void Sum<kGpu>::backward(Context&, int64_t, int64_t, int64_t, double, const bf16*, bf16*);
 
 }  // namespace saccade

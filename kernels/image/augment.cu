@@ -100,31 +100,24 @@ void run(Context& context, int64_t count, int64_t height, int64_t width, const u
   }
 }
 
+}  // namespace
+
+template <>
 template <class T>
-void forward_on_gpu(Context& context, int64_t count, int64_t height, int64_t width, const uint8_t* images,
-                    const Augmentation* table, const Normalization& norm, T* y) {
+void Augment<kGpu>::forward(Context& context, int64_t count, int64_t height, int64_t width,
+                            const uint8_t* images, const Augmentation* table,
+                            const Normalization& normalization, T* y) {
   check_element<T>(context);
   check(height < (1 << 15) && width < (1 << 15), "augment: pictures of ", height, " x ", width, " are too large");
   constexpr int kWide = kVector<T, true>;
   if (aligned(y, 16) && height * width * 3 % kWide == 0)
-    run<T, kWide>(context, count, height, width, images, table, norm, y);
+    run<T, kWide>(context, count, height, width, images, table, normalization, y);
   else
-    run<T, 1>(context, count, height, width, images, table, norm, y);
+    run<T, 1>(context, count, height, width, images, table, normalization, y);
 }
-
-}  // namespace
-
-template <>
-template <>
-void Augment<kGpu>::forward(Context& context, int64_t count, int64_t height, int64_t width, const uint8_t* images,
-                            const Augmentation* table, const Normalization& normalization, float* y) {
-  forward_on_gpu(context, count, height, width, images, table, normalization, y);
-}
-template <>
-template <>
-void Augment<kGpu>::forward(Context& context, int64_t count, int64_t height, int64_t width, const uint8_t* images,
-                            const Augmentation* table, const Normalization& normalization, bf16* y) {
-  forward_on_gpu(context, count, height, width, images, table, normalization, y);
-}
+template void Augment<kGpu>::forward(Context&, int64_t, int64_t, int64_t, const uint8_t*, const Augmentation*,
+                                     const Normalization&, float*);
+template void Augment<kGpu>::forward(Context&, int64_t, int64_t, int64_t, const uint8_t*, const Augmentation*,
+                                     const Normalization&, bf16*);
 
 }  // namespace saccade

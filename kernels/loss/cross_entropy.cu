@@ -110,9 +110,13 @@ __global__ void __launch_bounds__(kThreads)
   store<V * sizeof(T)>(grad_logits + item * V, narrow<T>(grad));
 }
 
+}  // namespace
+
+template <>
 template <class T>
-void forward_on_gpu(Context& context, int64_t rows, int64_t classes, const T* logits, const int64_t* labels,
-                    double smoothing, float* loss, T* grad_logits) {
+void CrossEntropy<kGpu>::forward(Context& context, int64_t rows, int64_t classes, const T* logits,
+                                 const int64_t* labels, double smoothing, Accumulator<T>* loss,
+                                 T* grad_logits) {
   check_element<T>(context);
   check(rows < (int64_t{1} << 31) && classes < (int64_t{1} << 31), "cross_entropy: ", rows, " rows of ",
         classes, " classes");
@@ -142,10 +146,15 @@ void forward_on_gpu(Context& context, int64_t rows, int64_t classes, const T* lo
          static_cast<uint32_t>(classes), logits, labels, q, counted, terms, grad_logits);
   launch(cross_entropy_mean, 1, kMeanThreads, 0, context.stream(), n, terms, labels, loss);
 }
+template void CrossEntropy<kGpu>::forward(Context&, int64_t, int64_t, const float*, const int64_t*, double,
+                                          float*, float*);
+template void CrossEntropy<kGpu>::forward(Context&, int64_t, int64_t, const bf16*, const int64_t*, double,
+                                          float*, bf16*);
 
+template <>
 template <class T>
-void backward_on_gpu(Context& context, int64_t rows, int64_t classes, const float* grad_loss,
-                     T* grad_logits) {
+void CrossEntropy<kGpu>::backward(Context& context, int64_t rows, int64_t classes,
+                                  const Accumulator<T>* grad_loss, T* grad_logits) {
   check_element<T>(context);
   constexpr int kWide = kVector<T, true>;
   const bool wide = rows * classes % kWide == 0 && aligned(grad_logits, 16);
@@ -153,31 +162,7 @@ void backward_on_gpu(Context& context, int64_t rows, int64_t classes, const floa
   launch(wide ? cross_entropy_backward<T, kWide> : cross_entropy_backward<T, 1>,
          blocks_for(vectors, kThreads), kThreads, 0, context.stream(), vectors, grad_loss, grad_logits);
 }
+template void CrossEntropy<kGpu>::backward(Context&, int64_t, int64_t, const float*, float*);
+template void CrossEntropy<kGpu>::backward(Context&, int64_t, int64_t, const float*, bf16*);
 
-}  // namespace
-
-template <>
-template <>
-void CrossEntropy<kGpu>::forward(Context& context, int64_t rows, int64_t classes, const float* logits,
-                                 const int64_t* labels, double smoothing, float* loss, float* grad_logits) {
-  forward_on_gpu(context, rows, classes, logits, labels, smoothing, loss, grad_logits);
-}
-template <>
-template <>
-void CrossEntropy<kGpu>::backward(Context& context, int64_t rows, int64_t classes, const float* grad_loss,
-                                  float* grad_logits) {
-  backward_on_gpu(context, rows, classes, grad_loss, grad_logits);
-}
-template <>
-template <>
-void CrossEntropy<kGpu>::forward(Context& context, int64_t rows, int64_t classes, const bf16* logits,
-                                 const int64_t* labels, double smoothing, float* loss, bf16* grad_logits) {
-  forward_on_gpu(context, rows, classes, logits, labels, smoothing, loss, grad_logits);
-}
-template <>
-template <>
-void CrossEntropy<kGpu>::backward(Context& context, int64_t rows, int64_t classes, const float* grad_loss,
-                                  bf16* grad_logits) {
-  backward_on_gpu(context, rows, classes, grad_loss, grad_logits);
-}
 }  // namespace saccade

@@ -21,8 +21,12 @@ void with_orders(const MatmulShape& s, Run&& run) {
     s.transpose_b ? run.template operator()<true, true>() : run.template operator()<true, false>();
 }
 
+}  // namespace
+
+template <>
 template <class T>
-void multiply_on_gpu(Context& context, const MatmulShape& s, const T* a, const T* b, const T* bias, T* c) {
+void Matmul<kGpu>::multiply(Context& context, const MatmulShape& s, const T* a, const T* b, const T* bias,
+                            T* c) {
   check_element<T>(context);
   if constexpr (kGpu == Device::cuda)
     if (context.kernels == Kernels::library && cublaslt::multiply(context, s, a, b, bias, c)) return;
@@ -36,20 +40,9 @@ void multiply_on_gpu(Context& context, const MatmulShape& s, const T* a, const T
     });
   });
 }
-
-}  // namespace
-
-template <>
-template <>
-void Matmul<kGpu>::multiply(Context& context, const MatmulShape& s, const float* a, const float* b,
-                            const float* bias, float* c) {
-  multiply_on_gpu(context, s, a, b, bias, c);
-}
-template <>
-template <>
-void Matmul<kGpu>::multiply(Context& context, const MatmulShape& s, const bf16* a, const bf16* b,
-                            const bf16* bias, bf16* c) {
-  multiply_on_gpu(context, s, a, b, bias, c);
-}
+template void Matmul<kGpu>::multiply(Context&, const MatmulShape&, const float*, const float*, const float*,
+                                     float*);
+template void Matmul<kGpu>::multiply(Context&, const MatmulShape&, const bf16*, const bf16*, const bf16*,
+                                     bf16*);
 
 }  // namespace saccade

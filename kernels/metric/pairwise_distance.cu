@@ -282,9 +282,12 @@ void run_backward(Context& context, Metric metric, bool transposed, const Sizes&
          s.dim, x, x_norms, grad_unit, grad_x);
 }
 
+}  // namespace
+
+template <>
 template <class T>
-void forward_on_gpu(Context& context, Metric metric, int64_t n, int64_t m, int64_t dim, const T* x,
-                    const T* y, T* distance) {
+void PairwiseDistance<kGpu>::forward(Context& context, Metric metric, int64_t n, int64_t m, int64_t dim,
+                                     const T* x, const T* y, T* distance) {
   check_element<T>(context);
   if (context.kernels == Kernels::plain)
     return each(context, n * m, PlainPairwiseDistance<T>{metric, m, dim, x, y, distance});
@@ -293,43 +296,26 @@ void forward_on_gpu(Context& context, Metric metric, int64_t n, int64_t m, int64
   const auto run = wide ? run_forward<T, kWide> : run_forward<T, 1>;
   run(context, metric, narrowed(n, m, dim), x, y, distance);
 }
+template void PairwiseDistance<kGpu>::forward(Context&, Metric, int64_t, int64_t, int64_t, const float*,
+                                              const float*, float*);
+template void PairwiseDistance<kGpu>::forward(Context&, Metric, int64_t, int64_t, int64_t, const bf16*,
+                                              const bf16*, bf16*);
 
+template <>
 template <class T>
-void backward_on_gpu(Context& context, Metric metric, bool transposed, int64_t n, int64_t m, int64_t dim,
-                     const T* x, const T* y, const T* distance, const T* grad_distance, T* grad_x) {
+void PairwiseDistance<kGpu>::backward(Context& context, Metric metric, bool transposed, int64_t n, int64_t m,
+                                      int64_t dim, const T* x, const T* y, const T* distance,
+                                      const T* grad_distance, T* grad_x) {
   check_element<T>(context);
   constexpr int kWide = kVector<T, true>;
   const bool wide = dim % kWide == 0 && aligned(x, 16) && aligned(y, 16) && aligned(grad_x, 16);
   const auto run = wide ? run_backward<T, kWide> : run_backward<T, 1>;
   run(context, metric, transposed, narrowed(n, m, dim), x, y, distance, grad_distance, grad_x);
 }
+template void PairwiseDistance<kGpu>::backward(Context&, Metric, bool, int64_t, int64_t, int64_t,
+                                               const float*, const float*, const float*, const float*,
+                                               float*);
+template void PairwiseDistance<kGpu>::backward(Context&, Metric, bool, int64_t, int64_t, int64_t, const bf16*,
+                                               const bf16*, const bf16*, const bf16*, bf16*);
 
-}  // namespace
-
-template <>
-template <>
-void PairwiseDistance<kGpu>::forward(Context& context, Metric metric, int64_t n, int64_t m, int64_t dim,
-                                     const float* x, const float* y, float* distance) {
-  forward_on_gpu(context, metric, n, m, dim, x, y, distance);
-}
-template <>
-template <>
-void PairwiseDistance<kGpu>::backward(Context& context, Metric metric, bool transposed, int64_t n, int64_t m,
-                                      int64_t dim, const float* x, const float* y, const float* distance,
-                                      const float* grad_distance, float* grad_x) {
-  backward_on_gpu(context, metric, transposed, n, m, dim, x, y, distance, grad_distance, grad_x);
-}
-template <>
-template <>
-void PairwiseDistance<kGpu>::forward(Context& context, Metric metric, int64_t n, int64_t m, int64_t dim,
-                                     const bf16* x, const bf16* y, bf16* distance) {
-  forward_on_gpu(context, metric, n, m, dim, x, y, distance);
-}
-template <>
-template <>
-void PairwiseDistance<kGpu>::backward(Context& context, Metric metric, bool transposed, int64_t n, int64_t m,
-                                      int64_t dim, const bf16* x, const bf16* y, const bf16* distance,
-                                      const bf16* grad_distance, bf16* grad_x) {
-  backward_on_gpu(context, metric, transposed, n, m, dim, x, y, distance, grad_distance, grad_x);
-}
 }  // namespace saccade

@@ -396,48 +396,6 @@ void run_propagate(Context& context, int64_t rows, int64_t channels, const T* gr
          grad_x);
 }
 
-template <class T>
-void statistics_on_gpu(Context& context, int64_t rows, int64_t channels, const T* x, double eps,
-                       double momentum, float* mean, float* invstd, float* running_mean, float* running_var) {
-  check_element<T>(context);
-  if (context.kernels == Kernels::plain)
-    return each(context, channels,
-                PlainStatistics<T>{rows, channels, x, static_cast<float>(eps), static_cast<float>(momentum),
-                                   mean, invstd, running_mean, running_var});
-  const Running running{static_cast<float>(momentum), running_mean, running_var};
-  const auto run = wide<T>(channels, x) ? run_statistics<T, kVector<T, true>> : run_statistics<T, 1>;
-  run(context, rows, channels, x, eps, running, mean, invstd);
-}
-
-template <class T>
-void apply_on_gpu(Context& context, int64_t rows, int64_t channels, const T* x, const Affine& affine,
-                  const T* residual, bool relu, T* y) {
-  check_element<T>(context);
-  const auto run =
-      wide<T>(channels, affine, x, residual, y) ? run_apply<T, kVector<T, true>> : run_apply<T, 1>;
-  run(context, rows, channels, x, affine, residual, relu, y);
-}
-
-template <class T>
-void reduce_on_gpu(Context& context, int64_t rows, int64_t channels, const T* grad_y, const T* x, const T* y,
-                   const Affine& affine, bool relu, float* grad_gamma, float* grad_beta, T* g) {
-  check_element<T>(context);
-  const auto run =
-      wide<T>(channels, affine, grad_y, x, y, g) ? run_reduce<T, kVector<T, true>> : run_reduce<T, 1>;
-  run(context, rows, channels, grad_y, x, y, affine, relu, grad_gamma, grad_beta, g);
-}
-
-template <class T>
-void propagate_on_gpu(Context& context, int64_t rows, int64_t channels, const T* grad_y, const T* x,
-                      const Affine& affine, bool relu, const float* grad_gamma, const float* grad_beta,
-                      T* grad_x) {
-  check_element<T>(context);
-  const auto run = wide<T>(channels, affine, grad_y, x, grad_x, grad_gamma, grad_beta)
-                       ? run_propagate<T, kVector<T, true>>
-                       : run_propagate<T, 1>;
-  run(context, rows, channels, grad_y, x, affine, relu, grad_gamma, grad_beta, grad_x);
-}
-
 }  // namespace
 
 template <>
@@ -449,69 +407,79 @@ void BatchNorm<kGpu>::invert(Context& context, int64_t channels, const float* va
 }
 
 template <>
-template <>
-void BatchNorm<kGpu>::statistics(Context& context, int64_t rows, int64_t channels, const float* x, double eps,
-                                 double momentum, float* mean, float* invstd, float* running_mean,
-                                 float* running_var) {
-  statistics_on_gpu(context, rows, channels, x, eps, momentum, mean, invstd, running_mean, running_var);
+template <class T>
+void BatchNorm<kGpu>::statistics(Context& context, int64_t rows, int64_t channels, const T* x, double eps,
+                                 double momentum, Accumulator<T>* mean, Accumulator<T>* invstd,
+                                 Accumulator<T>* running_mean, Accumulator<T>* running_var) {
+  check_element<T>(context);
+  if (context.kernels == Kernels::plain)
+    return each(context, channels,
+                PlainStatistics<T>{rows, channels, x, static_cast<float>(eps), static_cast<float>(momentum),
+                                   mean, invstd, running_mean, running_var});
+  const Running running{static_cast<float>(momentum), running_mean, running_var};
+  const auto run = wide<T>(channels, x) ? run_statistics<T, kVector<T, true>> : run_statistics<T, 1>;
+  run(context, rows, channels, x, eps, running, mean, invstd);
 }
-template <>
-template <>
-void BatchNorm<kGpu>::apply(Context& context, int64_t rows, int64_t channels, const float* x,
-                            const float* mean, const float* invstd, const float* gamma, const float* beta,
-                            const float* residual, bool relu, float* y) {
-  apply_on_gpu(context, rows, channels, x, {mean, invstd, gamma, beta}, residual, relu, y);
-}
-template <>
-template <>
-void BatchNorm<kGpu>::reduce(Context& context, int64_t rows, int64_t channels, const float* grad_y,
-                             const float* x, const float* y, const float* mean, const float* invstd,
-                             const float* gamma, const float* beta, bool relu, float* grad_gamma,
-                             float* grad_beta, float* g) {
-  reduce_on_gpu(context, rows, channels, grad_y, x, y, {mean, invstd, gamma, beta}, relu, grad_gamma,
-                grad_beta, g);
-}
-template <>
-template <>
-void BatchNorm<kGpu>::propagate(Context& context, int64_t rows, int64_t channels, const float* grad_y,
-                                const float* x, const float* mean, const float* invstd, const float* gamma,
-                                const float* beta, bool relu, const float* grad_gamma, const float* grad_beta,
-                                float* grad_x) {
-  propagate_on_gpu(context, rows, channels, grad_y, x, {mean, invstd, gamma, beta}, relu, grad_gamma,
-                   grad_beta, grad_x);
-}
+template void BatchNorm<kGpu>::statistics(Context&, int64_t, int64_t, const float*, double, double, float*,
+                                          float*, float*, float*);
+template void BatchNorm<kGpu>::statistics(Context&, int64_t, int64_t, const bf16*, double, double, float*,
+                                          float*, float*, float*);
 
 template <>
-template <>
-void BatchNorm<kGpu>::statistics(Context& context, int64_t rows, int64_t channels, const bf16* x, double eps,
-                                 double momentum, float* mean, float* invstd, float* running_mean,
-                                 float* running_var) {
-  statistics_on_gpu(context, rows, channels, x, eps, momentum, mean, invstd, running_mean, running_var);
+template <class T>
+void BatchNorm<kGpu>::apply(Context& context, int64_t rows, int64_t channels, const T* x,
+                            const Accumulator<T>* mean, const Accumulator<T>* invstd,
+                            const Accumulator<T>* gamma, const Accumulator<T>* beta, const T* residual,
+                            bool relu, T* y) {
+  check_element<T>(context);
+  const Affine affine{mean, invstd, gamma, beta};
+  const auto run =
+      wide<T>(channels, affine, x, residual, y) ? run_apply<T, kVector<T, true>> : run_apply<T, 1>;
+  run(context, rows, channels, x, affine, residual, relu, y);
 }
+template void BatchNorm<kGpu>::apply(Context&, int64_t, int64_t, const float*, const float*, const float*,
+                                     const float*, const float*, const float*, bool, float*);
+template void BatchNorm<kGpu>::apply(Context&, int64_t, int64_t, const bf16*, const float*, const float*,
+                                     const float*, const float*, const bf16*, bool, bf16*);
+
 template <>
-template <>
-void BatchNorm<kGpu>::apply(Context& context, int64_t rows, int64_t channels, const bf16* x,
-                            const float* mean, const float* invstd, const float* gamma, const float* beta,
-                            const bf16* residual, bool relu, bf16* y) {
-  apply_on_gpu(context, rows, channels, x, {mean, invstd, gamma, beta}, residual, relu, y);
+template <class T>
+void BatchNorm<kGpu>::reduce(Context& context, int64_t rows, int64_t channels, const T* grad_y, const T* x,
+                             const T* y, const Accumulator<T>* mean, const Accumulator<T>* invstd,
+                             const Accumulator<T>* gamma, const Accumulator<T>* beta, bool relu,
+                             Accumulator<T>* grad_gamma, Accumulator<T>* grad_beta, T* g) {
+  check_element<T>(context);
+  const Affine affine{mean, invstd, gamma, beta};
+  const auto run =
+      wide<T>(channels, affine, grad_y, x, y, g) ? run_reduce<T, kVector<T, true>> : run_reduce<T, 1>;
+  run(context, rows, channels, grad_y, x, y, affine, relu, grad_gamma, grad_beta, g);
 }
+template void BatchNorm<kGpu>::reduce(Context&, int64_t, int64_t, const float*, const float*, const float*,
+                                      const float*, const float*, const float*, const float*, bool, float*,
+                                      float*, float*);
+template void BatchNorm<kGpu>::reduce(Context&, int64_t, int64_t, const bf16*, const bf16*, const bf16*,
+                                      const float*, const float*, const float*, const float*, bool, float*,
+                                      float*, bf16*);
+
 template <>
-template <>
-void BatchNorm<kGpu>::reduce(Context& context, int64_t rows, int64_t channels, const bf16* grad_y,
-                             const bf16* x, const bf16* y, const float* mean, const float* invstd,
-                             const float* gamma, const float* beta, bool relu, float* grad_gamma,
-                             float* grad_beta, bf16* g) {
-  reduce_on_gpu(context, rows, channels, grad_y, x, y, {mean, invstd, gamma, beta}, relu, grad_gamma,
-                grad_beta, g);
+template <class T>
+void BatchNorm<kGpu>::propagate(Context& context, int64_t rows, int64_t channels, const T* grad_y, const T* x,
+                                const Accumulator<T>* mean, const Accumulator<T>* invstd,
+                                const Accumulator<T>* gamma, const Accumulator<T>* beta, bool relu,
+                                const Accumulator<T>* grad_gamma, const Accumulator<T>* grad_beta,
+                                T* grad_x) {
+  check_element<T>(context);
+  const Affine affine{mean, invstd, gamma, beta};
+  const auto run = wide<T>(channels, affine, grad_y, x, grad_x, grad_gamma, grad_beta)
+                       ? run_propagate<T, kVector<T, true>>
+                       : run_propagate<T, 1>;
+  run(context, rows, channels, grad_y, x, affine, relu, grad_gamma, grad_beta, grad_x);
 }
-template <>
-template <>
-void BatchNorm<kGpu>::propagate(Context& context, int64_t rows, int64_t channels, const bf16* grad_y,
-                                const bf16* x, const float* mean, const float* invstd, const float* gamma,
-                                const float* beta, bool relu, const float* grad_gamma, const float* grad_beta,
-                                bf16* grad_x) {
-  propagate_on_gpu(context, rows, channels, grad_y, x, {mean, invstd, gamma, beta}, relu, grad_gamma,
-                   grad_beta, grad_x);
-}
+template void BatchNorm<kGpu>::propagate(Context&, int64_t, int64_t, const float*, const float*, const float*,
+                                         const float*, const float*, const float*, bool, const float*,
+                                         const float*, float*);
+template void BatchNorm<kGpu>::propagate(Context&, int64_t, int64_t, const bf16*, const bf16*, const float*,
+                                         const float*, const float*, const float*, bool, const float*,
+                                         const float*, bf16*);
 
 }  // namespace saccade

@@ -76,42 +76,26 @@ bool wide(const Window& w, const T* a, const T* b) {
   return w.channels % kVector<T, true> == 0 && aligned(a, 16) && aligned(b, 16);
 }
 
+}  // namespace
+
+template <>
 template <class T>
-void forward_on_gpu(Context& context, const Window& w, const T* x, T* y) {
+void AveragePool2d<kGpu>::forward(Context& context, const Window& w, const T* x, T* y) {
   check_element<T>(context);
   const auto run = wide<T>(w, x, y) ? run_forward<T, kVector<T, true>> : run_forward<T, 1>;
   run(context, w, x, y);
 }
+template void AveragePool2d<kGpu>::forward(Context&, const Window&, const float*, float*);
+template void AveragePool2d<kGpu>::forward(Context&, const Window&, const bf16*, bf16*);
 
+template <>
 template <class T>
-void backward_on_gpu(Context& context, const Window& w, const T* grad_y, T* grad_x) {
+void AveragePool2d<kGpu>::backward(Context& context, const Window& w, const T* grad_y, T* grad_x) {
   check_element<T>(context);
   const auto run = wide<T>(w, grad_y, grad_x) ? run_backward<T, kVector<T, true>> : run_backward<T, 1>;
   run(context, w, grad_y, grad_x);
 }
-
-}  // namespace
-
-template <>
-template <>
-void AveragePool2d<kGpu>::forward(Context& context, const Window& w, const float* x, float* y) {
-  forward_on_gpu(context, w, x, y);
-}
-template <>
-template <>
-void AveragePool2d<kGpu>::backward(Context& context, const Window& w, const float* grad_y, float* grad_x) {
-  backward_on_gpu(context, w, grad_y, grad_x);
-}
-
-template <>
-template <>
-void AveragePool2d<kGpu>::forward(Context& context, const Window& w, const bf16* x, bf16* y) {
-  forward_on_gpu(context, w, x, y);
-}
-template <>
-template <>
-void AveragePool2d<kGpu>::backward(Context& context, const Window& w, const bf16* grad_y, bf16* grad_x) {
-  backward_on_gpu(context, w, grad_y, grad_x);
-}
+template void AveragePool2d<kGpu>::backward(Context&, const Window&, const float*, float*);
+template void AveragePool2d<kGpu>::backward(Context&, const Window&, const bf16*, bf16*);
 
 }  // namespace saccade

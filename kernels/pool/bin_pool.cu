@@ -152,9 +152,12 @@ bool wide(int64_t channels, const T* a, const T* b) {
   return channels % kVector<T, true> == 0 && aligned(a, 16) && aligned(b, 16);
 }
 
+}  // namespace
+
+template <>
 template <class T>
-void forward_on_gpu(Context& context, const BinPoolShape& s, const T* features, const int32_t* corner,
-                    T* output) {
+void BinPool<kGpu>::forward(Context& context, const BinPoolShape& s, const T* features, const int32_t* corner,
+                            T* output) {
   check_element<T>(context);
   s.check_sizes();
   if (context.kernels == Kernels::plain)
@@ -162,10 +165,13 @@ void forward_on_gpu(Context& context, const BinPoolShape& s, const T* features, 
   const auto run = wide(s.channels, features, output) ? run_forward<T, kVector<T, true>> : run_forward<T, 1>;
   run(context, s, features, corner, output);
 }
+template void BinPool<kGpu>::forward(Context&, const BinPoolShape&, const float*, const int32_t*, float*);
+template void BinPool<kGpu>::forward(Context&, const BinPoolShape&, const bf16*, const int32_t*, bf16*);
 
+template <>
 template <class T>
-void backward_on_gpu(Context& context, const BinPoolShape& s, const T* grad_output, const int32_t* corner,
-                     bool accumulate, T* grad_features) {
+void BinPool<kGpu>::backward(Context& context, const BinPoolShape& s, const T* grad_output,
+                             const int32_t* corner, bool accumulate, T* grad_features) {
   check_element<T>(context);
   s.check_sizes();
   const auto run = wide(s.channels, grad_output, static_cast<const T*>(grad_features))
@@ -173,32 +179,9 @@ void backward_on_gpu(Context& context, const BinPoolShape& s, const T* grad_outp
                        : run_backward<T, 1>;
   run(context, s, grad_output, corner, accumulate, grad_features);
 }
-
-}  // namespace
-
-template <>
-template <>
-void BinPool<kGpu>::forward(Context& context, const BinPoolShape& s, const float* features,
-                            const int32_t* corner, float* output) {
-  forward_on_gpu(context, s, features, corner, output);
-}
-template <>
-template <>
-void BinPool<kGpu>::forward(Context& context, const BinPoolShape& s, const bf16* features,
-                            const int32_t* corner, bf16* output) {
-  forward_on_gpu(context, s, features, corner, output);
-}
-template <>
-template <>
-void BinPool<kGpu>::backward(Context& context, const BinPoolShape& s, const float* grad_output,
-                             const int32_t* corner, bool accumulate, float* grad_features) {
-  backward_on_gpu(context, s, grad_output, corner, accumulate, grad_features);
-}
-template <>
-template <>
-void BinPool<kGpu>::backward(Context& context, const BinPoolShape& s, const bf16* grad_output,
-                             const int32_t* corner, bool accumulate, bf16* grad_features) {
-  backward_on_gpu(context, s, grad_output, corner, accumulate, grad_features);
-}
+template void BinPool<kGpu>::backward(Context&, const BinPoolShape&, const float*, const int32_t*, bool,
+                                      float*);
+template void BinPool<kGpu>::backward(Context&, const BinPoolShape&, const bf16*, const int32_t*, bool,
+                                      bf16*);
 
 }  // namespace saccade

@@ -81,8 +81,12 @@ bool wide(int64_t channels, const T* a, const T* b) {
   return channels % kVector<T, true> == 0 && aligned(a, 16) && aligned(b, 16);
 }
 
+}  // namespace
+
+template <>
 template <class T>
-void forward_on_gpu(Context& context, int64_t batch, int64_t positions, int64_t channels, const T* x, T* y) {
+void GlobalAveragePool<kGpu>::forward(Context& context, int64_t batch, int64_t positions, int64_t channels,
+                                      const T* x, T* y) {
   check_element<T>(context);
   check(positions >= 1, "global_average_pool: no position");
   if (context.kernels == Kernels::plain)
@@ -90,42 +94,19 @@ void forward_on_gpu(Context& context, int64_t batch, int64_t positions, int64_t 
   const auto run = wide<T>(channels, x, y) ? run_forward<T, kVector<T, true>> : run_forward<T, 1>;
   run(context, batch, positions, channels, x, y);
 }
+template void GlobalAveragePool<kGpu>::forward(Context&, int64_t, int64_t, int64_t, const float*, float*);
+template void GlobalAveragePool<kGpu>::forward(Context&, int64_t, int64_t, int64_t, const bf16*, bf16*);
 
+template <>
 template <class T>
-void backward_on_gpu(Context& context, int64_t batch, int64_t positions, int64_t channels, const T* grad_y,
-                     T* grad_x) {
+void GlobalAveragePool<kGpu>::backward(Context& context, int64_t batch, int64_t positions, int64_t channels,
+                                       const T* grad_y, T* grad_x) {
   check_element<T>(context);
   check(positions >= 1, "global_average_pool: no position");
   const auto run = wide<T>(channels, grad_y, grad_x) ? run_backward<T, kVector<T, true>> : run_backward<T, 1>;
   run(context, batch, positions, channels, grad_y, grad_x);
 }
-
-}  // namespace
-
-template <>
-template <>
-void GlobalAveragePool<kGpu>::forward(Context& context, int64_t batch, int64_t positions, int64_t channels,
-                                      const float* x, float* y) {
-  forward_on_gpu(context, batch, positions, channels, x, y);
-}
-template <>
-template <>
-void GlobalAveragePool<kGpu>::backward(Context& context, int64_t batch, int64_t positions, int64_t channels,
-                                       const float* grad_y, float* grad_x) {
-  backward_on_gpu(context, batch, positions, channels, grad_y, grad_x);
-}
-
-template <>
-template <>
-void GlobalAveragePool<kGpu>::forward(Context& context, int64_t batch, int64_t positions, int64_t channels,
-                                      const bf16* x, bf16* y) {
-  forward_on_gpu(context, batch, positions, channels, x, y);
-}
-template <>
-template <>
-void GlobalAveragePool<kGpu>::backward(Context& context, int64_t batch, int64_t positions, int64_t channels,
-                                       const bf16* grad_y, bf16* grad_x) {
-  backward_on_gpu(context, batch, positions, channels, grad_y, grad_x);
-}
+template void GlobalAveragePool<kGpu>::backward(Context&, int64_t, int64_t, int64_t, const float*, float*);
+template void GlobalAveragePool<kGpu>::backward(Context&, int64_t, int64_t, int64_t, const bf16*, bf16*);
 
 }  // namespace saccade

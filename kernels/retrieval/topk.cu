@@ -155,16 +155,22 @@ __global__ void __launch_bounds__(kThreads)
   indices[i] = -1;
 }
 
+}  // namespace
+
+template <>
 template <class T>
-void clear_on_gpu(Context& context, int64_t rows, int64_t k, T* values, int64_t* indices) {
+void TopK<kGpu>::clear(Context& context, int64_t rows, int64_t k, T* values, int64_t* indices) {
   check_element<T>(context);
   launch(topk_clear<T>, blocks_for(rows * k, kThreads), kThreads, 0, context.stream(), rows * k, values,
          indices);
 }
+template void TopK<kGpu>::clear(Context&, int64_t, int64_t, float*, int64_t*);
+template void TopK<kGpu>::clear(Context&, int64_t, int64_t, bf16*, int64_t*);
 
+template <>
 template <class T>
-void update_on_gpu(Context& context, int64_t rows, int64_t columns, int64_t first, int64_t k, bool largest,
-                   const T* x, int64_t pitch, T* values, int64_t* indices) {
+void TopK<kGpu>::update(Context& context, int64_t rows, int64_t columns, int64_t first, int64_t k,
+                        bool largest, const T* x, int64_t pitch, T* values, int64_t* indices) {
   check_element<T>(context);
   constexpr int64_t kMost = (int64_t{1} << 32) - 1 - kChunk;
   check(first >= 0 && columns >= 0 && first + columns < kMost && k < kMost, "topk: ", first + columns,
@@ -184,49 +190,20 @@ void update_on_gpu(Context& context, int64_t rows, int64_t columns, int64_t firs
            x + row * pitch, pitch, in_shared ? nullptr : scratch.as<uint64_t>(), values + row * k,
            indices + row * k);
 }
+template void TopK<kGpu>::update(Context&, int64_t, int64_t, int64_t, int64_t, bool, const float*, int64_t,
+                                 float*, int64_t*);
+template void TopK<kGpu>::update(Context&, int64_t, int64_t, int64_t, int64_t, bool, const bf16*, int64_t,
+                                 bf16*, int64_t*);
 
+template <>
 template <class T>
-void forward_on_gpu(Context& context, int64_t rows, int64_t columns, int64_t k, bool largest, const T* x,
-                    T* values, int64_t* indices) {
+void TopK<kGpu>::forward(Context& context, int64_t rows, int64_t columns, int64_t k, bool largest, const T* x,
+                         T* values, int64_t* indices) {
   check(0 <= k && k <= columns, "topk: k = ", k, " of ", columns, " columns");
-  clear_on_gpu(context, rows, k, values, indices);
-  update_on_gpu(context, rows, columns, 0, k, largest, x, columns, values, indices);
+  clear(context, rows, k, values, indices);
+  update(context, rows, columns, 0, k, largest, x, columns, values, indices);
 }
+template void TopK<kGpu>::forward(Context&, int64_t, int64_t, int64_t, bool, const float*, float*, int64_t*);
+template void TopK<kGpu>::forward(Context&, int64_t, int64_t, int64_t, bool, const bf16*, bf16*, int64_t*);
 
-}  // namespace
-
-template <>
-template <>
-void TopK<kGpu>::clear(Context& context, int64_t rows, int64_t k, float* values, int64_t* indices) {
-  clear_on_gpu(context, rows, k, values, indices);
-}
-template <>
-template <>
-void TopK<kGpu>::update(Context& context, int64_t rows, int64_t columns, int64_t first, int64_t k,
-                        bool largest, const float* x, int64_t pitch, float* values, int64_t* indices) {
-  update_on_gpu(context, rows, columns, first, k, largest, x, pitch, values, indices);
-}
-template <>
-template <>
-void TopK<kGpu>::forward(Context& context, int64_t rows, int64_t columns, int64_t k, bool largest,
-                         const float* x, float* values, int64_t* indices) {
-  forward_on_gpu(context, rows, columns, k, largest, x, values, indices);
-}
-template <>
-template <>
-void TopK<kGpu>::clear(Context& context, int64_t rows, int64_t k, bf16* values, int64_t* indices) {
-  clear_on_gpu(context, rows, k, values, indices);
-}
-template <>
-template <>
-void TopK<kGpu>::update(Context& context, int64_t rows, int64_t columns, int64_t first, int64_t k,
-                        bool largest, const bf16* x, int64_t pitch, bf16* values, int64_t* indices) {
-  update_on_gpu(context, rows, columns, first, k, largest, x, pitch, values, indices);
-}
-template <>
-template <>
-void TopK<kGpu>::forward(Context& context, int64_t rows, int64_t columns, int64_t k, bool largest,
-                         const bf16* x, bf16* values, int64_t* indices) {
-  forward_on_gpu(context, rows, columns, k, largest, x, values, indices);
-}
 }  // namespace saccade

@@ -40,48 +40,30 @@ struct Backward {
   }
 };
 
+}  // namespace
+
+template <>
 template <class T>
-void forward_on_gpu(Context& context, int64_t rows, int64_t columns, double epsilon, const T* x, T* y,
-                    float* norm) {
+void L2Normalize<kGpu>::forward(Context& context, int64_t rows, int64_t columns, double epsilon, const T* x,
+                                T* y, Accumulator<T>* norm) {
   if (context.kernels == Kernels::plain) {
     check_element<T>(context);
     return each(context, rows, PlainL2Normalize<T>{columns, static_cast<float>(epsilon), x, y, norm});
   }
   for_rows(context, rows, columns, y, Forward<T>{static_cast<float>(epsilon), y, norm}, x);
 }
+template void L2Normalize<kGpu>::forward(Context&, int64_t, int64_t, double, const float*, float*, float*);
+template void L2Normalize<kGpu>::forward(Context&, int64_t, int64_t, double, const bf16*, bf16*, float*);
 
+template <>
 template <class T>
-void backward_on_gpu(Context& context, int64_t rows, int64_t columns, double epsilon, const T* grad_y,
-                     const T* y, const float* norm, T* grad_x) {
+void L2Normalize<kGpu>::backward(Context& context, int64_t rows, int64_t columns, double epsilon,
+                                 const T* grad_y, const T* y, const Accumulator<T>* norm, T* grad_x) {
   for_rows(context, rows, columns, grad_x, Backward<T>{static_cast<float>(epsilon), norm, grad_x}, grad_y, y);
 }
-
-}  // namespace
-
-template <>
-template <>
-void L2Normalize<kGpu>::forward(Context& context, int64_t rows, int64_t columns, double epsilon,
-                                const float* x, float* y, float* norm) {
-  forward_on_gpu(context, rows, columns, epsilon, x, y, norm);
-}
-template <>
-template <>
-void L2Normalize<kGpu>::forward(Context& context, int64_t rows, int64_t columns, double epsilon,
-                                const bf16* x, bf16* y, float* norm) {
-  forward_on_gpu(context, rows, columns, epsilon, x, y, norm);
-}
-
-template <>
-template <>
-void L2Normalize<kGpu>::backward(Context& context, int64_t rows, int64_t columns, double epsilon,
-                                 const float* grad_y, const float* y, const float* norm, float* grad_x) {
-  backward_on_gpu(context, rows, columns, epsilon, grad_y, y, norm, grad_x);
-}
-template <>
-template <>
-void L2Normalize<kGpu>::backward(Context& context, int64_t rows, int64_t columns, double epsilon,
-                                 const bf16* grad_y, const bf16* y, const float* norm, bf16* grad_x) {
-  backward_on_gpu(context, rows, columns, epsilon, grad_y, y, norm, grad_x);
-}
+template void L2Normalize<kGpu>::backward(Context&, int64_t, int64_t, double, const float*, const float*,
+                                          const float*, float*);
+template void L2Normalize<kGpu>::backward(Context&, int64_t, int64_t, double, const bf16*, const bf16*,
+                                          const float*, bf16*);
 
 }  // namespace saccade

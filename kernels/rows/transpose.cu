@@ -50,8 +50,11 @@ __global__ void __launch_bounds__(kThreads) transpose(int64_t rows, int64_t colu
   }
 }
 
+}  // namespace
+
+template <>
 template <class T>
-void forward_on_gpu(Context& context, int64_t rows, int64_t columns, const T* x, T* y) {
+void Transpose<kGpu>::forward(Context& context, int64_t rows, int64_t columns, const T* x, T* y) {
   check_element<T>(context);
   if (rows == 0 || columns == 0) return;
   if (context.kernels == Kernels::plain)
@@ -62,18 +65,7 @@ void forward_on_gpu(Context& context, int64_t rows, int64_t columns, const T* x,
   launch(wide ? transpose<T, kWide> : transpose<T, 1>, blocks_for(down * across, 1), kThreads, 0,
          context.stream(), rows, columns, across, x, y);
 }
-
-}  // namespace
-
-template <>
-template <>
-void Transpose<kGpu>::forward(Context& context, int64_t rows, int64_t columns, const float* x, float* y) {
-  forward_on_gpu(context, rows, columns, x, y);
-}
-template <>
-template <>
-void Transpose<kGpu>::forward(Context& context, int64_t rows, int64_t columns, const bf16* x, bf16* y) {
-  forward_on_gpu(context, rows, columns, x, y);
-}
+template void Transpose<kGpu>::forward(Context&, int64_t, int64_t, const float*, float*);
+template void Transpose<kGpu>::forward(Context&, int64_t, int64_t, const bf16*, bf16*);
 
 }  // namespace saccade
