@@ -1,8 +1,6 @@
 // ResNet-50 on this machine: images per second and peak memory of a training step (forward, cross-entropy, backward,
 // Adam) or of inference, on random images, on any device. Takes the options and prints the JSON line of
 // bench/compare/resnet50.py; peak_bytes is the device's memory on cuda, the process's elsewhere.
-#include <sys/resource.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
@@ -28,17 +26,11 @@ struct Options {
   int64_t height = 256, width = 128, batch = 16;
   double seconds = 8;
   int threads = 2;
+  bool tune = false;
 };
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-int64_t peak_bytes(const Context& context) {
-  if (context.device() == Device::cuda) return static_cast<int64_t>(context.memory->peak_bytes());
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
 }
 
 void measure(const Options& options) {
@@ -52,6 +44,7 @@ void measure(const Options& options) {
   const Precision precision = precision_named(options.precision);
   check_input(has_precision(context, precision, &reason), "--precision ", options.precision, ": ", reason);
   context.precision = precision;
+  context.tunes = options.tune;
   ParameterArena arena;
   const layers::ResNet backbone(arena, {"resnet50", 64, last_stride});
   const layers::Linear classifier(arena, "fc", backbone.channels(), classes);
@@ -124,6 +117,7 @@ int main(int argc, char** argv) {
   app.add_option("--device", options.device, "cpu, simt, cuda or cuda:N")->capture_default_str();
   app.add_option("--precision", options.precision)->check(CLI::IsMember({"f32", "tf32", "bf16"}))->capture_default_str();
   app.add_option("--threads", options.threads)->capture_default_str();
+  app.add_flag("--tune", options.tune, "time cuDNN's plans in the first step");
   app.add_option("--seconds", options.seconds, "of measuring, after two steps of warm-up")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   try {

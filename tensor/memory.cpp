@@ -1,5 +1,7 @@
 #include "tensor/memory.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <numeric>
 
@@ -166,6 +168,14 @@ void Memory::abort_segment() noexcept {
 Memory& memory_of(Context& context) {
   if (!context.memory) context.memory = std::make_shared<Memory>(context.device(), context.device_index());
   return *context.memory;
+}
+
+int64_t peak_bytes(const Context& context) {
+  if (context.device() == Device::cuda)
+    return static_cast<int64_t>((context.memory ? context.memory->peak_bytes() : 0) + context.scratch_bytes());
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
 }
 
 }  // namespace saccade

@@ -75,4 +75,7 @@ class Memory {
 // The memory of a context, made on first use.
 Memory& memory_of(Context& context);
 
+// The most bytes held so far: on cuda of the device, by tensors and scratch; elsewhere by this process.
+int64_t peak_bytes(const Context& context);
+
 }  // namespace saccade

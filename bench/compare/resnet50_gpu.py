@@ -1,8 +1,8 @@
 """A ResNet-50 training step on the GPU: ours and PyTorch's, in turn, A B A B, each turn a fresh process.
 
-PyTorch: bf16 autocast, channels_last, fused Adam; eager, torch.compile, and of each the whole step captured in a CUDA graph. Ours:
-bench_resnet50 --device cuda --precision bf16. The same network (last stage with stride 1), batch, images and loss. A
-configuration that fails is a row with its error.
+PyTorch: bf16 autocast, channels_last, fused Adam; eager, torch.compile, and of each the whole step captured in a CUDA graph.
+Ours: bench_resnet50 --device cuda --precision bf16, with cuDNN's first proposals and with timed plans (--tune). The same
+network (last stage with stride 1), batch, images and loss. A configuration that fails is a row with its error.
 
     python bench/compare/resnet50_gpu.py --program bench_resnet50 --out resnet50.json [--batch 64] [--budget SECONDS]
     ... --dry-run        no GPU: tiny images on the CPU; that both sides run
@@ -139,7 +139,8 @@ def contenders(args):
     device = "simt" if args.dry_run else "cuda"
     shape = ["--height", str(args.height), "--width", str(args.width), "--batch", str(args.batch), "--seconds", str(args.seconds)]
     ours = {**os.environ, "LD_LIBRARY_PATH": os.environ.get("SACCADE_LIBRARIES", os.environ.get("LD_LIBRARY_PATH", ""))}
-    found = [("Saccade", [args.program, "--device", device, "--precision", "bf16", *shape], ours)]
+    words = [args.program, "--device", device, "--precision", "bf16", *shape]
+    found = [("Saccade", words, ours)] + ([] if args.dry_run else [("Saccade, tuned", [*words, "--tune"], ours)])
     if not args.without_torch:
         peer = [sys.executable, os.path.abspath(__file__), *shape] + (["--dry-run"] if args.dry_run else [])
         found += [(f"PyTorch {name}", [*peer, "--peer", name], None) for name in (PEERS[:1] if args.dry_run else PEERS)]

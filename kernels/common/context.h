@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <typeindex>
@@ -70,6 +71,13 @@ class Context {
     size_t block_, used_before_;
   };
 
+  // Bytes that all Scratch together has taken from the device, which it keeps.
+  size_t scratch_bytes() const {
+    size_t bytes = 0;
+    for (const Block& block : blocks_) bytes += block.bytes;
+    return bytes;
+  }
+
   // A value made once and kept for the life of the context: a compiled primitive, a tuned plan, a handle.
   // `key` tells apart the plans of one type.
   template <class Plan, class Make>
@@ -82,6 +90,12 @@ class Context {
   Precision precision = Precision::f32;  // set before the first tensor is made
   Kernels kernels = Kernels::library;
   bool replays_segments = true;          // false: every run of a Segment calls its work anew (for comparison)
+
+  // Whether a library's plans are timed on the device at their first use; otherwise the library's first proposal is taken.
+  // Timing is a chance, and another plan gives other bits: `tuned` holds what was chosen, and for what, as text. What is
+  // there beforehand, out of a checkpoint, is taken instead of the clock's word.
+  bool tunes = false;
+  std::map<std::string, std::string> tuned;
 
   // Set while a Segment runs: the host may read no device value then. See autograd/segment.h.
   bool in_segment = false;

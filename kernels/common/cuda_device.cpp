@@ -71,6 +71,12 @@ int compute_capability(int device_index) {
   return 10 * major + minor;
 }
 
+std::string name(int device_index) {
+  cudaDeviceProp properties;
+  require(cudaGetDeviceProperties(&properties, device_index), "device properties");
+  return properties.name;
+}
+
 void* allocate(int device_index, size_t bytes) {
   void* data = nullptr;
   require(cudaSetDevice(device_index), "set device");
@@ -114,6 +120,28 @@ void fill_zero(void* to, size_t bytes, void* stream) {
 
 void synchronize(void* stream) {
   require(cudaStreamSynchronize(static_cast<cudaStream_t>(stream)), "synchronize");
+}
+
+namespace {
+struct Event {
+  cudaEvent_t event = nullptr;
+
+  Event() { require(cudaEventCreate(&event), "create an event"); }
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+  ~Event() { cudaEventDestroy(event); }
+};
+}  // namespace
+
+double seconds(void* stream, const std::function<void()>& work) {
+  const Event begin, end;
+  require(cudaEventRecord(begin.event, static_cast<cudaStream_t>(stream)), "record an event");
+  work();
+  require(cudaEventRecord(end.event, static_cast<cudaStream_t>(stream)), "record an event");
+  require(cudaEventSynchronize(end.event), "wait for an event");
+  float milliseconds = 0;
+  require(cudaEventElapsedTime(&milliseconds, begin.event, end.event), "elapsed time");
+  return milliseconds * 1e-3;
 }
 
 void begin_capture(void* stream) {

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 
 namespace saccade::cuda_device {
 
 bool is_available(std::string* reason);
 int compute_capability(int device_index);
+std::string name(int device_index);
 void* allocate(int device_index, size_t bytes);
 void free(int device_index, void* data) noexcept;
 void* create_stream(int device_index);
@@ -18,6 +20,7 @@ enum class Copy { to_device, to_host, on_device };
 void copy(Copy direction, void* to, const void* from, size_t bytes, void* stream);  // asynchronous
 void fill_zero(void* to, size_t bytes, void* stream);
 void synchronize(void* stream);
+double seconds(void* stream, const std::function<void()>& work);
 
 // A graph of what a stream is given between begin and end, which does not run then.
 void begin_capture(void* stream);

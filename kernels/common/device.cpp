@@ -1,5 +1,6 @@
 #include "kernels/common/device.h"
 
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 
@@ -102,6 +103,13 @@ int compute_capability([[maybe_unused]] const Context& context) {
   return 0;
 }
 
+std::string device_name(const Context& context) {
+#ifdef SACCADE_CUDA
+  if (context.device() == Device::cuda) return cuda_device::name(context.device_index());
+#endif
+  return name_of(context.device());
+}
+
 bool has_precision(const Context& context, Precision precision, std::string* reason) {
   const auto no = [&](const std::string& why) {
     if (reason) *reason = why;
@@ -180,6 +188,17 @@ void synchronize([[maybe_unused]] Context& context) {
 #ifdef SACCADE_CUDA
   if (context.device() == Device::cuda) cuda_device::synchronize(context.stream());
 #endif
+}
+
+double seconds_on_device(Context& context, const std::function<void()>& work) {
+#ifdef SACCADE_CUDA
+  refuse_while_recording("a measurement");
+  if (context.device() == Device::cuda) return cuda_device::seconds(context.stream(), work);
+#endif
+  const auto begin = std::chrono::steady_clock::now();
+  work();
+  synchronize(context);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
 bool can_record(Device device) { return device == Device::cuda || device == Device::simt; }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -25,6 +26,9 @@ void destroy_stream(Device device, int device_index, void* stream) noexcept;
 // 10 * major + minor of a cuda device (75, 90, 120); 0 elsewhere.
 int compute_capability(const Context&);
 
+// "NVIDIA H200" of a cuda device; the device's own name elsewhere.
+std::string device_name(const Context&);
+
 // Whether the device of the context computes in `precision`; `reason` (may be null) receives one line when it does not.
 bool has_precision(const Context&, Precision precision, std::string* reason = nullptr);
 
@@ -35,6 +39,10 @@ void copy_to_host(Context&, void* to_host, const void* from, size_t bytes);
 void copy_on_device(Context&, void* to, const void* from, size_t bytes);  // may overlap on the host only
 void fill_zero(Context&, void* to, size_t bytes);
 void synchronize(Context&);
+
+// Seconds from the first to the last thing that `work` puts on the context's stream, by events; what the host takes to put it
+// there counts wherever the device waits for it. Off cuda by the host's clock.
+double seconds_on_device(Context&, const std::function<void()>& work);
 
 // --- A stretch of work that is recorded once and replayed: a CUDA graph; on simt the list of launches and copies ---
 // What is recorded does not run. Between begin and end the stream takes launches and copies on the device alone: a copy from

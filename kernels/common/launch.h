@@ -65,6 +65,7 @@ void launch(void (*kernel)(Parameters...), Grid grid, dim3 block, size_t smem, v
     const cudaError_t error =
         cudaLaunchKernel(reinterpret_cast<const void*>(kernel), dim3(grid.x, grid.y, grid.z), block,
                          addresses, smem, static_cast<cudaStream_t>(stream));
+    if (error != cudaSuccess) cudaGetLastError();  // reported here, and not again by the next call
     check(error == cudaSuccess, "launch at ", grid.file, ":", grid.line, ": ", cudaGetErrorString(error));
 #endif
   };

@@ -7,8 +7,10 @@
 #include <cudnn_backend.h>
 
 #include <algorithm>
+#include <array>
+#include <limits>
+#include <sstream>
 #include <utility>
-#include <vector>
 
 #include "kernels/common/device.h"
 
@@ -17,6 +19,8 @@ namespace saccade::cudnn {
 namespace {
 
 constexpr int64_t kAlignmentBytes = 16;  // of the pointers that a plan is made for
+constexpr size_t kTimed = 8;             // plans, where the context tunes
+constexpr int64_t kMostWorkspace = int64_t{1} << 30;  // bytes: a plan that wants more is passed over
 
 VendorLibrary& library() {
   static VendorLibrary opened("libcudnn.so.9");
@@ -247,39 +251,118 @@ uint32_t refused_notes(const Problem& problem) {
   return all;
 }
 
+// Calls take(type, value) for each setting of a configuration.
+template <class Take>
+void each_setting(const Descriptor& configuration, const Take& take) {
+  std::vector<Descriptor> settings;
+  std::vector<cudnnBackendDescriptor_t> raw;
+  for (int i = 0; i < CUDNN_KNOB_TYPE_COUNTS; ++i) {
+    settings.emplace_back(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR);
+    raw.push_back(settings.back().get());
+  }
+  const int64_t count = configuration.read(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                                           CUDNN_KNOB_TYPE_COUNTS, raw.data());
+  for (int64_t i = 0; i < count; ++i) {
+    const Descriptor& setting = settings[static_cast<size_t>(i)];
+    cudnnBackendKnobType_t type{};
+    setting.read(CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1, &type);
+    take(type, setting.read_int(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE));
+  }
+}
+
+// "engine 38 2=1 14=0": an engine and its settings.
+std::string recipe_of(const Descriptor& configuration) {
+  std::string text =
+      concat("engine ", engine_of(configuration).read_int(CUDNN_ATTR_ENGINE_GLOBAL_INDEX));
+  each_setting(configuration, [&](cudnnBackendKnobType_t type, int64_t value) {
+    text += concat(" ", static_cast<int>(type), "=", value);
+  });
+  return text;
+}
+
+Descriptor configuration_of(const std::string& recipe, const Descriptor& of_graph, const Target& target) {
+  std::istringstream text(recipe);
+  std::string word;
+  int64_t index = -1, value = 0;
+  check(text >> word >> index && word == "engine", "cuDNN: \"", recipe, "\" describes no plan");
+  Descriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+  engine.set(CUDNN_ATTR_ENGINE_OPERATION_GRAPH, of_graph);
+  engine.set(CUDNN_ATTR_ENGINE_GLOBAL_INDEX, {index});
+  if (!target.handle) engine.set(CUDNN_ATTR_ENGINE_DEVICEPROP, Descriptor(target.described));
+  engine.finalize("an engine");
+  std::vector<Descriptor> settings;
+  std::vector<cudnnBackendDescriptor_t> raw;
+  int number = 0;
+  char equals = 0;
+  while (text >> number >> equals >> value) {
+    const auto type = static_cast<cudnnBackendKnobType_t>(number);
+    Descriptor& setting = settings.emplace_back(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR);
+    setting.set(CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1, &type);
+    setting.set(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, {value});
+    raw.push_back(setting.finalize("an engine's setting").get());
+  }
+  check(text.eof(), "cuDNN: \"", recipe, "\" describes no plan");
+  Descriptor configuration(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
+  configuration.set(CUDNN_ATTR_ENGINECFG_ENGINE, engine);
+  if (!raw.empty())
+    configuration.set(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                      static_cast<int64_t>(raw.size()), raw.data());
+  return configuration.finalize("an engine's configuration");
+}
+
 struct Plan {
   Choice choice;
   std::shared_ptr<void> descriptor;
 };
 
-Plan make_plan(const Problem& problem, const Target& target) {
-  Plan plan;
-  Choice& choice = plan.choice;
+// Makes `plan` of a configuration; false if it does not finalise, or wants too much memory.
+bool finalize(Plan& plan, const Descriptor& configuration, const Target& target) {
+  Descriptor made(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+  target.set(made, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP);
+  made.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration);
+  if (made.try_finalize() != CUDNN_STATUS_SUCCESS) return false;
+  plan.choice.workspace_bytes = made.read_int(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
+  if (plan.choice.workspace_bytes > kMostWorkspace) return false;
+  plan.choice.found = true;
+  plan.choice.engine = engine_of(configuration).read_int(CUDNN_ATTR_ENGINE_GLOBAL_INDEX);
+  plan.choice.recipe = recipe_of(configuration);
+  plan.descriptor = made.shared();
+  return true;
+}
+
+// At most `most` plans that may run, cuDNN's best guess first; if there is none, one that says why.
+std::vector<Plan> make_plans(const Problem& problem, const Target& target, size_t most) {
+  std::vector<Plan> plans;
+  Choice tally;
   const Descriptor of_graph = graph(problem, target);
   for (const auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK})
     for (const Descriptor& configuration : candidates(of_graph, mode, target)) {
-      const Descriptor engine = engine_of(configuration);
-      const uint32_t notes = notes_of(engine);
+      const uint32_t notes = notes_of(engine_of(configuration));
       if (notes & refused_notes(problem)) {
-        ++choice.refused;
-        choice.nondeterministic += (notes >> CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC & 1u) != 0;
+        ++tally.refused;
+        tally.nondeterministic += (notes >> CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC & 1u) != 0;
         continue;
       }
-      Descriptor made(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-      target.set(made, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP);
-      made.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration);
-      if (made.try_finalize() != CUDNN_STATUS_SUCCESS) {
-        ++choice.failed;
+      Plan plan{tally, nullptr};
+      if (!finalize(plan, configuration, target)) {
+        ++tally.failed;
         continue;
       }
-      choice.found = true;
-      choice.engine = engine.read_int(CUDNN_ATTR_ENGINE_GLOBAL_INDEX);
-      choice.workspace_bytes = made.read_int(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
-      plan.descriptor = made.shared();
-      return plan;
+      plans.push_back(std::move(plan));
+      if (plans.size() == most) return plans;
     }
-  choice.reason = concat("cuDNN ", version(), " has no plan for it (", choice.refused, " refused, ",
-                         choice.failed, " failed)");
+  if (!plans.empty()) return plans;
+  tally.reason = concat("cuDNN ", version(), " has no plan for it (", tally.refused, " refused, ", tally.failed,
+                        " failed)");
+  return {{tally, nullptr}};
+}
+
+// The notes are read again: a recipe is no way around what is refused.
+Plan plan_of_recipe(const Problem& problem, const Target& target, const std::string& recipe) {
+  const Descriptor configuration = configuration_of(recipe, graph(problem, target), target);
+  Plan plan;
+  check(!(notes_of(engine_of(configuration)) & refused_notes(problem)) && finalize(plan, configuration, target),
+        "cuDNN ", version(), " does not make the plan \"", recipe, "\"");
   return plan;
 }
 
@@ -309,11 +392,55 @@ Handle& handle_of(Context& context) {
   return context.plan<Handle>("", [&] { return Handle(context); });
 }
 
-Plan& plan_of(Context& context, const Problem& p) {
+// The pointers of x, w and y.
+using Pointers = std::array<const void*, 3>;
+
+cudnnStatus_t execute(Context& context, const Plan& plan, const Pointers& pointers) {
+  const Context::Scratch scratch(context, static_cast<size_t>(plan.choice.workspace_bytes));
+  const int64_t ids[] = {kX, kW, kY};
+  const void* workspace = scratch.as<char>();
+  Descriptor arguments(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
+  arguments.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, 3, ids);
+  arguments.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, 3, pointers.data());
+  arguments.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
+  arguments.finalize("the arguments of a plan");
+  return cudnn().cudnnBackendExecute(handle_of(context).handle, plan.descriptor.get(), arguments.get());
+}
+
+// Of some plans the one that takes the least time, each the best of three stretches; the first where none
+// runs. All write the same output, which the caller then writes once more.
+const Plan& fastest(Context& context, const std::vector<Plan>& plans, const Pointers& pointers) {
+  constexpr int kStretches = 3, kRuns = 5;
+  const Plan* best = nullptr;
+  double least = std::numeric_limits<double>::infinity();
+  for (const Plan& plan : plans) {
+    if (!plan.choice.found || execute(context, plan, pointers) != CUDNN_STATUS_SUCCESS) continue;
+    double seconds = std::numeric_limits<double>::infinity();  // the device is warm now
+    for (int i = 0; i < kStretches; ++i)
+      seconds = std::min(seconds, seconds_on_device(context, [&] {
+                           for (int run = 0; run < kRuns; ++run) execute(context, plan, pointers);
+                         }));
+    if (best && seconds >= least) continue;
+    least = seconds;
+    best = &plan;
+  }
+  return best ? *best : plans.front();
+}
+
+// What Context::tuned files a problem under: another device or another cuDNN is another matter.
+std::string name_of(Context& context, const Problem& p) {
+  const Conv2dShape& s = p.shape;
+  return concat(device_name(context), ", cuDNN ", version(), ": conv2d ", cudnn::name_of(p.pass), ", ",
+                p.bf16 ? "bf16" : p.tf32 ? "tf32" : "f32", ", ", s.n, "x", s.h, "x", s.w, "x", s.c, " by ", s.k,
+                "x", s.r, "x", s.s, ", stride ", s.stride_h, "x", s.stride_w, ", padding ", s.pad_h, "x", s.pad_w);
+}
+
+// `pointers` may be null where the context does not tune.
+Plan& plan_of(Context& context, const Problem& p, const Pointers* pointers) {
   const Conv2dShape& s = p.shape;
   const int64_t key[] = {s.n,    s.h,        s.w,        s.c,     s.k,     s.r,
                          s.s,    s.stride_h, s.stride_w, s.pad_h, s.pad_w, static_cast<int64_t>(p.pass),
-                         p.bf16, p.tf32};
+                         p.bf16, p.tf32,     context.tunes};
   return context.plan<Plan>(std::string(reinterpret_cast<const char*>(key), sizeof key), [&] {
     Plan none;
     const Handle& handle = handle_of(context);
@@ -323,7 +450,16 @@ Plan& plan_of(Context& context, const Problem& p) {
       none.choice.reason = "bf16 needs sm_80 or newer";
       return none;
     }
-    return make_plan(p, {handle.handle, nullptr});
+    const Target target{handle.handle, nullptr};
+    if (!context.tunes) return make_plans(p, target, 1).front();
+    const std::string name = name_of(context, p);
+    const auto known = context.tuned.find(name);
+    if (known != context.tuned.end()) return plan_of_recipe(p, target, known->second);
+    check(pointers != nullptr, "a plan is timed where it first runs");
+    const std::vector<Plan> plans = make_plans(p, target, kTimed);
+    Plan chosen = fastest(context, plans, *pointers);
+    if (chosen.choice.found) context.tuned[name] = chosen.choice.recipe;
+    return chosen;
   });
 }
 
@@ -346,29 +482,32 @@ DescribedDevice::DescribedDevice(const std::string& json) {
 }
 
 Choice DescribedDevice::plan(const Problem& problem) const {
-  return make_plan(problem, {nullptr, descriptor_}).choice;
+  return plans(problem, 1).front();
+}
+
+std::vector<Choice> DescribedDevice::plans(const Problem& problem, int most) const {
+  std::vector<Choice> choices;
+  for (const Plan& plan : make_plans(problem, {nullptr, descriptor_}, static_cast<size_t>(most)))
+    choices.push_back(plan.choice);
+  return choices;
+}
+
+Choice DescribedDevice::plan(const Problem& problem, const std::string& recipe) const {
+  return plan_of_recipe(problem, {nullptr, descriptor_}, recipe).choice;
 }
 
 Choice choice(Context& context, const Problem& problem) {
-  return plan_of(context, problem).choice;
+  return plan_of(context, problem, nullptr).choice;
 }
 
 bool run(Context& context, const Problem& problem, const void* x, const void* w, const void* y) {
-  for (const void* p : {x, w, y})
+  const Pointers pointers = {x, w, y};
+  for (const void* p : pointers)
     if (reinterpret_cast<uintptr_t>(p) % kAlignmentBytes != 0) return false;
-  const Plan& plan = plan_of(context, problem);
+  const Plan& plan = plan_of(context, problem, &pointers);
   if (!plan.choice.found) return false;
-  const Context::Scratch scratch(context, static_cast<size_t>(plan.choice.workspace_bytes));
-  const int64_t ids[] = {kX, kW, kY};
-  const void* pointers[] = {x, w, y};
-  const void* workspace = scratch.as<char>();
-  Descriptor arguments(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
-  arguments.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, 3, ids);
-  arguments.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, 3, pointers);
-  arguments.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
-  arguments.finalize("the arguments of a plan");
-  require(cudnn().cudnnBackendExecute(handle_of(context).handle, plan.descriptor.get(), arguments.get()),
-          concat("run a convolution (", name_of(problem.pass), ", engine ", plan.choice.engine, ")").c_str());
+  require(execute(context, plan, pointers),
+          concat("run a convolution (", cudnn::name_of(problem.pass), ", ", plan.choice.recipe, ")").c_str());
   return true;
 }
 
@@ -393,6 +532,12 @@ DescribedDevice::DescribedDevice(const std::string&) {
   throw Error(kMissing);
 }
 Choice DescribedDevice::plan(const Problem&) const {
+  throw Error(kMissing);
+}
+std::vector<Choice> DescribedDevice::plans(const Problem&, int) const {
+  throw Error(kMissing);
+}
+Choice DescribedDevice::plan(const Problem&, const std::string&) const {
   throw Error(kMissing);
 }
 Choice choice(Context&, const Problem&) {

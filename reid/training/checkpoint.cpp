@@ -43,7 +43,8 @@ std::map<std::string, std::string> to_metadata(const RunState& s) {
   const Json run = {{"seed", s.seed},     {"identities", s.identities}, {"step", s.step},
                     {"epoch", s.epoch},   {"batch", s.batch},           {"threads", s.threads},
                     {"device", s.device}, {"precision", s.precision},   {"best_map", s.best_map},
-                    {"best_step", s.best_step}, {"before", s.before},   {"training_set", s.training_set}};
+                    {"best_step", s.best_step}, {"before", s.before},   {"training_set", s.training_set},
+                    {"tuned", s.tuned}};
   return {{"format", kFormat}, {"config", to_json(s.config.essential())}, {"run", run.dump()}};
 }
 
@@ -110,6 +111,7 @@ RunState read_run_state(const std::string& path) {
     s.best_step = run.at("best_step").get<int64_t>();
     s.before = run.at("before").get<std::string>();
     s.training_set = run.at("training_set").get<std::string>();
+    s.tuned = run.value("tuned", s.tuned);  // older files know none
   } catch (const Json::exception& error) {
     throw InputError(concat(path, ": damaged metadata: ", error.what()));
   }

@@ -24,6 +24,7 @@ struct RunState {
   double best_map = -1;    // of all evaluations so far
   int64_t best_step = -1;
   std::string training_set;  // how many pictures it is, and a checksum of their names
+  std::map<std::string, std::string> tuned;  // Context::tuned
   std::string before;      // evaluation before training, as JSON; empty without config.report
 };
 

@@ -21,7 +21,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig::Schedule, epochs, kind, mileston
                                    warmup_factor)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig::Evaluation, every, batch, metric)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig::Checkpoint, every_epochs, every_steps)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig, model, data, loss, optimizer, schedule, evaluation, checkpoint, report)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig, model, data, loss, optimizer, schedule, evaluation, checkpoint, tune, report)
 
 namespace {
 

@@ -47,6 +47,7 @@ struct TrainConfig {
   struct Checkpoint {
     int64_t every_epochs = 10, every_steps = 0;  // 0: not by this count
   } checkpoint;
+  bool tune = false;  // cuda: a convolution's plans are timed at its first use; else the library's first proposal is taken
   bool report = false;  // evaluate before training too, and draw curves.png and ranked.png
 
   ModelConfig model_config(int64_t identities) const;

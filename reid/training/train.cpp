@@ -1,6 +1,5 @@
 #include "reid/training/train.h"
 
-#include <sys/resource.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -31,12 +30,6 @@ namespace {
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-int64_t peak_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
 }
 
 LoaderConfig loader_config(const TrainConfig& config, uint64_t seed) {
@@ -157,6 +150,7 @@ Trainer::Trainer(const TrainOptions& options, const TrainObserver& observer) : o
   const Precision precision = precision_named(options.precision);
   check_input(has_precision(*context_, precision, &reason), "--precision ", options.precision, ": ", reason);
   context_->precision = precision;
+  context_->tuned = state_.tuned;
   state_.threads = context_->threads();
   if (!resumed_from_.empty() && state_.device != name_of(options.device))
     notice(concat("the run began on ", state_.device, " and goes on on ", name_of(options.device),
@@ -293,6 +287,7 @@ Trainer::Losses Trainer::step(const Batch& batch, double rate) {
   random_.write(*context_, random);
   optimizer_->set_learning_rate(*context_, rate);
 
+  context_->tunes = state_.config.tune;  // in steps alone: what an evaluation found, a checkpoint before it would not know
   run_segment(*context_, "train step", [&] {
     Tape tape(*context_);
     arena_.begin_step();
@@ -306,6 +301,7 @@ Trainer::Losses Trainer::step(const Batch& batch, double rate) {
     arena_.finish_gradients(*context_);
     optimizer_->step(*context_, losses_.data<float>());
   });
+  context_->tunes = false;
   arena_.mark_moved();
   const std::vector<float> values = losses_.to_host<float>(*context_);
   const Losses losses{values[0], values[1], values[2]};
@@ -349,6 +345,7 @@ void Trainer::save() {
     throw Error(concat("the weights are not finite at step ", state_.step, ": ", p.name,
                        " has overflowed (is the learning rate too high?); ", last_checkpoint()));
   }
+  state_.tuned = context_->tuned;
   write_checkpoint(*context_, options_.out, state_, arena_, *optimizer_);
 }
 
@@ -432,7 +429,7 @@ std::string Trainer::finish(const Evaluation& last) {
   result["steps"] = state_.step;
   result["checkpoint"] = checkpoint_path(options_.out, state_.step);
   result["seconds"] = now() - began_;
-  result["peak_bytes"] = peak_bytes();
+  result["peak_bytes"] = peak_bytes(*context_);
   const std::string text = result.dump(2) + "\n";
   AtomicFile file(options_.out + "/result.json");
   file.write(text.data(), text.size());

@@ -149,6 +149,39 @@ TEST_CASE("cuDNN finalises a deterministic plan for every convolution of the net
   CHECK(nondeterministic > 0);  // cuDNN does propose such engines: that none is taken is our doing
 }
 
+// What tuning rests on: a plan is more than its place in a ranking that another release may change.
+TEST_CASE("a plan is made again from its recipe", "[cudnn]") {
+  std::string reason;
+  if (!cudnn::is_available(&reason)) {
+    WARN("NOT CHECKED, there is no cuDNN: " << reason);
+    return;
+  }
+  const cudnn::DescribedDevice device(
+      text_of(std::string(SACCADE_SOURCE_DIR) + "/tests/kernels/cudnn_devices/sm_90_h200.json"));
+  std::set<std::string> recipes;
+  for (const bool bf16 : {true, false})
+    for (const Pass pass : {Pass::forward, Pass::data, Pass::weight}) {
+      const cudnn::Problem problem{{64, 64, 32, 64, 64, 3, 3, 1, 1, 1, 1}, pass, bf16};
+      const std::vector<cudnn::Choice> found = device.plans(problem, 8);
+      CHECK(found.size() > 1);
+      CHECK(found.front().recipe == device.plan(problem).recipe);
+      for (const cudnn::Choice& plan : found) {
+        INFO(name_of(pass) << ", " << (bf16 ? "bf16" : "f32") << ": " << plan.recipe);
+        const cudnn::Choice again = device.plan(problem, plan.recipe);
+        CHECK(again.engine == plan.engine);
+        CHECK(again.workspace_bytes == plan.workspace_bytes);
+        CHECK(again.recipe == plan.recipe);
+        recipes.insert(plan.recipe);
+      }
+    }
+  CHECK(recipes.size() > 6);
+  const cudnn::Problem problem{{64, 64, 32, 64, 64, 3, 3, 1, 1, 1, 1}, Pass::forward, true};
+  for (const std::string wrong : {"", "engine", "engine x", "engine 99999", "engine 0 2", "plan 0"}) {
+    INFO(wrong);
+    CHECK_THROWS_AS(device.plan(problem, wrong), Error);
+  }
+}
+
 TEST_CASE("on this machine's GPU every convolution of the networks has a cuDNN plan", "[cudnn]") {
   std::string reason;
   if (!is_available(Device::cuda, &reason) || !cudnn::is_available(&reason)) {
