@@ -1,10 +1,11 @@
-// Clocks for a context's stream, and graphs to replay. On cuda: events and captured graphs. Elsewhere: the
-// host's clock, and no graphs.
+// Clocks for a context's stream (on cuda: events; elsewhere the host's clock), and work that is recorded to be
+// replayed.
 #pragma once
 
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "kernels/common/device.h"
@@ -81,53 +82,29 @@ class Timer {
 #endif
 };
 
-// A stretch of work captured once. Throws where the work cannot be captured: it waits for the device, or
-// allocates.
+// A stretch of work recorded once (kernels/common/device.h: a CUDA graph, on simt a list of launches). Throws
+// where the work cannot be recorded: it reads or writes on the host, waits for the device, or allocates.
 class Graph {
  public:
-  Graph([[maybe_unused]] Context& context, [[maybe_unused]] const std::function<void()>& work)
-      : context_(context) {
-#ifdef SACCADE_CUDA
-    const auto stream = static_cast<cudaStream_t>(context.stream());
-    require(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "begin capture");
-    cudaGraph_t graph = nullptr;
+  Graph(Context& context, const std::function<void()>& work) : context_(context) {
+    begin_recording(context);
+    context.in_segment = true;
     try {
       work();
+      recording_ = end_recording(context);
     } catch (...) {
-      cudaStreamEndCapture(stream, &graph);
-      if (graph) cudaGraphDestroy(graph);
-      cudaGetLastError();
+      context.in_segment = false;
+      abandon_recording(context);
       throw;
     }
-    const cudaError_t ended = cudaStreamEndCapture(stream, &graph);
-    if (ended != cudaSuccess) cudaGetLastError();
-    require(ended, "end capture");
-    const cudaError_t made = cudaGraphInstantiate(&exec_, graph, 0);
-    cudaGraphDestroy(graph);
-    require(made, "instantiate a graph");
-#else
-    throw Error("this binary was built without CUDA");
-#endif
+    context.in_segment = false;
   }
-  ~Graph() {
-#ifdef SACCADE_CUDA
-    if (exec_) cudaGraphExecDestroy(exec_);
-#endif
-  }
-  Graph(const Graph&) = delete;
-  Graph& operator=(const Graph&) = delete;
 
-  void replay() {
-#ifdef SACCADE_CUDA
-    require(cudaGraphLaunch(exec_, static_cast<cudaStream_t>(context_.stream())), "launch a graph");
-#endif
-  }
+  void replay() { saccade::replay(context_, recording_); }
 
  private:
-  [[maybe_unused]] Context& context_;
-#ifdef SACCADE_CUDA
-  cudaGraphExec_t exec_ = nullptr;
-#endif
+  Context& context_;
+  std::shared_ptr<void> recording_;
 };
 
 }  // namespace saccade::bench

@@ -85,6 +85,10 @@ Variable mul_broadcast(Tape& tape, const Variable& a, const Variable& b) {
                        const Tensor grad_a = a.needs_gradient() ? t.empty_like(grad_y) : Tensor();
                        const Tensor grad_b = b.needs_gradient() ? t.empty_like(factor.get()) : Tensor();
                        dispatch(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
+                         if (grad_a && grad_b)
+                           return Sum<D>::product_gradients(t.context(), s.outer, s.repeated, s.inner,
+                                                            grad_y.data<T>(), x.data<T>(), factor.data<T>(),
+                                                            grad_a.data<T>(), grad_b.data<T>());
                          if (grad_a)
                            Broadcast<D>::multiply(t.context(), s, grad_y.data<T>(), factor.data<T>(),
                                                   grad_a.data<T>());

@@ -37,27 +37,22 @@ std::vector<Augmentation> table_of(Context& context, int64_t images, const Tenso
 
 }  // namespace
 
-Tensor augment(Tape& tape, const Tensor& images, const Tensor& placement, const Tensor& colour,
-               const Tensor& normalization) {
+AugmentTables::AugmentTables(Tape& tape, const Shape& images, const Tensor& placement, const Tensor& colour,
+                             const Tensor& moments) {
   tape.begin("augment");
-  const Shape& shape = images.shape();
   const int64_t count = placement.shape().rank() ? placement.size(0) : 0;
-  check_input(shape.rank() == 4 && shape[3] == 3, "augment: images ", shape.text(), " do not fit [I,H,W,3]");
+  check_input(images.rank() == 4 && images[3] == 3, "augment: images ", images.text(), " do not fit [I,H,W,3]");
   check_input(placement.shape() == Shape{count, 8} && colour.shape() == Shape{count, 7} &&
-                  normalization.shape() == Shape{2, 3},
+                  moments.shape() == Shape{2, 3},
               "augment: placement ", placement.shape().text(), ", colour ", colour.shape().text(),
-              " and normalization ", normalization.shape().text(), " do not fit [N,8], [N,7] and [2,3]");
+              " and normalization ", moments.shape().text(), " do not fit [N,8], [N,7] and [2,3]");
   Context& context = tape.context();
-  // On the device, like the pictures: the table is what changes from step to step.
-  const std::vector<Augmentation> table = table_of(context, shape[0], placement, colour);
+  const std::vector<Augmentation> table = table_of(context, images[0], placement, colour);
   const size_t bytes = table.size() * sizeof(Augmentation);
-  const Tensor on_device =
-      Tensor::from_host(context, {static_cast<int64_t>(bytes)}, DType::u8, table.data(), bytes);
-  Normalization by;
-  const std::vector<float> moments = floats(context, normalization);
-  std::copy(moments.begin(), moments.begin() + 3, by.mean);
-  std::copy(moments.begin() + 3, moments.end(), by.std);
-  return augment(tape, images, on_device, by, colour.dtype());
+  samples = Tensor::from_host(context, {static_cast<int64_t>(bytes)}, DType::u8, table.data(), bytes);
+  const std::vector<float> by = floats(context, moments);
+  std::copy(by.begin(), by.begin() + 3, normalization.mean);
+  std::copy(by.begin() + 3, by.end(), normalization.std);
 }
 
 Tensor augment(Tape& tape, const Tensor& images, const Tensor& table, const Normalization& normalization,

@@ -12,16 +12,17 @@ std::vector<float> floats(Context& context, const Tensor& tensor) {
   return converted(context, tensor, DType::f32).to_host<float>(context);
 }
 
-// The device's table of spans. `scales` may be missing: clipping looks at no scale.
-struct Spans {
-  Tensor bytes;
-  int64_t count;
-  const ParameterSpan* data() const { return reinterpret_cast<const ParameterSpan*>(bytes.raw()); }
-};
+void check_flat(const char* op, const Tensor& grads, std::initializer_list<const Tensor*> others) {
+  for (const Tensor* other : others)
+    check_input(grads.shape().rank() == 1 && other->shape() == grads.shape(), op, ": grads ",
+                grads.shape().text(), " and ", other->shape().text(), " are not [P]");
+}
 
-Spans spans_of(Context& context, int64_t parameters, const Tensor& spans, const Tensor& scales) {
+}  // namespace
+
+SpanTable::SpanTable(Context& context, int64_t parameters, const Tensor& spans, const Tensor& scales)
+    : count(spans.shape().rank() ? spans.size(0) : 0) {
   const char* op = context.current_op;
-  const int64_t count = spans.shape().rank() ? spans.size(0) : 0;
   check_input(spans.shape() == Shape{count, 2} && (!scales || scales.shape() == Shape{count, 2}), op,
               ": spans ", spans.shape().text(), " and scales ", scales ? scales.shape().text() : "none",
               " are not [S,2]");
@@ -42,74 +43,56 @@ Spans spans_of(Context& context, int64_t parameters, const Tensor& spans, const 
     end = span.offset + span.count;
   }
   const size_t size = table.size() * sizeof(ParameterSpan);
-  return {Tensor::from_host(context, {static_cast<int64_t>(size)}, DType::u8, table.data(), size), count};
+  bytes = Tensor::from_host(context, {static_cast<int64_t>(size)}, DType::u8, table.data(), size);
 }
 
-// The scalars of one step, in f32 on the device.
-struct Scalars {
-  Tensor rate, clip, guard, step;
-
-  Scalars(Context& context, const StepInputs& in)
-      : rate(converted(context, in.rate, DType::f32)),
-        clip(converted(context, in.clip, DType::f32)),
-        guard(converted(context, in.guard, DType::f32)),
-        step(in.step) {
-    for (const Tensor* scalar : {&rate, &clip, &guard, &step})
-      check_input(scalar->count() == 1, context.current_op, ": rate, clip, guard and step are [1], not ",
-                  scalar->shape().text());
-  }
-  StepScalars pointers() const {
-    return {rate.data<float>(), step.data<int64_t>(), clip.data<float>(), guard.data<float>()};
-  }
-};
-
-void check_flat(const char* op, const Tensor& grads, std::initializer_list<const Tensor*> others) {
-  for (const Tensor* other : others)
-    check_input(grads.shape().rank() == 1 && other->shape() == grads.shape(), op, ": grads ",
-                grads.shape().text(), " and ", other->shape().text(), " are not [P]");
+StepTables::StepTables(Context& context, const SpanTable& table, const Tensor& rate_, const Tensor& clip_,
+                       const Tensor& guard_, const Tensor& step_)
+    : spans(table),
+      rate(converted(context, rate_, DType::f32)),
+      clip(converted(context, clip_, DType::f32)),
+      guard(converted(context, guard_, DType::f32)),
+      step(step_) {
+  for (const Tensor* scalar : {&rate, &clip, &guard, &step})
+    check_input(scalar->count() == 1, context.current_op, ": rate, clip, guard and step are [1], not ",
+                scalar->shape().text());
 }
 
-}  // namespace
-
-std::vector<Tensor> sgd_step(Tape& tape, const StepInputs& in, const Tensor& velocity, double momentum,
-                             bool nesterov) {
+std::vector<Tensor> sgd_step(Tape& tape, const StepTables& tables, const Tensor& grads, const Tensor& values,
+                             const Tensor& velocity, double momentum, bool nesterov) {
   tape.begin("sgd");
   Context& context = tape.context();
-  check_flat("sgd", in.grads, {&in.values, &velocity});
-  const Spans spans = spans_of(context, in.grads.count(), in.spans, in.scales);
-  const Scalars scalars(context, in);
-  const Tensor values = copy_of(context, in.values), after = copy_of(context, velocity);
+  check_flat("sgd", grads, {&values, &velocity});
+  const Tensor after = copy_of(context, values), speed = copy_of(context, velocity);
   dispatch_f32(context, values.dtype(), [&]<Device D, class T>() {
-    Sgd<D>::step(context, spans.data(), spans.count, scalars.pointers(), momentum, nesterov,
-                 in.grads.data<T>(), values.data<T>(), after.data<T>());
+    Sgd<D>::step(context, tables.spans.data(), tables.spans.count, tables.scalars(), momentum, nesterov,
+                 grads.data<T>(), after.data<T>(), speed.data<T>());
   });
-  return {values, after};
+  return {after, speed};
 }
 
-std::vector<Tensor> adam_step(Tape& tape, const StepInputs& in, const Tensor& first, const Tensor& second,
-                              const Tensor& largest, const AdamRule& rule) {
+std::vector<Tensor> adam_step(Tape& tape, const StepTables& tables, const Tensor& grads, const Tensor& values,
+                              const Tensor& first, const Tensor& second, const Tensor& largest,
+                              const AdamRule& rule) {
   tape.begin("adam");
   Context& context = tape.context();
-  check_flat("adam", in.grads, {&in.values, &first, &second, &largest});
-  const Spans spans = spans_of(context, in.grads.count(), in.spans, in.scales);
-  const Scalars scalars(context, in);
-  const Tensor values = copy_of(context, in.values), m = copy_of(context, first),
-               v = copy_of(context, second), top = copy_of(context, largest);
+  check_flat("adam", grads, {&values, &first, &second, &largest});
+  const Tensor after = copy_of(context, values), m = copy_of(context, first), v = copy_of(context, second),
+               top = copy_of(context, largest);
   dispatch_f32(context, values.dtype(), [&]<Device D, class T>() {
-    Adam<D>::step(context, spans.data(), spans.count, scalars.pointers(), rule, in.grads.data<T>(),
-                  values.data<T>(), m.data<T>(), v.data<T>(), top.data<T>());
+    Adam<D>::step(context, tables.spans.data(), tables.spans.count, tables.scalars(), rule, grads.data<T>(),
+                  after.data<T>(), m.data<T>(), v.data<T>(), top.data<T>());
   });
-  return {values, m, v, top};
+  return {after, m, v, top};
 }
 
-Tensor clip_factor(Tape& tape, const Tensor& grads, const Tensor& spans, double limit) {
+Tensor clip_factor(Tape& tape, const SpanTable& spans, const Tensor& grads, double limit) {
   tape.begin("gradient_clip");
   Context& context = tape.context();
   check_flat("gradient_clip", grads, {&grads});
-  const Spans table = spans_of(context, grads.count(), spans, Tensor());
   const Tensor factor = tape.empty({1}, DType::f32);
   dispatch_f32(context, grads.dtype(), [&]<Device D, class T>() {
-    GradientClip<D>::factor(context, table.data(), table.count, limit, grads.data<T>(), factor.data<float>());
+    GradientClip<D>::factor(context, spans.data(), spans.count, limit, grads.data<T>(), factor.data<float>());
   });
   return factor;
 }

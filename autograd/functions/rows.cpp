@@ -150,8 +150,11 @@ Variable slice_columns(Tape& tape, const Variable& x, int64_t begin, int64_t end
   const Tensor y = tape.empty(with_size(x.shape(), x.shape().rank() - 1, end - begin), x.dtype());
   copy_columns(tape, x.value, begin, y, 0, end - begin);
   return tape.record(y, {&x}, [=, x = slot_of(x), shape = x.shape()](Tape& t, const Tensor& grad_y) {
-    const Tensor grad_x = Tensor::zeros(t.context(), shape, grad_y.dtype());
-    copy_columns(t, grad_y, 0, grad_x, begin, end - begin);
+    const Tensor grad_x = t.empty(shape, grad_y.dtype());
+    dispatch(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
+      CopyRows<D>::pad(t.context(), shape.rows(), end - begin, grad_y.data<T>(), begin, grad_x.data<T>(),
+                       shape[-1]);
+    });
     t.add_gradient(x, grad_x);
   });
 }

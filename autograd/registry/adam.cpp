@@ -69,15 +69,17 @@ const Registration registration{{
                    {"eps", false, 1e-8},
                    flag("amsgrad", false),
                    flag("decoupled", false)},
-    .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes& a) -> std::vector<Variable> {
-      const StepInputs step{in[0].value, in[1].value, in[5].value, in[6].value,
-                            in[7].value, in[8].value, in[9].value, in[10].value};
-      const AdamRule rule{a.at("beta1"), a.at("beta2"), a.at("eps"), a.at("amsgrad") != 0,
-                          a.at("decoupled") != 0};
-      std::vector<Variable> out;
-      for (const Tensor& tensor : adam_step(tape, step, in[2].value, in[3].value, in[4].value, rule))
-        out.push_back(tape.constant(tensor));
-      return out;
+    .prepare = [](Tape& setup, const std::vector<Variable>& given, const Attributes&) -> OpRun {
+      setup.begin("adam");
+      Context& context = setup.context();
+      const SpanTable spans(context, given[0].value.count(), given[5].value, given[6].value);
+      const StepTables tables(context, spans, given[7].value, given[8].value, given[9].value, given[10].value);
+      return [tables](Tape& tape, const std::vector<Variable>& in, const Attributes& a) {
+        const AdamRule rule{a.at("beta1"), a.at("beta2"), a.at("eps"), a.at("amsgrad") != 0,
+                            a.at("decoupled") != 0};
+        return constants(tape, adam_step(tape, tables, in[0].value, in[1].value, in[2].value, in[3].value,
+                                         in[4].value, rule));
+      };
     },
     .cases = {step_case("no spans", 5, {}, {}, 0, {}), step_case("one", 1, {0, 1}, {1, 0}, 0, {}),
               first_step({}), no_gradient(), step_case("adam", 37, {0, 37}, {1, 0.125}, 3, {}),

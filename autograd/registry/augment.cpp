@@ -27,8 +27,12 @@ const Registration registration{{
                {.name = "normalization", .differentiable = false}},
     .outputs = {{.name = "y", .differentiable = false}},
     .attributes = {},
-    .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes&) -> std::vector<Variable> {
-      return {tape.constant(augment(tape, in[0].value, in[1].value, in[2].value, in[3].value))};
+    .prepare = [](Tape& setup, const std::vector<Variable>& given, const Attributes&) -> OpRun {
+      const AugmentTables tables(setup, given[0].shape(), given[1].value, given[2].value, given[3].value);
+      return [tables](Tape& tape, const std::vector<Variable>& in, const Attributes&) {
+        return constants(tape,
+                         {augment(tape, in[0].value, tables.samples, tables.normalization, in[2].dtype())});
+      };
     },
     .cases =
         {{.name = "no samples", .inputs = {{{1, 2, 3, 3}, bytes}, {{0, 8}}, {{0, 7}}, {{2, 3}, imagenet}}},

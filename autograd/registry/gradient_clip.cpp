@@ -16,8 +16,12 @@ const Registration registration{{
     .inputs = {{.name = "grads", .differentiable = false, .wide = true}, {"spans", Kind::i64}},
     .outputs = {{.name = "factor", .differentiable = false, .wide = true}},
     .attributes = {{"limit"}},
-    .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes& a) -> std::vector<Variable> {
-      return {tape.constant(clip_factor(tape, in[0].value, in[1].value, a.at("limit")))};
+    .prepare = [](Tape& setup, const std::vector<Variable>& given, const Attributes&) -> OpRun {
+      setup.begin("gradient_clip");
+      const SpanTable spans(setup.context(), given[0].value.count(), given[1].value);
+      return [spans](Tape& tape, const std::vector<Variable>& in, const Attributes& a) {
+        return constants(tape, {clip_factor(tape, spans, in[0].value, a.at("limit"))});
+      };
     },
     .cases = {{.name = "no spans", .inputs = {{{5}}, {{0, 2}}}, .attributes = {{"limit", 1}}},
               {.name = "one",

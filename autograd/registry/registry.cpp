@@ -31,7 +31,21 @@ Registration::Registration(Op op) {
   const auto at = std::lower_bound(ops.begin(), ops.end(), op.name,
                                    [](const Op& a, const std::string& name) { return a.name < name; });
   check(at == ops.end() || at->name != op.name, "two ops are called ", op.name);
+  if (op.prepare)
+    op.run = [prepare = op.prepare](Tape& tape, const std::vector<Variable>& in, const Attributes& a) {
+      return prepare(tape, in, a)(tape, in, a);
+    };
   ops.insert(at, std::move(op));
+}
+
+OpRun prepared(const Op& op, Tape& tape, const std::vector<Variable>& inputs, const Attributes& attributes) {
+  return op.prepare ? op.prepare(tape, inputs, attributes) : op.run;
+}
+
+std::vector<Variable> constants(Tape& tape, const std::vector<Tensor>& tensors) {
+  std::vector<Variable> variables;
+  for (const Tensor& tensor : tensors) variables.push_back(tape.constant(tensor));
+  return variables;
 }
 
 const std::vector<Op>& all_ops() { return table(); }

@@ -66,12 +66,17 @@ struct Case {
   std::string why = {};
 };
 
+using OpRun = std::function<std::vector<Variable>(Tape&, const std::vector<Variable>& inputs, const Attributes&)>;
+
 struct Op {
   std::string name;
   std::vector<Port> inputs, outputs;
   std::vector<AttributeSpec> attributes;
   // Runs the op on the tape's device in the dtype of its floating inputs. Random ops draw from tape.random.
-  std::function<std::vector<Variable>(Tape&, const std::vector<Variable>& inputs, const Attributes&)> run;
+  OpRun run = nullptr;
+  // In place of `run`, where the kernel takes a table that the host makes of some inputs: makes it, and returns what runs
+  // the op on these inputs with no work of the host's, as often as wanted. See prepared().
+  std::function<OpRun(Tape&, const std::vector<Variable>& inputs, const Attributes&)> prepare = nullptr;
   // What a device cannot throw about: InputError for a label or an index out of range. Reads the inputs on the host, so
   // it is called where they come from outside (tools/op), not in a step.
   std::function<void(Context&, const std::vector<Variable>& inputs, const Attributes&)> check_values = nullptr;
@@ -87,6 +92,12 @@ struct Op {
 
 const std::vector<Op>& all_ops();            // sorted by name
 const Op& find_op(const std::string& name);  // InputError with the nearest name if there is none
+
+// The op on these inputs, so that it can be measured, or recorded and replayed: tables that the host makes are made here.
+OpRun prepared(const Op& op, Tape& tape, const std::vector<Variable>& inputs, const Attributes& attributes);
+
+// Outputs that take no gradient, for an OpRun to return.
+std::vector<Variable> constants(Tape& tape, const std::vector<Tensor>& tensors);
 
 struct Registration {
   explicit Registration(Op op);

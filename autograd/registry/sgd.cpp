@@ -48,13 +48,15 @@ const Registration registration{{
                {"step", Kind::i64}},
     .outputs = {arena("new_values"), arena("new_velocity")},
     .attributes = {{"momentum", false, 0}, flag("nesterov", false)},
-    .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes& a) -> std::vector<Variable> {
-      const StepInputs step{in[0].value, in[1].value, in[3].value, in[4].value,
-                            in[5].value, in[6].value, in[7].value, in[8].value};
-      std::vector<Variable> out;
-      for (const Tensor& tensor : sgd_step(tape, step, in[2].value, a.at("momentum"), a.at("nesterov") != 0))
-        out.push_back(tape.constant(tensor));
-      return out;
+    .prepare = [](Tape& setup, const std::vector<Variable>& given, const Attributes&) -> OpRun {
+      setup.begin("sgd");
+      Context& context = setup.context();
+      const SpanTable spans(context, given[0].value.count(), given[3].value, given[4].value);
+      const StepTables tables(context, spans, given[5].value, given[6].value, given[7].value, given[8].value);
+      return [tables](Tape& tape, const std::vector<Variable>& in, const Attributes& a) {
+        return constants(tape, sgd_step(tape, tables, in[0].value, in[1].value, in[2].value, a.at("momentum"),
+                                        a.at("nesterov") != 0));
+      };
     },
     .cases = {step_case("no spans", 5, {}, {}, 0, {}), step_case("one", 1, {0, 1}, {1, 0}, 0, {}),
               step_case("plain", 37, {0, 37}, {1, 0.125}, 3, {}),

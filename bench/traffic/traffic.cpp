@@ -77,8 +77,9 @@ std::vector<Row> measure(const Op& op, const bench::TrafficCase& one, DType dtyp
   const Attributes attributes = complete(op, test_case.attributes);
   std::vector<Row> rows(1, {op.name, test_case.name, dtype == DType::f32 ? "f32" : "bf16", "forward", 0, {}});
 
+  const OpRun run = prepared(op, tape, inputs, attributes);
   simt::begin_traffic(!one.in_place);
-  const auto outputs = op.run(tape, inputs, attributes);
+  const auto outputs = run(tape, inputs, attributes);
   rows[0].traffic = simt::end_traffic();
   std::vector<Shape> shapes;
   for (const CaseInput& input : test_case.inputs) shapes.push_back(input.shape);

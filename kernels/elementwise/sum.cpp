@@ -1,6 +1,7 @@
 #include "kernels/elementwise/sum.h"
 
 #include "kernels/common/parallel.h"
+#include "kernels/elementwise/broadcast.h"
 
 namespace saccade {
 
@@ -85,6 +86,15 @@ void Sum<Device::cpu>::of_products(Context& context, int64_t outer, int64_t redu
                                    const float* a, const float* b, float* y) {
   reduce(
       context, outer, reduced, inner, 1.0, [=](int64_t i) { return a[i] * b[i]; }, y);
+}
+
+template <>
+template <>
+void Sum<Device::cpu>::product_gradients(Context& context, int64_t outer, int64_t reduced, int64_t inner,
+                                         const float* grad_y, const float* a, const float* b, float* grad_a,
+                                         float* grad_b) {
+  Broadcast<Device::cpu>::multiply(context, {outer, reduced, inner}, grad_y, b, grad_a);
+  of_products(context, outer, reduced, inner, grad_y, a, grad_b);
 }
 
 template <>

@@ -18,19 +18,51 @@ constexpr int kThreads = 256;
 constexpr int64_t kBlocks = 1024;   // enough to fill the largest chips, few enough to sum
 constexpr int64_t kLeastSteps = 8;  // vectors that a thread sums before a further part is worth its stage
 
-// The terms are x, or products x * other where `other` is there.
+// The terms of sums: x, or products x * other where `other` is there. at<V>(i, factor(sum)) gives those of V
+// elements from number i on; factor<F>(sum) is what all terms of a sum need, for F neighbouring sums.
 template <class T>
-struct Terms {
+struct SumTerms {
   const T* __restrict__ x;
   const T* __restrict__ other;
 
-  template <int V>
-  __device__ __forceinline__ Pack<float, V> at(int64_t i) const {
+  template <int F>
+  __device__ __forceinline__ Pack<float, F> factor(int64_t) const {
+    return {};
+  }
+  template <int V, int F>
+  __device__ __forceinline__ Pack<float, V> at(int64_t i, const Pack<float, F>&) const {
     Pack<float, V> term = widen(load<V * sizeof(T), Use::once>(x + i));
     if (other == nullptr) return term;
-    const Pack<float, V> factor = widen(load<V * sizeof(T), Use::once>(other + i));
+    const Pack<float, V> more = widen(load<V * sizeof(T), Use::once>(other + i));
 #pragma unroll
-    for (int v = 0; v < V; ++v) term.lane[v] *= factor.lane[v];
+    for (int v = 0; v < V; ++v) term.lane[v] *= more.lane[v];
+    return term;
+  }
+};
+
+// The terms of b's gradient, grad_y * a. a's gradient, grad_y * b, is written on the way: grad_y is read
+// once.
+template <class T>
+struct GradientTerms {
+  const T* __restrict__ grad_y;
+  const T* __restrict__ a;
+  const T* __restrict__ b;
+  T* __restrict__ grad_a;
+
+  template <int F>
+  __device__ __forceinline__ Pack<float, F> factor(int64_t sum) const {
+    return widen(load<F * sizeof(T)>(b + sum));
+  }
+  template <int V, int F>
+  __device__ __forceinline__ Pack<float, V> at(int64_t i, const Pack<float, F>& factor) const {
+    Pack<float, V> term = widen(load<V * sizeof(T), Use::once>(grad_y + i)), gradient;
+    const Pack<float, V> other = widen(load<V * sizeof(T), Use::once>(a + i));
+#pragma unroll
+    for (int v = 0; v < V; ++v) {
+      gradient.lane[v] = term.lane[v] * factor.lane[F == 1 ? 0 : v];
+      term.lane[v] *= other.lane[v];
+    }
+    store<V * sizeof(T)>(grad_a + i, narrow<T>(gradient));
     return term;
   }
 };
@@ -56,26 +88,28 @@ struct Parts {
 };
 
 // inner = 1: `Lanes` threads sum one part of one row. kThreads / Lanes of them a block.
-template <class T, class Y, int V, unsigned Lanes>
+template <class Terms, class Y, int V, unsigned Lanes>
 __global__ void __launch_bounds__(kThreads)
-    sum_along(int64_t rows, Parts parts, Terms<T> terms, Result<Y> result) {
+    sum_along(int64_t rows, Parts parts, Terms terms, Result<Y> result) {
   const int64_t task = static_cast<int64_t>(blockIdx.x) * (kThreads / Lanes) + threadIdx.y;
   if (task >= rows * parts.count) return;  // a whole warp, or a whole block
   const int64_t row = task / parts.count, part = task - row * parts.count;
   const int64_t begin = part * parts.length;
   const int64_t end = begin + parts.length < parts.reduced ? begin + parts.length : parts.reduced;
   const int64_t whole = begin + (end - begin) / V * V, start = row * parts.reduced;
+  const Pack<float, 1> factor = terms.template factor<1>(row);
   Pack<float, V> sums = {};
 #pragma unroll 4
   for (int64_t at = begin + threadIdx.x * V; at < whole; at += Lanes * V) {
-    const Pack<float, V> term = terms.template at<V>(start + at);
+    const Pack<float, V> term = terms.template at<V>(start + at, factor);
 #pragma unroll
     for (int v = 0; v < V; ++v) sums.lane[v] += term.lane[v];
   }
   float sum = 0;
 #pragma unroll
   for (int v = 0; v < V; ++v) sum += sums.lane[v];
-  if (V > 1 && whole + threadIdx.x < end) sum += terms.template at<1>(start + whole + threadIdx.x).lane[0];
+  if (V > 1 && whole + threadIdx.x < end)
+    sum += terms.template at<1>(start + whole + threadIdx.x, factor).lane[0];
   if constexpr (Lanes == kWarp)
     sum = warp_reduce(sum, Add());
   else
@@ -85,9 +119,9 @@ __global__ void __launch_bounds__(kThreads)
 
 // inner > 1: a block is a tile of blockDim.x vectors of columns and blockDim.y rows; a thread keeps its
 // columns and walks down the rows of its part.
-template <class T, class Y, int V>
+template <class Terms, class Y, int V>
 __global__ void __launch_bounds__(kThreads)
-    sum_down(uint32_t inner, Parts parts, Terms<T> terms, Result<Y> result) {
+    sum_down(uint32_t inner, Parts parts, Terms terms, Result<Y> result) {
   __shared__ float totals[V * kThreads];
   const uint32_t column = (blockIdx.y * blockDim.x + threadIdx.x) * V;
   const bool inside = column < inner;
@@ -97,9 +131,10 @@ __global__ void __launch_bounds__(kThreads)
     const int64_t begin = part * parts.length;
     const int64_t end = begin + parts.length < parts.reduced ? begin + parts.length : parts.reduced;
     const int64_t start = outer * parts.reduced * inner + column;
+    const Pack<float, V> factor = terms.template factor<V>(static_cast<int64_t>(outer) * inner + column);
 #pragma unroll 4
     for (int64_t row = begin + threadIdx.y; row < end; row += blockDim.y) {
-      const Pack<float, V> term = terms.template at<V>(start + row * inner);
+      const Pack<float, V> term = terms.template at<V>(start + row * inner, factor);
 #pragma unroll
       for (int v = 0; v < V; ++v) sums.lane[v] += term.lane[v];
     }
@@ -130,16 +165,16 @@ Parts parts_of(int64_t reduced, int64_t step, int64_t wanted) {
   return {reduced, length, static_cast<uint32_t>(std::max<int64_t>(1, (reduced + length - 1) / length))};
 }
 
-template <class T, class Y, int V>
-void run_along(Context& context, const Shape3& s, const Parts& parts, const Terms<T>& terms,
+template <int V, class Terms, class Y>
+void run_along(Context& context, const Shape3& s, const Parts& parts, const Terms& terms,
                const Result<Y>& result) {
   const int64_t tasks = s.outer * parts.count;
   if (parts.length <= 32 * static_cast<int64_t>(kWarp) * V)  // short: a warp is enough
-    launch(sum_along<T, Y, V, kWarp>, blocks_for(tasks, kThreads / kWarp), dim3(kWarp, kThreads / kWarp), 0,
-           context.stream(), s.outer, parts, terms, result);
+    launch(sum_along<Terms, Y, V, kWarp>, blocks_for(tasks, kThreads / kWarp), dim3(kWarp, kThreads / kWarp),
+           0, context.stream(), s.outer, parts, terms, result);
   else
-    launch(sum_along<T, Y, V, kThreads>, blocks_for(tasks, 1), dim3(kThreads), 0, context.stream(), s.outer,
-           parts, terms, result);
+    launch(sum_along<Terms, Y, V, kThreads>, blocks_for(tasks, 1), dim3(kThreads), 0, context.stream(),
+           s.outer, parts, terms, result);
 }
 
 // The tile of sum_down: up to a warp's vectors side by side.
@@ -155,11 +190,11 @@ struct Tile {
   }
 };
 
-template <class T, class Y, int V>
-void run_down(Context& context, const Shape3& s, const Parts& parts, const Terms<T>& terms,
+template <int V, class Terms, class Y>
+void run_down(Context& context, const Shape3& s, const Parts& parts, const Terms& terms,
               const Result<Y>& result) {
   const Tile tile(s.inner / V);
-  launch(sum_down<T, Y, V>, {blocks_for(s.outer * parts.count, 1), static_cast<unsigned>(tile.tiles)},
+  launch(sum_down<Terms, Y, V>, {blocks_for(s.outer * parts.count, 1), static_cast<unsigned>(tile.tiles)},
          dim3(tile.x, tile.y), 0, context.stream(), s.inner, parts, terms, result);
 }
 
@@ -167,15 +202,15 @@ void run_down(Context& context, const Shape3& s, const Parts& parts, const Terms
 template <class Y>
 void join(Context& context, const Shape3& s, const float* partial, const Result<Y>& result) {
   const Parts all{s.reduced, s.reduced, 1};
-  const Terms<float> terms{partial, nullptr};
+  const SumTerms<float> terms{partial, nullptr};
   if (s.inner == 1)
-    run_along<float, Y, 1>(context, s, all, terms, result);
+    run_along<1>(context, s, all, terms, result);
   else
-    run_down<float, Y, 1>(context, s, all, terms, result);
+    run_down<1>(context, s, all, terms, result);
 }
 
-template <class T, int V>
-void reduce(Context& context, const Shape3& s, double scale, const Terms<T>& terms, T* y) {
+template <int V, class Terms, class T>
+void reduce(Context& context, const Shape3& s, double scale, const Terms& terms, T* y) {
   const Result<T> result{nullptr, y, static_cast<float>(scale)};
   Parts parts;
   if (s.inner == 1) {
@@ -186,14 +221,26 @@ void reduce(Context& context, const Shape3& s, double scale, const Terms<T>& ter
   }
   const auto run = [&](const Result<T>& to) {
     if (s.inner == 1)
-      run_along<T, T, V>(context, s, parts, terms, to);
+      run_along<V>(context, s, parts, terms, to);
     else
-      run_down<T, T, V>(context, s, parts, terms, to);
+      run_down<V>(context, s, parts, terms, to);
   };
   if (parts.count == 1) return run(result);
   Context::Scratch scratch(context, static_cast<size_t>(s.outer * parts.count * s.inner) * sizeof(float));
   run({scratch.as<float>(), nullptr, 1.0f});
   join(context, {s.outer, parts.count, s.inner}, scratch.as<float>(), result);
+}
+
+// Whether each row, or the whole of a single one, is made of 16-byte vectors of T.
+template <class T>
+bool whole_vectors(const Shape3& s) {
+  constexpr int kWide = kVector<T, true>;
+  return s.inner > 1 ? s.inner % kWide == 0 : s.outer == 1 || s.reduced % kWide == 0;
+}
+
+template <class Terms, class T>
+void reduce(Context& context, const Shape3& s, double scale, bool wide, const Terms& terms, T* y) {
+  wide ? reduce<kVector<T, true>>(context, s, scale, terms, y) : reduce<1>(context, s, scale, terms, y);
 }
 
 template <class T>
@@ -203,12 +250,8 @@ void reduce_on_gpu(Context& context, int64_t outer, int64_t reduced, int64_t inn
   if (outer * inner == 0) return;
   if (context.kernels == Kernels::plain)
     return each(context, outer * inner, PlainSum<T>{reduced, inner, static_cast<float>(scale), x, other, y});
-  constexpr int kWide = kVector<T, true>;
-  const bool fits = inner > 1 ? inner % kWide == 0 : outer == 1 || reduced % kWide == 0;
-  if (fits && aligned(x, 16) && aligned(other, 16))
-    reduce<T, kWide>(context, {outer, reduced, inner}, scale, {x, other}, y);
-  else
-    reduce<T, 1>(context, {outer, reduced, inner}, scale, {x, other}, y);
+  const bool wide = whole_vectors<T>({outer, reduced, inner}) && aligned(x, 16) && aligned(other, 16);
+  reduce(context, {outer, reduced, inner}, scale, wide, SumTerms<T>{x, other}, y);
 }
 
 struct Scaled {
@@ -235,6 +278,21 @@ void Sum<kGpu>::of_products(Context& context, int64_t outer, int64_t reduced, in
 }
 template void Sum<kGpu>::of_products(Context&, int64_t, int64_t, int64_t, const float*, const float*, float*);
 template void Sum<kGpu>::of_products(Context&, int64_t, int64_t, int64_t, const bf16*, const bf16*, bf16*);
+
+template <>
+template <class T>
+void Sum<kGpu>::product_gradients(Context& context, int64_t outer, int64_t reduced, int64_t inner,
+                                  const T* grad_y, const T* a, const T* b, T* grad_a, T* grad_b) {
+  check_element<T>(context);
+  if (outer * inner == 0) return;
+  const bool wide = whole_vectors<T>({outer, reduced, inner}) && aligned(grad_y, 16) && aligned(a, 16) &&
+                    aligned(grad_a, 16) && (inner == 1 || aligned(b, 16));
+  reduce(context, {outer, reduced, inner}, 1.0, wide, GradientTerms<T>{grad_y, a, b, grad_a}, grad_b);
+}
+template void Sum<kGpu>::product_gradients(Context&, int64_t, int64_t, int64_t, const float*, const float*,
+                                           const float*, float*, float*);
+template void Sum<kGpu>::product_gradients(Context&, int64_t, int64_t, int64_t, const bf16*, const bf16*,
+                                           const bf16*, bf16*, bf16*);
 
 template <>
 template <class T>

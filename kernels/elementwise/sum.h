@@ -20,6 +20,13 @@ struct Sum {
   static void of_products(Context&, int64_t outer, int64_t reduced, int64_t inner, const T* a, const T* b,
                           T* y);
 
+  // The gradients of y[o,r,i] = a[o,r,i] * b[o,i], in which b is broadcast (kernels/elementwise/broadcast.h):
+  //   grad_a[o,r,i] = grad_y[o,r,i] * b[o,i],   grad_b[o,i] = sum over r of grad_y[o,r,i] * a[o,r,i].
+  // Floor: s (3 E + 2 outer inner) bytes.
+  template <class T>
+  static void product_gradients(Context&, int64_t outer, int64_t reduced, int64_t inner, const T* grad_y,
+                                const T* a, const T* b, T* grad_a, T* grad_b);
+
   // grad_x[o,r,i] = scale * grad_y[o,i].
   template <class T>
   static void backward(Context&, int64_t outer, int64_t reduced, int64_t inner, double scale, const T* grad_y,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "kernels/elementwise/broadcast.ref.h"
 #include "kernels/elementwise/sum.h"
 
 namespace saccade {
@@ -27,6 +28,15 @@ void Sum<Device::reference>::of_products(Context&, int64_t outer, int64_t reduce
         sum += a[(o * reduced + r) * inner + i] * b[(o * reduced + r) * inner + i];
       y[o * inner + i] = sum;
     }
+}
+
+template <>
+template <class T>
+void Sum<Device::reference>::product_gradients(Context& context, int64_t outer, int64_t reduced,
+                                               int64_t inner, const T* grad_y, const T* a, const T* b,
+                                               T* grad_a, T* grad_b) {
+  Broadcast<Device::reference>::multiply(context, {outer, reduced, inner}, grad_y, b, grad_a);
+  of_products(context, outer, reduced, inner, grad_y, a, grad_b);
 }
 
 template <>

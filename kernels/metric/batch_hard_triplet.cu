@@ -1,5 +1,7 @@
 #include "kernels/common/launch.h"
+#include "kernels/common/reduce.h"
 #include "kernels/common/vector.h"
+#include "kernels/matmul/product.h"
 #include "kernels/metric/batch_hard_triplet.h"
 #include "kernels/metric/batch_hard_triplet.plain.h"
 
@@ -7,8 +9,8 @@ namespace saccade {
 
 namespace {
 
-constexpr int kTile = 8;               // rows of each side whose distances one block sums
-constexpr int kPairs = kTile * kTile;  // two for each lane of a warp
+constexpr int kRows = 8;               // rows of each side whose distances one block sums
+constexpr int kPairs = kRows * kRows;  // two for each lane of a warp
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / 32;
 constexpr int kSelectThreads = 1024;  // a warp an anchor
@@ -37,25 +39,25 @@ __global__ void __launch_bounds__(kThreads)
     triplet_distances(uint32_t count, uint32_t dim, const T* __restrict__ x, float* __restrict__ distances) {
   __shared__ float sums[kWarps][kPairs];
   if (blockIdx.x < blockIdx.y) return;  // the whole block: the tile's mirror image does the work
-  const uint32_t first_row = blockIdx.y * kTile, first_column = blockIdx.x * kTile;
+  const uint32_t first_row = blockIdx.y * kRows, first_column = blockIdx.x * kRows;
   float sum[kPairs] = {};
   for (uint32_t k = threadIdx.x * V; k < dim; k += blockDim.x * V) {
-    Pack<T, V> p[kTile], q[kTile];
+    Pack<T, V> p[kRows], q[kRows];
 #pragma unroll
-    for (uint32_t i = 0; i < kTile; ++i) {  // rows past the end: the last one once more
+    for (uint32_t i = 0; i < kRows; ++i) {  // rows past the end: the last one once more
       const int64_t row = first_row + i < count ? first_row + i : count - 1;
       const int64_t column = first_column + i < count ? first_column + i : count - 1;
       p[i] = load<V * sizeof(T)>(x + row * dim + k);
       q[i] = load<V * sizeof(T)>(x + column * dim + k);
     }
 #pragma unroll
-    for (int i = 0; i < kTile; ++i)
+    for (int i = 0; i < kRows; ++i)
 #pragma unroll
-      for (int j = 0; j < kTile; ++j)
+      for (int j = 0; j < kRows; ++j)
 #pragma unroll
         for (int e = 0; e < V; ++e) {
           const float difference = static_cast<float>(p[i].lane[e]) - static_cast<float>(q[j].lane[e]);
-          sum[i * kTile + j] += difference * difference;
+          sum[i * kRows + j] += difference * difference;
         }
   }
   sum_over_warp(sum);
@@ -66,7 +68,7 @@ __global__ void __launch_bounds__(kThreads)
   for (uint32_t pair = threadIdx.x; pair < kPairs; pair += blockDim.x) {
     float total = 0;
     for (uint32_t w = 0; w < blockDim.x / kWarp; ++w) total += sums[w][pair];
-    const uint32_t row = first_row + pair / kTile, column = first_column + pair % kTile;
+    const uint32_t row = first_row + pair / kRows, column = first_column + pair % kRows;
     if (row >= count || column >= count) continue;
     distances[static_cast<int64_t>(row) * count + column] = total;
     // The diagonal tile holds both orders already.
@@ -101,22 +103,71 @@ __device__ __forceinline__ void write_mean(uint32_t count, const float* terms, f
   if (threadIdx.x == 0) *loss = count > 0 ? total / static_cast<float>(count) : 0.0f;
 }
 
+// Squared distances as triplet_distances() leaves them.
+struct Distances {
+  const float* __restrict__ matrix;
+  uint32_t count;
+
+  __device__ __forceinline__ float operator()(uint32_t a, uint32_t b) const {
+    return matrix[static_cast<int64_t>(a) * count + b];
+  }
+  __device__ __forceinline__ float exact(uint32_t a, uint32_t b) const { return (*this)(a, b); }
+};
+
+// Squared distances from products: good enough to choose by. |x|^2 comes from the same products, so that
+// equal rows are at 0; what else cancels is summed again from the differences of the rows that were chosen.
+struct Products {
+  const float* __restrict__ matrix;   // x_a . x_b
+  const float* __restrict__ squares;  // its diagonal
+  const bf16* __restrict__ x;         // rows of 16-byte vectors
+  uint32_t count, dim;
+
+  __device__ __forceinline__ float operator()(uint32_t a, uint32_t b) const {
+    const float d2 = squares[a] + squares[b] - 2.0f * matrix[static_cast<int64_t>(a) * count + b];
+    return d2 < 0.0f ? 0.0f : d2;  // a NaN stays
+  }
+  // For a whole warp, each lane of which receives it.
+  __device__ __forceinline__ float exact(uint32_t a, uint32_t b) const {
+    constexpr int V = kVector<bf16, true>;
+    float sum = 0;
+    for (uint32_t k = threadIdx.x % kWarp * V; k < dim; k += kWarp * V) {
+      const Pack<float, V> p = widen(load<16>(x + static_cast<int64_t>(a) * dim + k));
+      const Pack<float, V> q = widen(load<16>(x + static_cast<int64_t>(b) * dim + k));
+#pragma unroll
+      for (int e = 0; e < V; ++e) {
+        const float difference = p.lane[e] - q.lane[e];
+        sum += difference * difference;
+      }
+    }
+    return warp_reduce(sum, Add());
+  }
+};
+
+// squares[i] = products[i, i]
+struct Diagonal {
+  int64_t count;
+  const float* products;
+  float* squares;
+
+  __device__ void operator()(int64_t i) const { squares[i] = products[i * (count + 1)]; }
+};
+
 // A warp an anchor: its farthest positive and nearest negative, and its term of the loss.
+template <class Source>
 __global__ void __launch_bounds__(kSelectThreads)
-    triplet_select(uint32_t count, const float* __restrict__ distances, const int64_t* __restrict__ labels,
-                   float margin, bool squared, int64_t* __restrict__ positive, int64_t* __restrict__ negative,
+    triplet_select(uint32_t count, Source distances, const int64_t* __restrict__ labels, float margin,
+                   bool squared, int64_t* __restrict__ positive, int64_t* __restrict__ negative,
                    float* __restrict__ positive_d2, float* __restrict__ negative_d2, float* terms,
                    float* loss) {
   constexpr uint64_t kNone = ~uint64_t{0};
   const uint32_t lane = threadIdx.x % kWarp, anchors_a_block = kSelectThreads / kWarp;
   for (uint32_t a = blockIdx.x * anchors_a_block + threadIdx.x / kWarp; a < count;
        a += gridDim.x * anchors_a_block) {
-    const float* row = distances + static_cast<int64_t>(a) * count;
     const int64_t label = labels[a];
     uint64_t farthest = 0,
              nearest = kNone;  // the farthest keeps ~index: the greatest is then the lowest index
     for (uint32_t b = lane; b < count; b += kWarp) {
-      const float d2 = row[b], d = squared || !(d2 < 1e-12f) ? d2 : 1e-12f;
+      const float d2 = distances(a, b), d = squared || !(d2 < 1e-12f) ? d2 : 1e-12f;
       if (labels[b] == label) {
         const uint64_t key = ordered(d, ~b);
         farthest = key > farthest ? key : farthest;
@@ -132,15 +183,15 @@ __global__ void __launch_bounds__(kSelectThreads)
       farthest = f > farthest ? f : farthest;
       nearest = n < nearest ? n : nearest;
     }
-    if (lane != 0) continue;
     const uint32_t p = ~static_cast<uint32_t>(farthest), n = static_cast<uint32_t>(nearest);
     const bool has_negative = nearest != kNone;
-    const float near_d2 = has_negative ? row[n] : 0.0f;
+    const float far_d2 = distances.exact(a, p), near_d2 = has_negative ? distances.exact(a, n) : 0.0f;
+    if (lane != 0) continue;
     positive[a] = p;
     negative[a] = has_negative ? static_cast<int64_t>(n) : -1;
-    positive_d2[a] = row[p];
+    positive_d2[a] = far_d2;
     negative_d2[a] = near_d2;
-    terms[a] = triplet_term(has_negative ? 0 : -1, row[p], near_d2, margin, squared);
+    terms[a] = triplet_term(has_negative ? 0 : -1, far_d2, near_d2, margin, squared);
   }
   if (gridDim.x > 1) return;  // triplet_mean follows
   __syncthreads();
@@ -229,14 +280,40 @@ unsigned threads_for(int64_t vectors) {
 
 void check_sizes(int64_t count, int64_t dim) {
   check(count >= 0 && dim >= 0, "batch_hard_triplet: a negative size");
-  check(count < 65536 * kTile && dim < (int64_t{1} << 24), "batch_hard_triplet: ", count, " embeddings of ",
+  check(count < 65536 * kRows && dim < (int64_t{1} << 24), "batch_hard_triplet: ", count, " embeddings of ",
         dim, " are too many for one launch");
 }
 
+// products[i, j] = x_i . x_j in fp32, on the tensor cores. A small matrix has few tiles: k is cut, too.
+void multiply_rows(Context& context, int64_t count, int64_t dim, const bf16* x, float* products) {
+  using Rows = Dense<bf16, true, true>;
+  const uint32_t n = static_cast<uint32_t>(count);
+  const Rows rows{x, n, static_cast<uint32_t>(dim)};
+  const unsigned down = blocks_for(count, kTensorRows), across = blocks_for(count, kTensorColumns);
+  const Parts parts(static_cast<int64_t>(down) * across, dim, kTensorDepth);
+  const auto run = [&](float* sums) {
+    launch(tensor_product<Rows, Rows>, {down, across, parts.count}, kTileThreads, 0, context.stream(), dim,
+           parts.length, rows, rows, Epilogue<bf16>{nullptr, nullptr, n, n, false, false, false, sums});
+  };
+  if (parts.count == 1) return run(products);
+  const Context::Scratch sums(context, static_cast<size_t>(parts.count) * count * count * sizeof(float));
+  run(sums.as<float>());
+  const auto finish = [&]<int V>() {
+    launch(finish_product<V, float>, blocks_for(count * count, kWarp * V), dim3(kWarp, kFinishGroups), 0,
+           context.stream(), parts.count, count * count, sums.as<float>(),
+           epilogue_of<float>(count, count, nullptr, products));
+  };
+  count % kSide == 0 ? finish.template operator()<kSide>() : finish.template operator()<1>();
+}
+
+}  // namespace
+
+template <>
 template <class T>
-void forward_on_gpu(Context& context, int64_t count, int64_t dim, const T* embeddings, const int64_t* labels,
-                    double margin, bool squared, float* loss, int64_t* positive, int64_t* negative,
-                    float* positive_d2, float* negative_d2) {
+void BatchHardTriplet<kGpu>::forward(Context& context, int64_t count, int64_t dim, const T* embeddings,
+                                     const int64_t* labels, double margin, bool squared, Accumulator<T>* loss,
+                                     int64_t* positive, int64_t* negative, Accumulator<T>* positive_d2,
+                                     Accumulator<T>* negative_d2) {
   check_element<T>(context);
   check_sizes(count, dim);
   constexpr int kWide = kVector<T, true>;
@@ -247,73 +324,57 @@ void forward_on_gpu(Context& context, int64_t count, int64_t dim, const T* embed
                                negative, positive_d2, negative_d2, terms.as<float>()});
     return each(context, 1, PlainTripletMean{count, terms.as<float>(), loss});
   }
-  Context::Scratch distances(context, static_cast<size_t>(count * count) * sizeof(float));
-  const bool wide = dim % kWide == 0 && aligned(embeddings, 16);
-  const unsigned tiles = blocks_for(count, kTile);
+  const bool wide = dim % kWide == 0 && aligned(embeddings, 16), one_block = count <= kOneBlock;
+  const auto select = [&]<class Source>(const Source& distances) {
+    launch(triplet_select<Source>, one_block ? 1 : blocks_for(count, kSelectThreads / kWarp), kSelectThreads,
+           0, context.stream(), count, distances, labels, margin, squared, positive, negative, positive_d2,
+           negative_d2, terms.as<float>(), loss);
+    if (!one_block)
+      launch(triplet_mean, 1, kSelectThreads, 0, context.stream(), count, terms.as<float>(), loss);
+  };
+  const Context::Scratch scratch(context, static_cast<size_t>(count * count) * sizeof(float));
+  float* matrix = scratch.as<float>();
+  const uint32_t n = static_cast<uint32_t>(count);
+  if constexpr (std::is_same_v<T, bf16>)
+    if (wide && !one_block) {  // of fewer rows the tensor cores' tiles would be too few to fill a chip
+      const Context::Scratch squares(context, static_cast<size_t>(count) * sizeof(float));
+      multiply_rows(context, count, dim, embeddings, matrix);
+      each(context, count, Diagonal{count, matrix, squares.as<float>()});
+      return select(Products{matrix, squares.as<float>(), embeddings, n, static_cast<uint32_t>(dim)});
+    }
+  const unsigned tiles = blocks_for(count, kRows);
   launch(wide ? triplet_distances<T, kWide> : triplet_distances<T, 1>, {tiles, tiles},
-         threads_for(dim / (wide ? kWide : 1)), 0, context.stream(), count, dim, embeddings,
-         distances.as<float>());
-  const bool one_block = count <= kOneBlock;
-  launch(triplet_select, one_block ? 1 : blocks_for(count, kSelectThreads / kWarp), kSelectThreads, 0,
-         context.stream(), count, distances.as<float>(), labels, margin, squared, positive, negative,
-         positive_d2, negative_d2, terms.as<float>(), loss);
-  if (!one_block)
-    launch(triplet_mean, 1, kSelectThreads, 0, context.stream(), count, terms.as<float>(), loss);
+         threads_for(dim / (wide ? kWide : 1)), 0, context.stream(), count, dim, embeddings, matrix);
+  select(Distances{matrix, n});
 }
+template void BatchHardTriplet<kGpu>::forward(Context&, int64_t, int64_t, const float*, const int64_t*,
+                                              double, bool, float*, int64_t*, int64_t*, float*, float*);
+template void BatchHardTriplet<kGpu>::forward(Context&, int64_t, int64_t, const bf16*, const int64_t*, double,
+                                              bool, float*, int64_t*, int64_t*, float*, float*);
 
+template <>
 template <class T>
-void backward_on_gpu(Context& context, int64_t count, int64_t dim, const float* grad_loss,
-                     const T* embeddings, const Pairs& pairs, T* grad_embeddings) {
+void BatchHardTriplet<kGpu>::backward(Context& context, int64_t count, int64_t dim,
+                                      const Accumulator<T>* grad_loss, const T* embeddings,
+                                      const int64_t* positive, const int64_t* negative,
+                                      const Accumulator<T>* positive_d2, const Accumulator<T>* negative_d2,
+                                      double margin, bool squared, T* grad_embeddings) {
   check_element<T>(context);
   check_sizes(count, dim);
   constexpr int kWide = kVector<T, true>;
   const bool wide = dim % kWide == 0 && aligned(embeddings, 16) && aligned(grad_embeddings, 16);
+  const Pairs pairs{positive, negative, positive_d2, negative_d2, static_cast<float>(margin), squared};
   const int64_t vectors = dim / (wide ? kWide : 1);
   const unsigned threads = threads_for(vectors);
   launch(wide ? triplet_backward<T, kWide> : triplet_backward<T, 1>,
          {blocks_for(count, 1), blocks_for(vectors, threads)}, threads, 0, context.stream(), count, dim,
          grad_loss, embeddings, pairs, grad_embeddings);
 }
-
-}  // namespace
-
-template <>
-template <>
-void BatchHardTriplet<kGpu>::forward(Context& context, int64_t count, int64_t dim, const float* embeddings,
-                                     const int64_t* labels, double margin, bool squared, float* loss,
-                                     int64_t* positive, int64_t* negative, float* positive_d2,
-                                     float* negative_d2) {
-  forward_on_gpu(context, count, dim, embeddings, labels, margin, squared, loss, positive, negative,
-                 positive_d2, negative_d2);
-}
-template <>
-template <>
-void BatchHardTriplet<kGpu>::forward(Context& context, int64_t count, int64_t dim, const bf16* embeddings,
-                                     const int64_t* labels, double margin, bool squared, float* loss,
-                                     int64_t* positive, int64_t* negative, float* positive_d2,
-                                     float* negative_d2) {
-  forward_on_gpu(context, count, dim, embeddings, labels, margin, squared, loss, positive, negative,
-                 positive_d2, negative_d2);
-}
-template <>
-template <>
-void BatchHardTriplet<kGpu>::backward(Context& context, int64_t count, int64_t dim, const float* grad_loss,
-                                      const float* embeddings, const int64_t* positive,
-                                      const int64_t* negative, const float* positive_d2,
-                                      const float* negative_d2, double margin, bool squared,
-                                      float* grad_embeddings) {
-  const Pairs pairs{positive, negative, positive_d2, negative_d2, static_cast<float>(margin), squared};
-  backward_on_gpu(context, count, dim, grad_loss, embeddings, pairs, grad_embeddings);
-}
-template <>
-template <>
-void BatchHardTriplet<kGpu>::backward(Context& context, int64_t count, int64_t dim, const float* grad_loss,
-                                      const bf16* embeddings, const int64_t* positive,
-                                      const int64_t* negative, const float* positive_d2,
-                                      const float* negative_d2, double margin, bool squared,
-                                      bf16* grad_embeddings) {
-  const Pairs pairs{positive, negative, positive_d2, negative_d2, static_cast<float>(margin), squared};
-  backward_on_gpu(context, count, dim, grad_loss, embeddings, pairs, grad_embeddings);
-}
+template void BatchHardTriplet<kGpu>::backward(Context&, int64_t, int64_t, const float*, const float*,
+                                               const int64_t*, const int64_t*, const float*, const float*,
+                                               double, bool, float*);
+template void BatchHardTriplet<kGpu>::backward(Context&, int64_t, int64_t, const float*, const bf16*,
+                                               const int64_t*, const int64_t*, const float*, const float*,
+                                               double, bool, bf16*);
 
 }  // namespace saccade

@@ -12,9 +12,9 @@
 //
 // Shapes: embeddings [count, dim], labels [count], all others [count] but loss [1]. Sums over bf16 are kept
 // in fp32, and loss and the saved distances with them. Distances are sums of squared differences, not |x|^2 +
-// |y|^2
-// - 2 x.y, so nothing cancels. Ties (equal d: below the clamp all are) go to the lowest index. An empty batch
-// has loss 0. Outputs overwrite; nothing may alias.
+// |y|^2 - 2 x.y, so nothing cancels; but on CUDA the pairs of more than 256 rows of bf16 are chosen by that
+// form, on the tensor cores, within its rounding (eps |x|^2). Ties (equal d: below the clamp all are) go to
+// the lowest index. An empty batch has loss 0. Outputs overwrite; nothing may alias.
 #pragma once
 
 #include <cmath>
@@ -45,8 +45,8 @@ struct BatchHardTriplet {
                        const Accumulator<T>* positive_d2, const Accumulator<T>* negative_d2, double margin,
                        bool squared, T* grad_embeddings);
 
-  // A batch is too small for bytes to matter: latency is what counts. The N x N distances that a GPU writes and
-  // reads back from cache are not in it.
+  // A batch is too small for bytes to matter: latency is what counts. The N x N distances that a GPU writes
+  // and reads back from cache are not in it.
   static Floor forward_floor(int64_t count, int64_t dim, int element_bytes) {
     const double n = static_cast<double>(count);
     return {n * dim * element_bytes + n * (8 + 16 + 8) + 4, 1.5 * n * n * dim};

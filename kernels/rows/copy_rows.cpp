@@ -13,4 +13,16 @@ void CopyRows<Device::cpu>::copy(Context& context, int64_t rows, int64_t width, 
   });
 }
 
+template <>
+template <>
+void CopyRows<Device::cpu>::pad(Context& context, int64_t rows, int64_t width, const float* x, int64_t begin,
+                                float* y, int64_t y_width) {
+  parallel_for(context, rows, 16384 / (y_width + 1) + 1, [&](int64_t first, int64_t last) {
+    for (int64_t r = first; r < last; ++r) {
+      float* slice = std::fill_n(y + r * y_width, begin, 0.0f);
+      std::fill(std::copy_n(x + r * width, width, slice), y + (r + 1) * y_width, 0.0f);
+    }
+  });
+}
+
 }  // namespace saccade

@@ -69,14 +69,24 @@ void run(Context& context, const RowMove& m) {
 
 }  // namespace move_detail
 
+inline uint64_t bits_of(const void* x, const void* y) {
+  return reinterpret_cast<uintptr_t>(x) | reinterpret_cast<uintptr_t>(y);
+}
+
+// Calls run.operator()<Bytes>() with the widest access that divides every number of bytes that went into
+// `together` by an or: addresses, widths, pitches.
+template <class Run>
+void with_widest_word(uint64_t together, Run&& run) {
+  if (together % 16 == 0) return run.template operator()<16>();
+  if (together % 8 == 0) return run.template operator()<8>();
+  if (together % 4 == 0) return run.template operator()<4>();
+  if (together % 2 == 0) return run.template operator()<2>();
+  run.template operator()<1>();
+}
+
 inline void move_rows(Context& context, const RowMove& m) {
-  const uint64_t together = reinterpret_cast<uintptr_t>(m.x) | reinterpret_cast<uintptr_t>(m.y) |
-                            static_cast<uint64_t>(m.width | m.x_pitch | m.y_pitch);
-  if (together % 16 == 0) return move_detail::run<16>(context, m);
-  if (together % 8 == 0) return move_detail::run<8>(context, m);
-  if (together % 4 == 0) return move_detail::run<4>(context, m);
-  if (together % 2 == 0) return move_detail::run<2>(context, m);
-  move_detail::run<1>(context, m);
+  with_widest_word(bits_of(m.x, m.y) | static_cast<uint64_t>(m.width | m.x_pitch | m.y_pitch),
+                   [&]<int Bytes>() { move_detail::run<Bytes>(context, m); });
 }
 
 }  // namespace SACCADE_TARGET

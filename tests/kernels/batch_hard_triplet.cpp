@@ -92,7 +92,9 @@ TEST_CASE("batch_hard_triplet agrees with the reference") {
                              {33, 5, 9, 1.2, false},
                              {70, 264, 16, 0.0, false},
                              {3, 1, 2, 0.3, false},
-                             {9, 2056, 3, 1.2, true}})
+                             {9, 2056, 3, 1.2, true},
+                             {261, 1032, 40, 0.3, false},
+                             {264, 8, 40, 0.3, false}})
       for (const size_t offset : {0, 1}) {
         INFO(backend << " " << p.count << "x" << p.dim << " squared " << p.squared << " offset " << offset);
         const auto x = normals<T>(1, p.count * p.dim, 1 / std::sqrt(static_cast<float>(p.dim)));
@@ -151,15 +153,87 @@ TEST_CASE("batch_hard_triplet gives ties to the lowest index") {
   });
 }
 
-TEST_CASE("batch_hard_triplet does not hide a NaN") {
+TEST_CASE("batch_hard_triplet of many rows gives ties to the lowest index, and equal rows are at 0") {
   for_each_backend([]<Device D, class T>(Context& context, const char* backend) {
     INFO(backend);
-    const Problem p{8, 16, 2, 0.3, false};
-    auto x = normals<T>(1, 8 * 16);
-    x[3 * 16 + 5] = T(std::numeric_limits<float>::quiet_NaN());
-    const auto got = run<D, T>(context, p, x, interleaved_labels(8, 2), 0);
-    CHECK(std::isnan(got.loss[0]));
-    CHECK(std::isnan(got.grad[3 * 16]));
+    const Problem p{270, 16, 6, 0.3, false};
+    std::vector<T> x(270 * 16);
+    PhiloxStream random(21);
+    for (size_t row = 0; row < 270; ++row) {
+      const uint32_t value = random.below(16);
+      for (size_t k = 0; k < 16; ++k) x[row * 16 + k] = T(static_cast<float>(k == value));
+    }
+    const auto labels = interleaved_labels(270, 6);
+    const auto value = reference<double>(p, x, labels);
+    const auto got = run<D, T>(context, p, x, labels, 0);
+    CHECK(got.positive == value.positive);
+    CHECK(got.negative == value.negative);
+    // No whole number, so that its square is rounded.
+    const auto equal = run<D, T>(context, p, std::vector<T>(270 * 16, T(0.7f)), labels, 0);
+    CHECK(equal.positive_d2 == std::vector<float>(270, 0.0f));
+    CHECK(equal.negative_d2 == std::vector<float>(270, 0.0f));
+    CHECK(equal.negative == [] {
+      std::vector<int64_t> first(270);
+      for (size_t a = 0; a < 270; ++a) first[a] = a % 6 == 0;
+      return first;
+    }());
+  });
+}
+
+TEST_CASE("batch_hard_triplet far from the origin: what cancels in the choice does not in the distances") {
+  for_each_backend([]<Device D, class T>(Context& context, const char* backend) {
+    INFO(backend);
+    const int64_t count = 264, dim = 1032;
+    const Problem p{count, dim, 40, 0.3, false};
+    auto x = normals<T>(1, count * dim);
+    for (T& value : x) value = T(96.0f + static_cast<float>(value));  // |x|^2 is 5000 times a distance
+    const auto labels = interleaved_labels(count, p.identities);
+    const auto got = run<D, T>(context, p, x, labels, 0);
+    const auto exact = [&](int64_t a, int64_t b) {
+      double d2 = 0;
+      for (int64_t k = 0; k < dim; ++k) {
+        const double difference =
+            static_cast<double>(static_cast<float>(x[static_cast<size_t>(a * dim + k)])) -
+            static_cast<double>(static_cast<float>(x[static_cast<size_t>(b * dim + k)]));
+        d2 += difference * difference;
+      }
+      return d2;
+    };
+    double loss = 0;
+    for (size_t a = 0; a < labels.size(); ++a) {
+      const auto anchor = static_cast<int64_t>(a);
+      double farthest = 0, nearest = std::numeric_limits<double>::infinity();
+      for (int64_t b = 0; b < count; ++b) {
+        const double d2 = exact(anchor, b);
+        if (labels[a] == labels[static_cast<size_t>(b)])
+          farthest = std::max(farthest, d2);
+        else
+          nearest = std::min(nearest, d2);
+      }
+      const double positive = exact(anchor, got.positive[a]), negative = exact(anchor, got.negative[a]);
+      const double rounding = 8 * 0x1p-24 * 4 * 96 * 96 * static_cast<double>(dim);
+      REQUIRE(positive >= farthest - rounding);
+      REQUIRE(negative <= nearest + rounding);
+      REQUIRE(std::fabs(got.positive_d2[a] - positive) <= 1e-6 * positive);
+      REQUIRE(std::fabs(got.negative_d2[a] - negative) <= 1e-6 * negative);
+      loss +=
+          std::max(0.0, std::sqrt(positive) - std::sqrt(negative) + p.margin) / static_cast<double>(count);
+    }
+    CHECK(std::fabs(got.loss[0] - loss) <= 1e-5 * loss);
+  });
+}
+
+TEST_CASE("batch_hard_triplet does not hide a NaN") {
+  for_each_backend([]<Device D, class T>(Context& context, const char* backend) {
+    for (const int64_t count : {8, 264}) {
+      INFO(backend << ", " << count << " rows");
+      const Problem p{count, 16, 2, 0.3, false};
+      auto x = normals<T>(1, count * 16);
+      x[3 * 16 + 5] = T(std::numeric_limits<float>::quiet_NaN());
+      const auto got = run<D, T>(context, p, x, interleaved_labels(count, 2), 0);
+      CHECK(std::isnan(got.loss[0]));
+      CHECK(std::isnan(got.grad[3 * 16]));
+    }
   });
 }
 

@@ -123,6 +123,19 @@ TEST_CASE("sums agree with the reference in one stage and in two, along rows and
         worst = std::max(worst, check_held<D, T>(context, what, inputs, count, {offset}, sum));
         worst = std::max(worst,
                          check_held<D, T>(context, what + " of products", inputs, count, {offset}, products));
+        const std::vector<std::vector<T>> product{inputs[0], inputs[1], normals<T>(3, count)};
+        check_held<D, T>(context, what + ": gradient of the factor that is not summed", product, s.count(),
+                         {offset}, [&]<Device E, class S>(Context& c, const auto& in, S* grad_a) {
+                           DeviceArray<S> grad_b(c, static_cast<size_t>(count), offset);
+                           Sum<E>::product_gradients(c, s.outer, s.repeated, s.inner, in[0], in[1], in[2],
+                                                     grad_a, grad_b.data());
+                         });
+        check_held<D, T>(context, what + ": gradient of the factor that is broadcast", product, count,
+                         {offset}, [&]<Device E, class S>(Context& c, const auto& in, S* grad_b) {
+                           DeviceArray<S> grad_a(c, static_cast<size_t>(s.count()), offset);
+                           Sum<E>::product_gradients(c, s.outer, s.repeated, s.inner, in[0], in[1], in[2],
+                                                     grad_a.data(), grad_b);
+                         });
       }
     WARN("sum on " << backend << ": largest error " << worst << " eps S");
   });

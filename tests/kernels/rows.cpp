@@ -123,6 +123,26 @@ TEST_CASE("copy_rows moves a block of columns whatever its alignment, and touche
   });
 }
 
+TEST_CASE("pad puts a block of columns between zeros, whatever its alignment") {
+  struct Block {
+    int64_t rows, width, begin, y_width;
+  };
+  const Block blocks[] = {{5, 16, 8, 32},   {5, 6, 4, 12},        {70, 5, 0, 9}, {300, 4, 8, 12},
+                          {3, 700, 1, 701}, {40, 64, 64, 64 * 3}, {9, 0, 3, 5},  {2, 1030, 0, 1030},
+                          {1, 1, 0, 1},     {0, 2, 1, 4}};
+  for_each_backend([&]<Device D, class T>(Context& context, const char* backend) {
+    for (const Block& b : blocks)
+      for (const size_t offset : {0, 1})
+        check_held<D, T>(
+            context, concat(b.rows, " rows of ", b.width, " in ", b.y_width, " on ", backend),
+            {normals<T>(1, b.rows * b.width)}, b.rows * b.y_width, {offset},
+            [&]<Device E, class S>(Context& c, const auto& in, S* y) {
+              CopyRows<E>::pad(c, b.rows, b.width, in[0], b.begin, y, b.y_width);
+            },
+            0);
+  });
+}
+
 TEST_CASE("transpose agrees with the reference in whole tiles and in parts of them") {
   for_each_backend([]<Device D, class T>(Context& context, const char* backend) {
     const std::pair<int64_t, int64_t> shapes[] = {{64, 64}, {128, 72}, {65, 130},

@@ -31,6 +31,10 @@ std::vector<Case> checker_cases(const std::string& op) {
       {"batch_hard_triplet",
        {{.name = "more anchors than threads",
          .inputs = {{{70, 5}}, {{70}, {Fill::integers, 0, 4}}},
+         .attributes = {{"margin", 0.3}}},
+        // bf16 takes the tensor cores, and several blocks select.
+        {.name = "more anchors than a block selects",
+         .inputs = {{{261, 40}}, {{261}, {Fill::integers, 0, 60}}},
          .attributes = {{"margin", 0.3}}}}},
       // Two tiles of 32 channels: the first must leave the second's alone.
       {"batch_norm",
