@@ -26,6 +26,9 @@
 #include "bench/cases.h"
 #include "bench/timing.h"
 #include "kernels/common/bandwidth.h"
+#ifdef SACCADE_CUDA
+#include <cuda_runtime_api.h>
+#endif
 
 namespace {
 
@@ -52,6 +55,12 @@ std::vector<DType> dtypes_of(Device device) {
 }
 
 // --- The machine ---
+
+#ifdef SACCADE_CUDA
+void require(cudaError_t error, const char* what) {
+  check(error == cudaSuccess, "cuda: ", what, ": ", cudaGetErrorString(error));
+}
+#endif
 
 Json describe_device(const Options& options) {
   Json device = {{"name", name_of(options.device)}};
@@ -94,7 +103,7 @@ class Work {
  public:
   Work(const Options& options, const Op& op, const Case& test_case, DType dtype,
        Precision precision = Precision::f32, Kernels kernels = Kernels::library)
-      : context_(options.device), timer_(context_), op_(op), attributes_(complete(op, test_case.attributes)) {
+      : context_(options.device), op_(op), attributes_(complete(op, test_case.attributes)) {
     context_.precision = precision;
     context_.kernels = kernels;
     random_ = Tensor::from<int64_t>(context_, {2}, {17, 3});
@@ -124,7 +133,7 @@ class Work {
   }
   // Seconds a call takes in one stretch.
   double sample(bool backward, bool graph) {
-    if (!graph) return timer_.seconds([&] { go(backward); }) / static_cast<double>(copies);
+    if (!graph) return seconds_on_device(context_, [&] { go(backward); }) / static_cast<double>(copies);
     auto& captured = graphs_[backward];
     if (!captured) {
       captured = std::make_unique<Graph>(context_, [&] { go(backward); });
@@ -132,7 +141,7 @@ class Work {
       synchronize(context_);
     }
     captured->replay();  // or the clock would start on an idle device, and run while the host launches the graph
-    return timer_.seconds([&] { captured->replay(); }) / static_cast<double>(copies);
+    return seconds_on_device(context_, [&] { captured->replay(); }) / static_cast<double>(copies);
   }
 
   // The bytes that no backward pass can do without: each cotangent read, each gradient written.
@@ -180,7 +189,6 @@ class Work {
   }
 
   Context context_;
-  Timer timer_;
   const Op& op_;
   Attributes attributes_;
   Tensor random_;
@@ -201,10 +209,9 @@ Json stream_roofs(Context& context, bool dry) {
   const Tensor to = Tensor::zeros(context, {bytes / 4}, DType::i32);
   const Tensor seen = Tensor::zeros(context, {Bandwidth<D>::kSeen}, DType::i32);
   const auto words = [](const Tensor& t) { return static_cast<uint32_t*>(t.raw()); };
-  Timer timer(context);
   const auto best = [&](double moved, const std::function<void()>& work) {
     double least = 1e30;
-    for (int i = 0; i < (dry ? 2 : 20); ++i) least = std::min(least, timer.seconds(work));
+    for (int i = 0; i < (dry ? 2 : 20); ++i) least = std::min(least, seconds_on_device(context, work));
     return moved / least * 1e-9;
   };
   const auto moved = static_cast<double>(bytes);

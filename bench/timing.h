@@ -1,5 +1,4 @@
-// Clocks for a context's stream (on cuda: events; elsewhere the host's clock), and work that is recorded to be
-// replayed.
+// Times, and work that is recorded to be replayed.
 #pragma once
 
 #include <algorithm>
@@ -9,9 +8,6 @@
 #include <vector>
 
 #include "kernels/common/device.h"
-#ifdef SACCADE_CUDA
-#include <cuda_runtime_api.h>
-#endif
 
 namespace saccade::bench {
 
@@ -27,59 +23,6 @@ struct Times {
     const size_t n = seconds.size();
     if (n > 0) p10 = seconds[n / 10], median = seconds[n / 2], p90 = seconds[n * 9 / 10];
   }
-};
-
-#ifdef SACCADE_CUDA
-inline void require(cudaError_t error, const char* what) {
-  check(error == cudaSuccess, "cuda: ", what, ": ", cudaGetErrorString(error));
-}
-#endif
-
-// Measures stretches of work on a context's stream.
-class Timer {
- public:
-  explicit Timer(Context& context) : context_(context) {
-#ifdef SACCADE_CUDA
-    if (context.device() != Device::cuda) return;
-    require(cudaEventCreate(&start_), "create event");
-    require(cudaEventCreate(&stop_), "create event");
-#endif
-  }
-  ~Timer() {
-#ifdef SACCADE_CUDA
-    if (start_) cudaEventDestroy(start_);
-    if (stop_) cudaEventDestroy(stop_);
-#endif
-  }
-  Timer(const Timer&) = delete;
-  Timer& operator=(const Timer&) = delete;
-
-  // Seconds from the first to the last thing that `work` puts on the stream; what the host takes to put it
-  // there counts wherever the device waits for it.
-  double seconds(const std::function<void()>& work) {
-#ifdef SACCADE_CUDA
-    if (start_) {
-      const auto stream = static_cast<cudaStream_t>(context_.stream());
-      require(cudaEventRecord(start_, stream), "record event");
-      work();
-      require(cudaEventRecord(stop_, stream), "record event");
-      require(cudaEventSynchronize(stop_), "wait for an event");
-      float milliseconds = 0;
-      require(cudaEventElapsedTime(&milliseconds, start_, stop_), "elapsed time");
-      return milliseconds * 1e-3;
-    }
-#endif
-    const double begin = now();
-    work();
-    synchronize(context_);
-    return now() - begin;
-  }
-
- private:
-  Context& context_;
-#ifdef SACCADE_CUDA
-  cudaEvent_t start_ = nullptr, stop_ = nullptr;
-#endif
 };
 
 // A stretch of work recorded once (kernels/common/device.h: a CUDA graph, on simt a list of launches). Throws
