@@ -284,7 +284,8 @@ Descriptor configuration_of(const std::string& recipe, const Descriptor& of_grap
   std::istringstream text(recipe);
   std::string word;
   int64_t index = -1, value = 0;
-  check(text >> word >> index && word == "engine", "cuDNN: \"", recipe, "\" describes no plan");
+  const auto require_text = [&](bool good) { check(good, "cuDNN: \"", recipe, "\" describes no plan"); };
+  require_text(text >> word >> index && word == "engine");
   Descriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
   engine.set(CUDNN_ATTR_ENGINE_OPERATION_GRAPH, of_graph);
   engine.set(CUDNN_ATTR_ENGINE_GLOBAL_INDEX, {index});
@@ -294,14 +295,15 @@ Descriptor configuration_of(const std::string& recipe, const Descriptor& of_grap
   std::vector<cudnnBackendDescriptor_t> raw;
   int number = 0;
   char equals = 0;
-  while (text >> number >> equals >> value) {
+  while (text >> number) {
+    require_text(text >> equals >> value && equals == '=');
     const auto type = static_cast<cudnnBackendKnobType_t>(number);
     Descriptor& setting = settings.emplace_back(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR);
     setting.set(CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1, &type);
     setting.set(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, {value});
     raw.push_back(setting.finalize("an engine's setting").get());
   }
-  check(text.eof(), "cuDNN: \"", recipe, "\" describes no plan");
+  require_text(text.eof());
   Descriptor configuration(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
   configuration.set(CUDNN_ATTR_ENGINECFG_ENGINE, engine);
   if (!raw.empty())
