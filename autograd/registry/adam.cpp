@@ -95,6 +95,7 @@ const Registration registration{{
     .floor = [](const std::vector<Shape>& in, const Attributes& a,
                 int) { return Adam<Device::cpu>::floor(in[0].count(), a.at("amsgrad") != 0); },
     .devices = devices_with_gpu(),
+    .versions = true,
 }};
 
 }  // namespace

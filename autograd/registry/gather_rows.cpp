@@ -32,6 +32,7 @@ static const Registration registration{{
           return Gather<Device::cpu>::floor(in[1].count(), in[1].count(), width, element);
         },
     .devices = devices_with_gpu(),
+    .versions = true,
 }};
 
 }  // namespace saccade

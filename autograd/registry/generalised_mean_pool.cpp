@@ -48,6 +48,7 @@ static const Registration registration{{
                                                          in[0][-1], element);
         },
     .devices = devices_with_gpu(),
+    .versions = true,
 }};
 
 }  // namespace saccade

@@ -48,6 +48,7 @@ const Registration registration{{
     .floor = [](const std::vector<Shape>& in, const Attributes&,
                 int) { return GradientClip<Device::cpu>::floor(in[0].count()); },
     .devices = devices_with_gpu(),
+    .versions = true,
 }};
 
 }  // namespace

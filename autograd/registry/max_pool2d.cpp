@@ -49,6 +49,7 @@ static const Registration registration{{
           return MaxPool2d<Device::cpu>::floor(window, element);
         },
     .devices = devices_with_gpu(),
+    .versions = true,
 }};
 
 }  // namespace saccade

@@ -46,6 +46,7 @@ static const Registration registration{{
               element);
         },
     .devices = devices_with_gpu(),
+    .versions = true,
 }};
 
 }  // namespace saccade

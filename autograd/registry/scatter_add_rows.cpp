@@ -35,6 +35,7 @@ static const Registration registration{{
           return Gather<Device::cpu>::floor(integer(a, "rows"), in[1].count(), width, element);
         },
     .devices = devices_with_gpu(),
+    .versions = true,
 }};
 
 }  // namespace saccade

@@ -71,6 +71,7 @@ const Registration registration{{
     .floor = [](const std::vector<Shape>& in, const Attributes&,
                 int) { return Sgd<Device::cpu>::floor(in[0].count()); },
     .devices = devices_with_gpu(),
+    .versions = true,
 }};
 
 }  // namespace

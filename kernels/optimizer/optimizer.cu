@@ -1,11 +1,10 @@
-#include "kernels/optimizer/optimizer.h"
-
-#include <cfloat>
 #include <cmath>
 
 #include "kernels/common/launch.h"
 #include "kernels/common/reduce.h"
 #include "kernels/common/vector.h"
+#include "kernels/optimizer/optimizer.h"
+#include "kernels/optimizer/optimizer.plain.h"
 
 namespace saccade {
 
@@ -13,13 +12,6 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kWide = 4;  // parameters of a 16-byte access
-
-__device__ __forceinline__ bool finite(float x) {
-  return fabsf(x) <= FLT_MAX;  // false for NaN too
-}
-__device__ __forceinline__ bool is_stopped(const float* guard) {
-  return guard && !finite(*guard);
-}
 
 // The rule of one parameter, with all that is the same for its span: returns the new value.
 struct SgdStep {
@@ -56,7 +48,7 @@ struct SgdSettings {
   bool nesterov;
 
   __device__ Step at(const StepScalars& s, const ParameterSpan& span) const {
-    return {*s.rate * span.rate_scale,        span.weight_decay, s.clip ? *s.clip : 1.0f,
+    return {*s.rate * span.rate_scale,      span.weight_decay, s.clip ? *s.clip : 1.0f,
             *s.step == 0 ? 0.0f : momentum, momentum,          nesterov};
   }
 };
@@ -129,7 +121,8 @@ __global__ void __launch_bounds__(kThreads)
   const auto step = settings.at(scalars, span);
   const int64_t vectors = vectors_of(span, wide);
 #pragma unroll 2
-  for (int64_t v = threadIdx.x; v < vectors; v += kThreads) update<kWide>(step, arrays, span.offset + v * kWide);
+  for (int64_t v = threadIdx.x; v < vectors; v += kThreads)
+    update<kWide>(step, arrays, span.offset + v * kWide);
   for (int64_t i = vectors * kWide + threadIdx.x; i < span.count; i += kThreads)
     update<1>(step, arrays, span.offset + i);
 }
@@ -194,18 +187,24 @@ AdamSettings<amsgrad> settings_of(const AdamRule& rule) {
 
 template <>
 template <>
-void Sgd<kGpu>::step(Context& context, const ParameterSpan* spans, int64_t span_count, const StepScalars& scalars,
-                     double momentum, bool nesterov, const float* grads, float* values, float* velocity,
-                     bf16* copy) {
-  run(context, spans, span_count, scalars, SgdSettings{static_cast<float>(momentum), nesterov},
-      {grads, values, {velocity}, copy});
+void Sgd<kGpu>::step(Context& context, const ParameterSpan* spans, int64_t span_count,
+                     const StepScalars& scalars, double momentum, bool nesterov, const float* grads,
+                     float* values, float* velocity, bf16* copy) {
+  const SgdSettings settings{static_cast<float>(momentum), nesterov};
+  if (context.kernels == Kernels::plain)
+    return each(context, span_count * kSpan,
+                PlainSgd{spans, scalars, settings.momentum, nesterov, grads, values, velocity, copy});
+  run(context, spans, span_count, scalars, settings, {grads, values, {velocity}, copy});
 }
 
 template <>
 template <>
-void Adam<kGpu>::step(Context& context, const ParameterSpan* spans, int64_t span_count, const StepScalars& scalars,
-                      const AdamRule& rule, const float* grads, float* values, float* first, float* second,
-                      float* largest, bf16* copy) {
+void Adam<kGpu>::step(Context& context, const ParameterSpan* spans, int64_t span_count,
+                      const StepScalars& scalars, const AdamRule& rule, const float* grads, float* values,
+                      float* first, float* second, float* largest, bf16* copy) {
+  if (context.kernels == Kernels::plain)
+    return each(context, span_count * kSpan,
+                PlainAdam{spans, scalars, rule, grads, values, first, second, largest, copy});
   if (rule.amsgrad)
     run(context, spans, span_count, scalars, settings_of<true>(rule),
         {grads, values, {first, second, largest}, copy});
@@ -216,8 +215,14 @@ void Adam<kGpu>::step(Context& context, const ParameterSpan* spans, int64_t span
 
 template <>
 template <>
-void GradientClip<kGpu>::factor(Context& context, const ParameterSpan* spans, int64_t span_count, double limit,
-                                const float* grads, float* factor) {
+void GradientClip<kGpu>::factor(Context& context, const ParameterSpan* spans, int64_t span_count,
+                                double limit, const float* grads, float* factor) {
+  if (context.kernels == Kernels::plain) {
+    Context::Scratch squares(context, static_cast<size_t>(span_count) * sizeof(double));
+    each(context, span_count, PlainSquares{spans, grads, squares.as<double>()});
+    return each(context, 1,
+                PlainClipFactor{span_count, squares.as<double>(), static_cast<float>(limit), factor});
+  }
   Context::Scratch squares(context, static_cast<size_t>(span_count) * sizeof(float));
   launch(sum_squares, blocks_for(span_count, 1), kThreads, 0, context.stream(), spans, grads,
          aligned(grads, 16), squares.as<float>());

@@ -2,6 +2,7 @@
 #include "kernels/common/launch.h"
 #include "kernels/common/vector.h"
 #include "kernels/pool/generalised_mean_pool.h"
+#include "kernels/pool/generalised_mean_pool.plain.h"
 
 namespace saccade {
 
@@ -144,13 +145,27 @@ void run_backward(Context& context, int64_t batch, const Sizes& s, const T* grad
 }
 
 template <class T>
+void plain_backward(Context& context, int64_t batch, const Sizes& s, const T* grad_y, const T* x, const T* p,
+                    const T* y, T* grad_x, T* grad_p) {
+  const int64_t means = batch * s.channels;
+  Context::Scratch slopes(context, static_cast<size_t>(means) * sizeof(float));
+  each(context, means,
+       PlainGeneralisedMeanGradient<T>{s.positions, s.channels, s.epsilon, grad_y, x, p, y, grad_x,
+                                       slopes.as<float>()});
+  if (grad_p) each(context, 1, PlainGeneralisedMeanPower<T>{means, slopes.as<float>(), grad_p});
+}
+
+template <class T>
 void forward_on_gpu(Context& context, int64_t batch, int64_t positions, int64_t channels, double epsilon,
                     const T* x, const T* p, T* y) {
   check_element<T>(context);
+  const Sizes s = narrowed(positions, channels, epsilon);
+  if (context.kernels == Kernels::plain)
+    return each(context, batch * channels, PlainGeneralisedMean<T>{positions, channels, s.epsilon, x, p, y});
   constexpr int kWide = kVector<T, true>;
   const bool wide = channels % kWide == 0 && aligned(x, 16) && aligned(y, 16);
   const auto run = wide ? run_forward<T, kWide> : run_forward<T, 1>;
-  run(context, batch, narrowed(positions, channels, epsilon), x, p, y);
+  run(context, batch, s, x, p, y);
 }
 
 template <class T>
@@ -160,7 +175,9 @@ void backward_on_gpu(Context& context, int64_t batch, int64_t positions, int64_t
   constexpr int kWide = kVector<T, true>;
   const bool wide =
       channels % kWide == 0 && aligned(grad_y, 16) && aligned(x, 16) && aligned(y, 16) && aligned(grad_x, 16);
-  const auto run = wide ? run_backward<T, kWide> : run_backward<T, 1>;
+  const auto run = context.kernels == Kernels::plain ? plain_backward<T>
+                   : wide                            ? run_backward<T, kWide>
+                                                     : run_backward<T, 1>;
   run(context, batch, narrowed(positions, channels, epsilon), grad_y, x, p, y, grad_x, grad_p);
 }
 

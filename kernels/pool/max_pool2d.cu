@@ -1,6 +1,7 @@
 #include "kernels/common/launch.h"
 #include "kernels/common/vector.h"
 #include "kernels/pool/max_pool2d.h"
+#include "kernels/pool/max_pool2d.plain.h"
 #include "kernels/pool/window_tile.h"
 
 namespace saccade {
@@ -105,6 +106,8 @@ void run_backward(Context& context, const Window& window, const T* grad_y, const
 template <class T>
 void forward_on_gpu(Context& context, const Window& w, const T* x, T* y, uint8_t* tap) {
   check_element<T>(context);
+  if (context.kernels == Kernels::plain)
+    return each(context, w.out_count(), PlainMaxPool2d<T>{WindowTile(w, 1, "max_pool2d"), x, y, tap});
   const auto run = wide<T>(w, x, y, tap) ? run_forward<T, kVector<T, true>> : run_forward<T, 1>;
   run(context, w, x, y, tap);
 }
@@ -112,6 +115,9 @@ void forward_on_gpu(Context& context, const Window& w, const T* x, T* y, uint8_t
 template <class T>
 void backward_on_gpu(Context& context, const Window& w, const T* grad_y, const uint8_t* tap, T* grad_x) {
   check_element<T>(context);
+  if (context.kernels == Kernels::plain)
+    return each(context, w.in_count(),
+                PlainMaxPool2dGradient<T>{WindowTile(w, 1, "max_pool2d"), grad_y, tap, grad_x});
   const auto run = wide<T>(w, grad_y, grad_x, tap) ? run_backward<T, kVector<T, true>> : run_backward<T, 1>;
   run(context, w, grad_y, tap, grad_x);
 }

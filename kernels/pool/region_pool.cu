@@ -5,6 +5,7 @@
 #include "kernels/common/reduce.h"
 #include "kernels/common/vector.h"
 #include "kernels/pool/region_pool.h"
+#include "kernels/pool/region_pool.plain.h"
 
 namespace saccade {
 
@@ -12,7 +13,6 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kChannels = 32;     // of a block: runs of at least 64 bytes
-constexpr int kMostBands = 56;    // of one launch forward, and in all backward
 constexpr int kUsualPieces = 16;  // that an image is cut into at least, to be read side by side
 constexpr int kMostPieces = 2 * kMostBands + kUsualPieces;
 constexpr int kCells = 256;  // positions of a block of the gradient
@@ -28,10 +28,6 @@ struct Pieces {
   uint32_t bands, count;
   uint32_t cut[kMostPieces + 1];
   uint8_t begin[kMostBands], end[kMostBands];
-};
-
-struct Bands {
-  uint32_t count, begin[kMostBands], end[kMostBands];
 };
 
 // What a block keeps of its pieces, each [pieces, kChannels].
@@ -206,27 +202,39 @@ void run_forward(Context& context, const RegionShape& shape, const T* x, T* y, i
   }
 }
 
+template <class T>
+void plain_forward(Context& context, const RegionShape& s, const T* x, T* y, int32_t* winner) {
+  const int64_t outputs = s.batch * s.channels;
+  for (int64_t k = 0; k < s.count; ++k)
+    each(context, outputs,
+         PlainRegionPool<T>{s, s.bands[k], x, y + k * outputs, winner ? winner + k * outputs : winner});
+}
+
+Bands bands_of(const RegionShape& s) {
+  check(s.count <= kMostBands, "region_pool: the gradient takes up to ", kMostBands, " bands, not ", s.count);
+  Bands bands{};
+  bands.count = static_cast<uint32_t>(s.count);
+  for (uint32_t k = 0; k < bands.count; ++k) {
+    bands.begin[k] = static_cast<uint32_t>(s.bands[k].begin);
+    bands.end[k] = static_cast<uint32_t>(s.bands[k].end);
+  }
+  return bands;
+}
+
 template <class T, int V>
 void run_backward(Context& context, const RegionShape& shape, const T* grad_y, const int32_t* winner,
                   T* grad_x) {
-  check(shape.count <= kMostBands, "region_pool: the gradient takes up to ", kMostBands, " bands, not ",
-        shape.count);
   const Sizes s = narrowed(shape);
-  Bands bands{};
-  bands.count = static_cast<uint32_t>(shape.count);
-  for (uint32_t k = 0; k < bands.count; ++k) {
-    bands.begin[k] = static_cast<uint32_t>(shape.bands[k].begin);
-    bands.end[k] = static_cast<uint32_t>(shape.bands[k].end);
-  }
   const unsigned parts = blocks_for(s.cells, kCells);
   launch(region_pool_backward<T, V>,
          {blocks_for(static_cast<int64_t>(parts) * s.batch, 1), blocks_for(s.channels, kChannels)}, kThreads,
-         0, context.stream(), s, bands, parts, grad_y, winner, grad_x);
+         0, context.stream(), s, bands_of(shape), parts, grad_y, winner, grad_x);
 }
 
 template <class T>
 void forward_on_gpu(Context& context, const RegionShape& s, const T* x, T* y, int32_t* winner) {
   check_element<T>(context);
+  if (context.kernels == Kernels::plain) return plain_forward(context, s, x, y, winner);
   constexpr int kWide = kVector<T, true>;
   const auto run = s.channels % kWide == 0 && aligned(x, 16) ? run_forward<T, kWide> : run_forward<T, 1>;
   run(context, s, x, y, winner);
@@ -236,6 +244,9 @@ template <class T>
 void backward_on_gpu(Context& context, const RegionShape& s, const T* grad_y, const int32_t* winner,
                      T* grad_x) {
   check_element<T>(context);
+  if (context.kernels == Kernels::plain)
+    return each(context, s.batch * s.height * s.width * s.channels,
+                PlainRegionPoolGradient<T>{s, bands_of(s), grad_y, winner, grad_x});
   constexpr int kWide = kVector<T, true>;
   const auto run =
       s.channels % kWide == 0 && aligned(grad_x, 16) ? run_backward<T, kWide> : run_backward<T, 1>;

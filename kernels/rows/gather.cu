@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kernels/common/reduce.h"
+#include "kernels/rows/gather.plain.h"
 #include "kernels/rows/move_rows.h"
 
 namespace saccade {
@@ -203,6 +204,8 @@ template <class T>
 void scatter_on_gpu(Context& context, int64_t rows, int64_t picked, int64_t width, const T* x,
                     const int64_t* index, T* y) {
   check_element<T>(context);
+  if (context.kernels == Kernels::plain)
+    return each(context, rows * width, PlainScatterAdd<T>{picked, width, x, index, y});
   check(rows < int64_t{1} << 31 && picked < int64_t{1} << 31, "scatter_add: ", picked, " rows into ", rows,
         " are too many");
   if (rows == 0 || width == 0) return;
@@ -227,6 +230,8 @@ template <class T>
 void gather_on_gpu(Context& context, int64_t rows, int64_t picked, int64_t width, const T* x,
                    const int64_t* index, T* y) {
   check_element<T>(context);
+  if (context.kernels == Kernels::plain)
+    return each(context, picked * width, PlainGather<T>{rows, width, x, index, y});
   const int64_t bytes = width * static_cast<int64_t>(sizeof(T));
   move_rows(context, {picked, bytes, x, bytes, y, bytes, index, rows});
 }

@@ -84,6 +84,17 @@ std::vector<Kernels> versions() {
   return {Kernels::library};
 }
 
+// for_each_backend(), with each of these versions chosen in turn.
+template <class Test>
+void for_each_version(Test&& test) {
+  for_each_backend([&]<Device D, class T>(Context& context, const std::string& backend) {
+    for (const Kernels version : versions<D>()) {
+      context.kernels = version;
+      test.template operator()<D, T>(context, concat(backend, " ", name_of(version)));
+    }
+  });
+}
+
 template <class T>
 constexpr double epsilon_of() {
   return sizeof(T) == 2 ? 0x1p-8 : 0x1p-24;

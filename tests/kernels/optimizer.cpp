@@ -62,7 +62,7 @@ void run(Context& context, const Rule& rule, const std::vector<ParameterSpan>& s
 }  // namespace
 
 TEST_CASE("optimizers agree with the oracle on every backend, and the copy is the rounded value") {
-  for_each_backend([]<Device D, class T>(Context& context, const std::string& name) {
+  for_each_version([]<Device D, class T>(Context& context, const std::string& name) {
     if constexpr (std::is_same_v<T, float>) {
       const std::vector<ParameterSpan> spans = make_spans();
       DeviceArray<ParameterSpan> table(context, spans);
@@ -119,7 +119,7 @@ TEST_CASE("optimizers agree with the oracle on every backend, and the copy is th
 }
 
 TEST_CASE("an optimizer whose guard is not finite writes nothing, on every backend") {
-  for_each_backend([]<Device D, class T>(Context& context, const std::string& name) {
+  for_each_version([]<Device D, class T>(Context& context, const std::string& name) {
     if constexpr (std::is_same_v<T, float>) {
       const std::vector<ParameterSpan> spans = make_spans();
       DeviceArray<ParameterSpan> table(context, spans);
@@ -144,7 +144,7 @@ TEST_CASE("an optimizer whose guard is not finite writes nothing, on every backe
 }
 
 TEST_CASE("the clipping factor has the same bits in every run, and is 1 for a norm that is not finite") {
-  for_each_backend([]<Device D, class T>(Context& context, const std::string&) {
+  for_each_version([]<Device D, class T>(Context& context, const std::string&) {
     if constexpr (std::is_same_v<T, float>) {
       std::vector<ParameterSpan> spans;
       cut_span({0, static_cast<int64_t>(kCount), 1, 0}, spans);

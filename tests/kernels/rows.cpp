@@ -145,7 +145,7 @@ TEST_CASE("gather and scatter_add agree with the reference, however many rows go
   };
   const Sizes all[] = {{300, 5000, 3, 300}, {70000, 900, 1, 70000}, {4, 2500, 16, 1}, {257, 33, 72, 257},
                        {255, 2049, 1, 255}, {256, 2048, 8, 256},    {9, 0, 4, 9},     {1, 1, 1, 1}};
-  for_each_backend([&]<Device D, class T>(Context& context, const char* backend) {
+  for_each_version([&]<Device D, class T>(Context& context, const std::string& backend) {
     double worst = 0;
     for (const Sizes& s : all)
       for (const size_t offset : {0, 1}) {
@@ -173,7 +173,7 @@ TEST_CASE("gather and scatter_add agree with the reference, however many rows go
 
 TEST_CASE("an index outside the rows: an error on the CPU; on a GPU a row of NaN, and no part of a sum") {
   const std::vector<int64_t> index{1, -1, 3, 0};
-  for_each_backend([&]<Device D, class T>(Context& context, const char* backend) {
+  for_each_version([&]<Device D, class T>(Context& context, const std::string& backend) {
     INFO(backend);
     DeviceArray<int64_t> on_device(context, index);
     DeviceArray<T> x(context, normals<T>(1, 3 * 2)), y(context, 4 * 2), sums(context, 3 * 2);

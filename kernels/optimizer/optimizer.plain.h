@@ -1,0 +1,105 @@
+// optimizer.h, plainly: kSpan threads a span, so that in those of cut_span() each parameter has its own.
+#pragma once
+
+#include <cfloat>
+
+#include "kernels/common/each.h"
+#include "kernels/optimizer/optimizer.h"
+
+namespace saccade {
+inline namespace SACCADE_TARGET {
+
+__device__ __forceinline__ bool finite(float x) {
+  return fabsf(x) <= FLT_MAX;  // false for NaN too
+}
+__device__ __forceinline__ bool is_stopped(const float* guard) {
+  return guard && !finite(*guard);
+}
+
+struct PlainSgd {
+  const ParameterSpan* spans;
+  StepScalars s;
+  float momentum;
+  bool nesterov;
+  const float* grads;
+  float *values, *velocity;
+  bf16* copy;
+
+  __device__ void operator()(int64_t item) const {
+    if (is_stopped(s.guard)) return;
+    const ParameterSpan span = spans[item / kSpan];
+    for (int64_t i = span.offset + item % kSpan; i < span.offset + span.count; i += kSpan) {
+      const float g = (s.clip ? *s.clip : 1.0f) * grads[i] + span.weight_decay * values[i];
+      const float m = *s.step == 0 ? g : momentum * velocity[i] + g;
+      const float w = values[i] - *s.rate * span.rate_scale * (nesterov ? g + momentum * m : m);
+      velocity[i] = m;
+      values[i] = w;
+      if (copy) copy[i] = bf16(w);
+    }
+  }
+};
+
+struct PlainAdam {
+  const ParameterSpan* spans;
+  StepScalars s;
+  AdamRule rule;
+  const float* grads;
+  float *values, *first, *second, *largest;
+  bf16* copy;
+
+  __device__ void operator()(int64_t item) const {
+    if (is_stopped(s.guard)) return;
+    const ParameterSpan span = spans[item / kSpan];
+    const float rate = *s.rate * span.rate_scale;
+    const float beta1 = static_cast<float>(rule.beta1), rest1 = static_cast<float>(1 - rule.beta1);
+    const float beta2 = static_cast<float>(rule.beta2), rest2 = static_cast<float>(1 - rule.beta2);
+    const double t = static_cast<double>(*s.step + 1);  // in f32 few digits of 1 - beta^t would be left
+    const float correction1 = static_cast<float>(1 - pow(rule.beta1, t));
+    const float correction2 = static_cast<float>(1 - pow(rule.beta2, t));
+    for (int64_t i = span.offset + item % kSpan; i < span.offset + span.count; i += kSpan) {
+      float w = values[i], g = (s.clip ? *s.clip : 1.0f) * grads[i];
+      if (rule.decoupled)
+        w -= rate * span.weight_decay * w;
+      else
+        g += span.weight_decay * w;
+      const float m = first[i] = beta1 * first[i] + rest1 * g;
+      float v = second[i] = beta2 * second[i] + rest2 * g * g;
+      if (rule.amsgrad) v = largest[i] = fmaxf(largest[i], v);
+      w -= rate * m / correction1 / (sqrtf(v) / sqrtf(correction2) + static_cast<float>(rule.eps));
+      values[i] = w;
+      if (copy) copy[i] = bf16(w);
+    }
+  }
+};
+
+// The clipping factor: a thread for each span, then one for all.
+struct PlainSquares {
+  const ParameterSpan* spans;
+  const float* grads;
+  double* squares;
+
+  __device__ void operator()(int64_t item) const {
+    const ParameterSpan span = spans[item];
+    double sum = 0;
+    for (int64_t i = span.offset; i < span.offset + span.count; ++i)
+      sum += static_cast<double>(grads[i]) * static_cast<double>(grads[i]);
+    squares[item] = sum;
+  }
+};
+
+struct PlainClipFactor {
+  int64_t spans;
+  const double* squares;
+  float limit;
+  float* factor;
+
+  __device__ void operator()(int64_t) const {
+    double sum = 0;
+    for (int64_t span = 0; span < spans; ++span) sum += squares[span];
+    const float norm = static_cast<float>(sqrt(sum));
+    *factor = norm > limit && finite(norm) ? limit / norm : 1.0f;
+  }
+};
+
+}  // namespace SACCADE_TARGET
+}  // namespace saccade
