@@ -5,6 +5,9 @@
 //   data gradient    grad_x [N H W, C]   = patches of grad_y [N H W, R S K]  times w   [R S K, C]
 //   weight gradient  grad_w [K, R S C]   = grad_y^T [K, N P Q]               times patches of x [N P Q, R S
 //   C]
+//
+// With a stride the data gradient is a product for each phase of the pixels (Phase, below): a pixel meets
+// only the filter taps of its phase, and zeros would stand for the others.
 #include "kernels/common/divider.h"
 #include "kernels/common/launch.h"
 #include "kernels/convolution/conv2d.h"
@@ -17,13 +20,37 @@ namespace saccade {
 
 namespace {
 
-// The sizes as a kernel needs them.
+// One axis: the input positions first, first + stride, ... all meet the filter taps tap, tap + stride, ...
+// and no others. Position number i meets tap number t in output position i + shift - t.
+struct Phase {
+  uint32_t first, tap, shift, stride;
+  uint32_t positions, taps;  // how many
+  Divider by_positions, by_taps;
+
+  Phase(int64_t first_, int64_t size, int64_t filter, int64_t stride_, int64_t pad)
+      : first(static_cast<uint32_t>(first_)),
+        tap(static_cast<uint32_t>((first_ + pad) % stride_)),
+        shift(static_cast<uint32_t>((first_ + pad) / stride_)),
+        stride(static_cast<uint32_t>(stride_)),
+        positions(steps(size - first_)),
+        taps(steps(filter - tap)),
+        by_positions(std::max(positions, 1u)),
+        by_taps(std::max(taps, 1u)) {}
+
+ private:
+  uint32_t steps(int64_t length) const {
+    return length > 0 ? static_cast<uint32_t>((length + stride - 1) / stride) : 0;
+  }
+};
+
+// The sizes as a kernel needs them, and a phase of the data gradient.
 struct Geometry {
   uint32_t h, w, c, k, p, q, r, s;
   int32_t stride_h, stride_w, pad_h, pad_w;
-  Divider by_h, by_w, by_c, by_k, by_p, by_q, by_s, by_stride_h, by_stride_w;
+  Divider by_c, by_k, by_p, by_q, by_s;
+  Phase down, across;
 
-  explicit Geometry(const Conv2dShape& d)
+  explicit Geometry(const Conv2dShape& d, int64_t top = 0, int64_t left = 0)
       : h(narrowed(d.h)),
         w(narrowed(d.w)),
         c(narrowed(d.c)),
@@ -36,15 +63,13 @@ struct Geometry {
         stride_w(static_cast<int32_t>(narrowed(d.stride_w))),
         pad_h(static_cast<int32_t>(narrowed(d.pad_h))),
         pad_w(static_cast<int32_t>(narrowed(d.pad_w))),
-        by_h(h),
-        by_w(w),
         by_c(std::max(c, 1u)),
         by_k(std::max(k, 1u)),
         by_p(p),
         by_q(q),
         by_s(s),
-        by_stride_h(d.stride_h),
-        by_stride_w(d.stride_w) {}
+        down(top, d.h, d.r, d.stride_h, d.pad_h),
+        across(left, d.w, d.s, d.stride_w, d.pad_w) {}
 
  private:
   static uint32_t narrowed(int64_t size) {
@@ -55,12 +80,11 @@ struct Geometry {
 
 // A filter tap and a channel, from l = (r S + s) channels + channel.
 struct Tap {
-  int32_t r, s;
-  uint32_t channel;
-  __device__ __forceinline__ Tap(const Geometry& d, const Divider& by_channels, uint32_t l)
+  uint32_t r, s, channel;
+  __device__ __forceinline__ Tap(const Divider& by_s, const Divider& by_channels, uint32_t l)
       : channel(by_channels.split(l)) {
-    s = static_cast<int32_t>(d.by_s.split(l));
-    r = static_cast<int32_t>(l);
+    s = by_s.split(l);
+    r = l;
   }
 };
 
@@ -84,8 +108,8 @@ struct ImagePatches {
 #pragma unroll
     for (int e = 0; e < (wide ? 1 : kPack<T>); ++e) {
       if (column + e >= columns) break;
-      const Tap tap(d, d.by_c, column + e);
-      const uint32_t row = static_cast<uint32_t>(top + tap.r), at = static_cast<uint32_t>(left + tap.s);
+      const Tap tap(d.by_s, d.by_c, column + e);
+      const uint32_t row = static_cast<uint32_t>(top) + tap.r, at = static_cast<uint32_t>(left) + tap.s;
       if (row >= d.h || at >= d.w) continue;  // below zero wraps to beyond
       const T* from = first + (static_cast<int64_t>(row) * d.w + at) * d.c + tap.channel;
       if constexpr (wide)
@@ -97,7 +121,8 @@ struct ImagePatches {
   }
 };
 
-// Output pixels that input pixel (n, h, w) took part in: grad_y [N,P,Q,K] as the matrix [N H W, R S K].
+// Output pixels that input pixel (n, h, w) took part in: grad_y [N,P,Q,K] as the matrix [N H W, R S K], where
+// H, W, R and S count the positions and taps of a phase.
 template <class T, bool wide>
 struct GradientPatches {
   using Element = T;
@@ -109,17 +134,16 @@ struct GradientPatches {
   __device__ __forceinline__ Pack<T, kPack<T>> operator()(uint32_t i, uint32_t l) const {
     if (i >= pixels) return {};
     uint32_t image = i;
-    const int32_t right = static_cast<int32_t>(d.by_w.split(image)) + d.pad_w;
-    const int32_t bottom = static_cast<int32_t>(d.by_h.split(image)) + d.pad_h;
+    const uint32_t right = d.across.by_positions.split(image) + d.across.shift;
+    const uint32_t bottom = d.down.by_positions.split(image) + d.down.shift;
     const T* first = grad_y + static_cast<int64_t>(image) * d.p * d.q * d.k;
     Pack<T, kPack<T>> pack = {};
 #pragma unroll
     for (int e = 0; e < (wide ? 1 : kPack<T>); ++e) {
       if (l + e >= columns) break;
-      const Tap tap(d, d.by_k, l + e);
-      if (bottom < tap.r || right < tap.s) continue;
-      uint32_t p = static_cast<uint32_t>(bottom - tap.r), q = static_cast<uint32_t>(right - tap.s);
-      if (d.by_stride_h.split(p) != 0 || d.by_stride_w.split(q) != 0 || p >= d.p || q >= d.q) continue;
+      const Tap tap(d.across.by_taps, d.by_k, l + e);
+      const uint32_t p = bottom - tap.r, q = right - tap.s;
+      if (p >= d.p || q >= d.q) continue;  // below zero wraps to beyond
       const T* from = first + (static_cast<int64_t>(p) * d.q + q) * d.k + tap.channel;
       if constexpr (wide)
         pack = load<16>(from);
@@ -130,7 +154,7 @@ struct GradientPatches {
   }
 };
 
-// w [K,R,S,C] as the matrix [R S K, C].
+// w [K,R,S,C] as the matrix [R S K, C], where R and S of the matrix count the taps of a phase.
 template <class T, bool wide>
 struct FilterRows {
   using Element = T;
@@ -141,9 +165,21 @@ struct FilterRows {
 
   __device__ __forceinline__ Pack<T, kPack<T>> operator()(uint32_t i, uint32_t l) const {
     if (l >= rows) return {};
-    const Tap tap(d, d.by_k, l);
-    const int64_t row = (static_cast<int64_t>(tap.channel) * d.r + tap.r) * d.s + tap.s;
+    const Tap tap(d.across.by_taps, d.by_k, l);
+    const uint32_t r = d.down.tap + tap.r * d.down.stride, s = d.across.tap + tap.s * d.across.stride;
+    const int64_t row = (static_cast<int64_t>(tap.channel) * d.r + r) * d.s + s;
     return load_row<wide>(w + row * d.c, i, d.c);
+  }
+};
+
+// Pixel number `row` of a phase among all pixels.
+struct PhaseRows {
+  Geometry d;
+
+  __device__ __forceinline__ int64_t operator()(uint32_t row) const {
+    const uint32_t j = d.across.by_positions.split(row), i = d.down.by_positions.split(row);
+    const int64_t line = static_cast<int64_t>(row) * d.h + d.down.first + i * d.down.stride;
+    return line * d.w + d.across.first + j * d.across.stride;
   }
 };
 
@@ -164,35 +200,18 @@ bool by_cudnn(Context& context, const Conv2dShape& s, cudnn::Pass pass, const T*
   }
 }
 
+// The gradient of one phase's pixels.
 template <class T>
-void forward_on_gpu(Context& context, const Conv2dShape& s, const T* x, const T* w, const T* b, T* y) {
-  check_element<T>(context);
-  if (s.y_count() == 0) return;
-  if (by_cudnn(context, s, cudnn::Pass::forward, x, w, y)) {
-    if (b) Broadcast<kGpu>::add(context, {1, s.y_count() / s.k, s.k}, y, b, y);
-    return;
-  }
-  const Geometry d(s);
-  const int64_t pixels = s.n * s.p() * s.q(), columns = s.r * s.s * s.c;
-  const auto rows = static_cast<uint32_t>(pixels), depth = static_cast<uint32_t>(columns);
-  with_width(wide_for(s.c, x) && wide_for(s.c, w), [&]<bool wide>() {
-    launch_product(context, pixels, s.k, columns, ImagePatches<T, true, wide>{d, x, rows, depth},
-                   Dense<T, true, wide>{w, d.k, depth}, epilogue_of(pixels, s.k, b, y));
-  });
-}
-
-template <class T>
-void backward_data_on_gpu(Context& context, const Conv2dShape& s, const T* grad_y, const T* w, T* grad_x) {
-  check_element<T>(context);
-  if (s.x_count() == 0) return;
-  if (by_cudnn(context, s, cudnn::Pass::data, grad_x, w, grad_y)) return;
-  const Geometry d(s);
-  const int64_t pixels = s.n * s.h * s.w, columns = s.r * s.s * s.k;
+void data_gradient_of_phase(Context& context, const Conv2dShape& s, const Geometry& d, const T* grad_y,
+                            const T* w, T* grad_x) {
+  const int64_t pixels = s.n * d.down.positions * d.across.positions;
+  const int64_t columns = static_cast<int64_t>(d.down.taps) * d.across.taps * s.k;
   const auto rows = static_cast<uint32_t>(pixels), depth = static_cast<uint32_t>(columns);
   with_width(wide_for(s.k, grad_y) && wide_for(s.c, w), [&]<bool wide>() {
-    launch_product(context, pixels, s.c, columns, GradientPatches<T, wide>{d, grad_y, rows, depth},
-                   FilterRows<T, wide>{d, w, depth},
-                   epilogue_of(pixels, s.c, static_cast<const T*>(nullptr), grad_x));
+    launch_product(
+        context, pixels, s.c, columns, GradientPatches<T, wide>{d, grad_y, rows, depth},
+        FilterRows<T, wide>{d, w, depth},
+        epilogue_of(pixels, s.c, static_cast<const T*>(nullptr), grad_x, false, false, PhaseRows{d}));
   });
 }
 
@@ -209,51 +228,56 @@ void weight_gradient_on_gpu(Context& context, const Conv2dShape& s, const T* x, 
   });
 }
 
+}  // namespace
+
+template <>
 template <class T>
-void backward_weight_on_gpu(Context& context, const Conv2dShape& s, const T* x, const T* grad_y, T* grad_w,
-                            T* grad_b) {
+void Conv2d<kGpu>::forward(Context& context, const Conv2dShape& s, const T* x, const T* w, const T* b, T* y,
+                           uint64_t) {
+  check_element<T>(context);
+  if (s.y_count() == 0) return;
+  if (by_cudnn(context, s, cudnn::Pass::forward, x, w, y)) {
+    if (b) Broadcast<kGpu>::add(context, {1, s.y_count() / s.k, s.k}, y, b, y);
+    return;
+  }
+  const Geometry d(s);
+  const int64_t pixels = s.n * s.p() * s.q(), columns = s.r * s.s * s.c;
+  const auto rows = static_cast<uint32_t>(pixels), depth = static_cast<uint32_t>(columns);
+  with_width(wide_for(s.c, x) && wide_for(s.c, w), [&]<bool wide>() {
+    launch_product(context, pixels, s.k, columns, ImagePatches<T, true, wide>{d, x, rows, depth},
+                   Dense<T, true, wide>{w, d.k, depth}, epilogue_of(pixels, s.k, b, y));
+  });
+}
+template void Conv2d<kGpu>::forward(Context&, const Conv2dShape&, const float*, const float*, const float*,
+                                    float*, uint64_t);
+template void Conv2d<kGpu>::forward(Context&, const Conv2dShape&, const bf16*, const bf16*, const bf16*,
+                                    bf16*, uint64_t);
+
+template <>
+template <class T>
+void Conv2d<kGpu>::backward_data(Context& context, const Conv2dShape& s, const T* grad_y, const T* w,
+                                 T* grad_x) {
+  check_element<T>(context);
+  if (s.x_count() == 0) return;
+  if (by_cudnn(context, s, cudnn::Pass::data, grad_x, w, grad_y)) return;
+  for (int64_t top = 0; top < std::min(s.stride_h, s.h); ++top)
+    for (int64_t left = 0; left < std::min(s.stride_w, s.w); ++left)
+      data_gradient_of_phase(context, s, Geometry(s, top, left), grad_y, w, grad_x);
+}
+template void Conv2d<kGpu>::backward_data(Context&, const Conv2dShape&, const float*, const float*, float*);
+template void Conv2d<kGpu>::backward_data(Context&, const Conv2dShape&, const bf16*, const bf16*, bf16*);
+
+template <>
+template <class T>
+void Conv2d<kGpu>::backward_weight(Context& context, const Conv2dShape& s, const T* x, const T* grad_y,
+                                   T* grad_w, T* grad_b) {
   check_element<T>(context);
   weight_gradient_on_gpu(context, s, x, grad_y, grad_w);
   if (grad_b) Sum<kGpu>::forward(context, 1, s.n * s.p() * s.q(), s.k, 1.0, grad_y, grad_b);
 }
-
-}  // namespace
-
-template <>
-template <>
-void Conv2d<kGpu>::forward(Context& context, const Conv2dShape& s, const float* x, const float* w,
-                           const float* b, float* y, uint64_t) {
-  forward_on_gpu(context, s, x, w, b, y);
-}
-template <>
-template <>
-void Conv2d<kGpu>::forward(Context& context, const Conv2dShape& s, const bf16* x, const bf16* w,
-                           const bf16* b, bf16* y, uint64_t) {
-  forward_on_gpu(context, s, x, w, b, y);
-}
-template <>
-template <>
-void Conv2d<kGpu>::backward_data(Context& context, const Conv2dShape& s, const float* grad_y, const float* w,
-                                 float* grad_x) {
-  backward_data_on_gpu(context, s, grad_y, w, grad_x);
-}
-template <>
-template <>
-void Conv2d<kGpu>::backward_data(Context& context, const Conv2dShape& s, const bf16* grad_y, const bf16* w,
-                                 bf16* grad_x) {
-  backward_data_on_gpu(context, s, grad_y, w, grad_x);
-}
-template <>
-template <>
-void Conv2d<kGpu>::backward_weight(Context& context, const Conv2dShape& s, const float* x,
-                                   const float* grad_y, float* grad_w, float* grad_b) {
-  backward_weight_on_gpu(context, s, x, grad_y, grad_w, grad_b);
-}
-template <>
-template <>
-void Conv2d<kGpu>::backward_weight(Context& context, const Conv2dShape& s, const bf16* x, const bf16* grad_y,
-                                   bf16* grad_w, bf16* grad_b) {
-  backward_weight_on_gpu(context, s, x, grad_y, grad_w, grad_b);
-}
+template void Conv2d<kGpu>::backward_weight(Context&, const Conv2dShape&, const float*, const float*, float*,
+                                            float*);
+template void Conv2d<kGpu>::backward_weight(Context&, const Conv2dShape&, const bf16*, const bf16*, bf16*,
+                                            bf16*);
 
 }  // namespace saccade

@@ -33,10 +33,10 @@ struct TileShape {
 };
 
 // m, n and k below 2^31; an empty k gives the epilogue of zeros.
-template <class A, class B, class T>
-void launch_tiles(Context& context, void (*kernel)(uint32_t, uint32_t, A, B, Epilogue<T>),
+template <class A, class B, class T, class Rows>
+void launch_tiles(Context& context, void (*kernel)(uint32_t, uint32_t, A, B, Epilogue<T, Rows>),
                   const TileShape& tile, int64_t m, int64_t n, int64_t k, const A& a, const B& b,
-                  const Epilogue<T>& epilogue) {
+                  const Epilogue<T, Rows>& epilogue) {
   constexpr int64_t kLimit = (int64_t{1} << 31) - 256;  // a tile may reach past the edge
   check(m < kLimit && n < kLimit && k < kLimit, "a matrix product of ", m, " x ", n, " x ", k,
         " is beyond 32-bit indices");
@@ -44,38 +44,38 @@ void launch_tiles(Context& context, void (*kernel)(uint32_t, uint32_t, A, B, Epi
   const unsigned rows = blocks_for(m, tile.rows), columns = blocks_for(n, tile.columns);
   check(columns < 65536, "a matrix product with ", n, " columns is too wide for one launch");
   const Parts parts(static_cast<int64_t>(rows) * columns, k, tile.depth);
-  const auto run = [&](const Epilogue<T>& out) {
+  const auto run = [&](const Epilogue<T, Rows>& out) {
     launch(kernel, {rows, columns, parts.count}, kTileThreads, 0, context.stream(), k, parts.length, a, b,
            out);
   };
   if (parts.count == 1) return run(epilogue);
   const Context::Scratch scratch(context, static_cast<size_t>(parts.count) * m * n * sizeof(float));
-  Epilogue<T> partial = epilogue;
+  Epilogue<T, Rows> partial = epilogue;
   partial.parts = scratch.as<float>();
   run(partial);
   const auto finish = [&]<int V>() {
-    launch(finish_product<V, T>, blocks_for(m * n, kWarp * V), dim3(kWarp, kFinishGroups), 0,
+    launch(finish_product<V, T, Rows>, blocks_for(m * n, kWarp * V), dim3(kWarp, kFinishGroups), 0,
            context.stream(), parts.count, m * n, scratch.as<float>(), epilogue);
   };
   n % kSide == 0 ? finish.template operator()<kSide>() : finish.template operator()<1>();
 }
 
 // bf16 goes to the tensor cores unless the context asks for the plain kernels.
-template <class A, class B, class T>
+template <class A, class B, class T, class Rows>
 void launch_product(Context& context, int64_t m, int64_t n, int64_t k, const A& a, const B& b,
-                    const Epilogue<T>& epilogue) {
+                    const Epilogue<T, Rows>& epilogue) {
   if constexpr (std::is_same_v<T, bf16>)
     if (context.kernels != Kernels::plain)
-      return launch_tiles(context, tensor_product<A, B>, {kTensorRows, kTensorColumns, kTensorDepth}, m, n, k,
-                          a, b, epilogue);
-  launch_tiles(context, tiled_product<A, B, T>, {kTile, kTile, 4 * kPack<T>}, m, n, k, a, b, epilogue);
+      return launch_tiles(context, tensor_product<A, B, Rows>, {kTensorRows, kTensorColumns, kTensorDepth}, m,
+                          n, k, a, b, epilogue);
+  launch_tiles(context, tiled_product<A, B, T, Rows>, {kTile, kTile, 4 * kPack<T>}, m, n, k, a, b, epilogue);
 }
 
-template <class T>
-Epilogue<T> epilogue_of(int64_t m, int64_t n, const T* bias, T* c, bool relu = false,
-                        bool accumulate = false) {
+template <class T, class Rows = EveryRow>
+Epilogue<T, Rows> epilogue_of(int64_t m, int64_t n, const T* bias, T* c, bool relu = false,
+                              bool accumulate = false, const Rows& rows = {}) {
   const bool wide = n % kSide == 0 && aligned(c, kSide * sizeof(T));
-  return {c, bias, static_cast<uint32_t>(m), static_cast<uint32_t>(n), relu, accumulate, wide};
+  return {c, bias, static_cast<uint32_t>(m), static_cast<uint32_t>(n), relu, accumulate, wide, rows};
 }
 
 // Calls run.operator()<wide>() with wide known to the compiler.

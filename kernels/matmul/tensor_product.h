@@ -61,9 +61,9 @@ __device__ __forceinline__ Pack<float, 4> gather_four(float left0, float left1, 
   return {{left0, left1, got0, got1}};
 }
 
-template <class A, class B>
+template <class A, class B, class Rows>
 __global__ void __launch_bounds__(kTileThreads)
-    tensor_product(uint32_t k, uint32_t k_a_part, A a, B b, Epilogue<bf16> out) {
+    tensor_product(uint32_t k, uint32_t k_a_part, A a, B b, Epilogue<bf16, Rows> out) {
   using SliceA = Slice<A, kTensorRows>;
   using SliceB = Slice<B, kTensorColumns>;
   __shared__ SliceA slice_a[2];

@@ -73,14 +73,20 @@ struct Dense {
   }
 };
 
+// Which row of C a row of the product is: the same, unless the product computes a selection of them.
+struct EveryRow {
+  __device__ __forceinline__ int64_t operator()(uint32_t row) const { return row; }
+};
+
 // What becomes of the sums: C = act(bias + sum), or C += sum; or, where k is cut, the sums of a part.
-template <class T>
+template <class T, class Rows = EveryRow>
 struct Epilogue {
   T* c;
   const T* bias;  // [n] or null
-  uint32_t m, n;
+  uint32_t m, n;  // of the product
   bool relu, accumulate;
-  bool wide;               // four columns in one access
+  bool wide;  // four columns in one access
+  Rows rows = {};
   float* parts = nullptr;  // [parts, m, n]
 
   // sum: the elements (row, column), (row, column + 1), ...
@@ -88,15 +94,15 @@ struct Epilogue {
   __device__ __forceinline__ void operator()(uint32_t part, uint32_t row, uint32_t column,
                                              const Pack<float, V>& sum) const {
     if (row >= m || column >= n) return;
-    const int64_t at = static_cast<int64_t>(row) * n + column;
     if (parts)
-      write(parts + static_cast<int64_t>(part) * m * n + at, column, n % V == 0, sum);
+      write(parts + (static_cast<int64_t>(part) * m + row) * n + column, column, n % V == 0, sum);
     else
-      finish(c + at, column, sum);
+      finish(row, column, sum);
   }
 
   template <int V>
-  __device__ __forceinline__ void finish(T* to, uint32_t column, Pack<float, V> sum) const {
+  __device__ __forceinline__ void finish(uint32_t row, uint32_t column, Pack<float, V> sum) const {
+    T* const to = c + rows(row) * n + column;
     const bool whole = wide && V == kSide;
 #pragma unroll
     for (int e = 0; e < V; ++e) {
@@ -156,9 +162,9 @@ struct Place {
 };
 
 // Block (x, y, z): tile x of the rows, tile y of the columns, part z of k.
-template <class A, class B, class T>
+template <class A, class B, class T, class Rows>
 __global__ void __launch_bounds__(kTileThreads, kTileBlocks<T>)
-    tiled_product(uint32_t k, uint32_t k_a_part, A a, B b, Epilogue<T> out) {
+    tiled_product(uint32_t k, uint32_t k_a_part, A a, B b, Epilogue<T, Rows> out) {
   constexpr int kDepth = 4 * kPack<T>;  // of a slice: then a thread brings one pack of each operand
   alignas(16) __shared__ float slice_a[kDepth][kPitch];
   alignas(16) __shared__ float slice_b[kDepth][kPitch];
@@ -195,9 +201,9 @@ __global__ void __launch_bounds__(kTileThreads, kTileBlocks<T>)
 
 // Adds the parts in order: thread (x, y) takes parts y, y + 8, ... of its V elements, then the eight are
 // added.
-template <int V, class T>
+template <int V, class T, class Rows>
 __global__ void __launch_bounds__(kWarp* kFinishGroups)
-    finish_product(uint32_t parts, int64_t count, const float* __restrict__ sums, Epilogue<T> out) {
+    finish_product(uint32_t parts, int64_t count, const float* __restrict__ sums, Epilogue<T, Rows> out) {
   alignas(16) __shared__ Pack<float, V> groups[kFinishGroups][kWarp];
   const int64_t element = (static_cast<int64_t>(blockIdx.x) * kWarp + threadIdx.x) * V;
   Pack<float, V> sum = {};
@@ -216,7 +222,7 @@ __global__ void __launch_bounds__(kWarp* kFinishGroups)
 #pragma unroll
     for (int e = 0; e < V; ++e) sum.lane[e] += more.lane[e];
   }
-  out.finish(out.c + element, static_cast<uint32_t>(element % out.n), sum);
+  out.finish(static_cast<uint32_t>(element / out.n), static_cast<uint32_t>(element % out.n), sum);
 }
 
 }  // namespace SACCADE_TARGET

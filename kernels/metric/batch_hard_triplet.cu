@@ -292,14 +292,15 @@ void multiply_rows(Context& context, int64_t count, int64_t dim, const bf16* x, 
   const unsigned down = blocks_for(count, kTensorRows), across = blocks_for(count, kTensorColumns);
   const Parts parts(static_cast<int64_t>(down) * across, dim, kTensorDepth);
   const auto run = [&](float* sums) {
-    launch(tensor_product<Rows, Rows>, {down, across, parts.count}, kTileThreads, 0, context.stream(), dim,
-           parts.length, rows, rows, Epilogue<bf16>{nullptr, nullptr, n, n, false, false, false, sums});
+    launch(tensor_product<Rows, Rows, EveryRow>, {down, across, parts.count}, kTileThreads, 0,
+           context.stream(), dim, parts.length, rows, rows,
+           Epilogue<bf16>{nullptr, nullptr, n, n, false, false, false, {}, sums});
   };
   if (parts.count == 1) return run(products);
   const Context::Scratch sums(context, static_cast<size_t>(parts.count) * count * count * sizeof(float));
   run(sums.as<float>());
   const auto finish = [&]<int V>() {
-    launch(finish_product<V, float>, blocks_for(count * count, kWarp * V), dim3(kWarp, kFinishGroups), 0,
+    launch(finish_product<V, float, EveryRow>, blocks_for(count * count, kWarp * V), dim3(kWarp, kFinishGroups), 0,
            context.stream(), parts.count, count * count, sums.as<float>(),
            epilogue_of<float>(count, count, nullptr, products));
   };

@@ -155,9 +155,12 @@ void plain_backward(Context& context, int64_t batch, const Sizes& s, const T* gr
   if (grad_p) each(context, 1, PlainGeneralisedMeanPower<T>{means, slopes.as<float>(), grad_p});
 }
 
+}  // namespace
+
+template <>
 template <class T>
-void forward_on_gpu(Context& context, int64_t batch, int64_t positions, int64_t channels, double epsilon,
-                    const T* x, const T* p, T* y) {
+void GeneralisedMeanPool<kGpu>::forward(Context& context, int64_t batch, int64_t positions, int64_t channels,
+                                        double epsilon, const T* x, const T* p, T* y) {
   check_element<T>(context);
   const Sizes s = narrowed(positions, channels, epsilon);
   if (context.kernels == Kernels::plain)
@@ -167,10 +170,16 @@ void forward_on_gpu(Context& context, int64_t batch, int64_t positions, int64_t 
   const auto run = wide ? run_forward<T, kWide> : run_forward<T, 1>;
   run(context, batch, s, x, p, y);
 }
+template void GeneralisedMeanPool<kGpu>::forward(Context&, int64_t, int64_t, int64_t, double, const float*,
+                                                 const float*, float*);
+template void GeneralisedMeanPool<kGpu>::forward(Context&, int64_t, int64_t, int64_t, double, const bf16*,
+                                                 const bf16*, bf16*);
 
+template <>
 template <class T>
-void backward_on_gpu(Context& context, int64_t batch, int64_t positions, int64_t channels, double epsilon,
-                     const T* grad_y, const T* x, const T* p, const T* y, T* grad_x, T* grad_p) {
+void GeneralisedMeanPool<kGpu>::backward(Context& context, int64_t batch, int64_t positions, int64_t channels,
+                                         double epsilon, const T* grad_y, const T* x, const T* p, const T* y,
+                                         T* grad_x, T* grad_p) {
   check_element<T>(context);
   constexpr int kWide = kVector<T, true>;
   const bool wide =
@@ -180,35 +189,9 @@ void backward_on_gpu(Context& context, int64_t batch, int64_t positions, int64_t
                                                      : run_backward<T, 1>;
   run(context, batch, narrowed(positions, channels, epsilon), grad_y, x, p, y, grad_x, grad_p);
 }
-
-}  // namespace
-
-template <>
-template <>
-void GeneralisedMeanPool<kGpu>::forward(Context& context, int64_t batch, int64_t positions, int64_t channels,
-                                        double epsilon, const float* x, const float* p, float* y) {
-  forward_on_gpu(context, batch, positions, channels, epsilon, x, p, y);
-}
-template <>
-template <>
-void GeneralisedMeanPool<kGpu>::backward(Context& context, int64_t batch, int64_t positions, int64_t channels,
-                                         double epsilon, const float* grad_y, const float* x, const float* p,
-                                         const float* y, float* grad_x, float* grad_p) {
-  backward_on_gpu(context, batch, positions, channels, epsilon, grad_y, x, p, y, grad_x, grad_p);
-}
-
-template <>
-template <>
-void GeneralisedMeanPool<kGpu>::forward(Context& context, int64_t batch, int64_t positions, int64_t channels,
-                                        double epsilon, const bf16* x, const bf16* p, bf16* y) {
-  forward_on_gpu(context, batch, positions, channels, epsilon, x, p, y);
-}
-template <>
-template <>
-void GeneralisedMeanPool<kGpu>::backward(Context& context, int64_t batch, int64_t positions, int64_t channels,
-                                         double epsilon, const bf16* grad_y, const bf16* x, const bf16* p,
-                                         const bf16* y, bf16* grad_x, bf16* grad_p) {
-  backward_on_gpu(context, batch, positions, channels, epsilon, grad_y, x, p, y, grad_x, grad_p);
-}
+template void GeneralisedMeanPool<kGpu>::backward(Context&, int64_t, int64_t, int64_t, double, const float*,
+                                                  const float*, const float*, const float*, float*, float*);
+template void GeneralisedMeanPool<kGpu>::backward(Context&, int64_t, int64_t, int64_t, double, const bf16*,
+                                                  const bf16*, const bf16*, const bf16*, bf16*, bf16*);
 
 }  // namespace saccade

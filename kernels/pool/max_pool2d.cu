@@ -103,17 +103,24 @@ void run_backward(Context& context, const Window& window, const T* grad_y, const
          grad_y, tap, grad_x);
 }
 
+}  // namespace
+
+template <>
 template <class T>
-void forward_on_gpu(Context& context, const Window& w, const T* x, T* y, uint8_t* tap) {
+void MaxPool2d<kGpu>::forward(Context& context, const Window& w, const T* x, T* y, uint8_t* tap) {
   check_element<T>(context);
   if (context.kernels == Kernels::plain)
     return each(context, w.out_count(), PlainMaxPool2d<T>{WindowTile(w, 1, "max_pool2d"), x, y, tap});
   const auto run = wide<T>(w, x, y, tap) ? run_forward<T, kVector<T, true>> : run_forward<T, 1>;
   run(context, w, x, y, tap);
 }
+template void MaxPool2d<kGpu>::forward(Context&, const Window&, const float*, float*, uint8_t*);
+template void MaxPool2d<kGpu>::forward(Context&, const Window&, const bf16*, bf16*, uint8_t*);
 
+template <>
 template <class T>
-void backward_on_gpu(Context& context, const Window& w, const T* grad_y, const uint8_t* tap, T* grad_x) {
+void MaxPool2d<kGpu>::backward(Context& context, const Window& w, const T* grad_y, const uint8_t* tap,
+                               T* grad_x) {
   check_element<T>(context);
   if (context.kernels == Kernels::plain)
     return each(context, w.in_count(),
@@ -121,31 +128,7 @@ void backward_on_gpu(Context& context, const Window& w, const T* grad_y, const u
   const auto run = wide<T>(w, grad_y, grad_x, tap) ? run_backward<T, kVector<T, true>> : run_backward<T, 1>;
   run(context, w, grad_y, tap, grad_x);
 }
-
-}  // namespace
-
-template <>
-template <>
-void MaxPool2d<kGpu>::forward(Context& context, const Window& w, const float* x, float* y, uint8_t* tap) {
-  forward_on_gpu(context, w, x, y, tap);
-}
-template <>
-template <>
-void MaxPool2d<kGpu>::backward(Context& context, const Window& w, const float* grad_y, const uint8_t* tap,
-                               float* grad_x) {
-  backward_on_gpu(context, w, grad_y, tap, grad_x);
-}
-
-template <>
-template <>
-void MaxPool2d<kGpu>::forward(Context& context, const Window& w, const bf16* x, bf16* y, uint8_t* tap) {
-  forward_on_gpu(context, w, x, y, tap);
-}
-template <>
-template <>
-void MaxPool2d<kGpu>::backward(Context& context, const Window& w, const bf16* grad_y, const uint8_t* tap,
-                               bf16* grad_x) {
-  backward_on_gpu(context, w, grad_y, tap, grad_x);
-}
+template void MaxPool2d<kGpu>::backward(Context&, const Window&, const float*, const uint8_t*, float*);
+template void MaxPool2d<kGpu>::backward(Context&, const Window&, const bf16*, const uint8_t*, bf16*);
 
 }  // namespace saccade

@@ -231,18 +231,24 @@ void run_backward(Context& context, const RegionShape& shape, const T* grad_y, c
          0, context.stream(), s, bands_of(shape), parts, grad_y, winner, grad_x);
 }
 
+}  // namespace
+
+template <>
 template <class T>
-void forward_on_gpu(Context& context, const RegionShape& s, const T* x, T* y, int32_t* winner) {
+void RegionPool<kGpu>::forward(Context& context, const RegionShape& s, const T* x, T* y, int32_t* winner) {
   check_element<T>(context);
   if (context.kernels == Kernels::plain) return plain_forward(context, s, x, y, winner);
   constexpr int kWide = kVector<T, true>;
   const auto run = s.channels % kWide == 0 && aligned(x, 16) ? run_forward<T, kWide> : run_forward<T, 1>;
   run(context, s, x, y, winner);
 }
+template void RegionPool<kGpu>::forward(Context&, const RegionShape&, const float*, float*, int32_t*);
+template void RegionPool<kGpu>::forward(Context&, const RegionShape&, const bf16*, bf16*, int32_t*);
 
+template <>
 template <class T>
-void backward_on_gpu(Context& context, const RegionShape& s, const T* grad_y, const int32_t* winner,
-                     T* grad_x) {
+void RegionPool<kGpu>::backward(Context& context, const RegionShape& s, const T* grad_y,
+                                const int32_t* winner, T* grad_x) {
   check_element<T>(context);
   if (context.kernels == Kernels::plain)
     return each(context, s.batch * s.height * s.width * s.channels,
@@ -252,31 +258,7 @@ void backward_on_gpu(Context& context, const RegionShape& s, const T* grad_y, co
       s.channels % kWide == 0 && aligned(grad_x, 16) ? run_backward<T, kWide> : run_backward<T, 1>;
   run(context, s, grad_y, winner, grad_x);
 }
+template void RegionPool<kGpu>::backward(Context&, const RegionShape&, const float*, const int32_t*, float*);
+template void RegionPool<kGpu>::backward(Context&, const RegionShape&, const bf16*, const int32_t*, bf16*);
 
-}  // namespace
-
-template <>
-template <>
-void RegionPool<kGpu>::forward(Context& context, const RegionShape& s, const float* x, float* y,
-                               int32_t* winner) {
-  forward_on_gpu(context, s, x, y, winner);
-}
-template <>
-template <>
-void RegionPool<kGpu>::backward(Context& context, const RegionShape& s, const float* grad_y,
-                                const int32_t* winner, float* grad_x) {
-  backward_on_gpu(context, s, grad_y, winner, grad_x);
-}
-template <>
-template <>
-void RegionPool<kGpu>::forward(Context& context, const RegionShape& s, const bf16* x, bf16* y,
-                               int32_t* winner) {
-  forward_on_gpu(context, s, x, y, winner);
-}
-template <>
-template <>
-void RegionPool<kGpu>::backward(Context& context, const RegionShape& s, const bf16* grad_y,
-                                const int32_t* winner, bf16* grad_x) {
-  backward_on_gpu(context, s, grad_y, winner, grad_x);
-}
 }  // namespace saccade

@@ -200,9 +200,25 @@ Keys sort(Context& context, uint32_t picked, int bits, Keys keys, Keys spare, ui
   return keys;
 }
 
+}  // namespace
+
+template <>
 template <class T>
-void scatter_on_gpu(Context& context, int64_t rows, int64_t picked, int64_t width, const T* x,
-                    const int64_t* index, T* y) {
+void Gather<kGpu>::gather(Context& context, int64_t rows, int64_t picked, int64_t width, const T* x,
+                          const int64_t* index, T* y) {
+  check_element<T>(context);
+  if (context.kernels == Kernels::plain)
+    return each(context, picked * width, PlainGather<T>{rows, width, x, index, y});
+  const int64_t bytes = width * static_cast<int64_t>(sizeof(T));
+  move_rows(context, {picked, bytes, x, bytes, y, bytes, index, rows});
+}
+template void Gather<kGpu>::gather(Context&, int64_t, int64_t, int64_t, const float*, const int64_t*, float*);
+template void Gather<kGpu>::gather(Context&, int64_t, int64_t, int64_t, const bf16*, const int64_t*, bf16*);
+
+template <>
+template <class T>
+void Gather<kGpu>::scatter_add(Context& context, int64_t rows, int64_t picked, int64_t width, const T* x,
+                               const int64_t* index, T* y) {
   check_element<T>(context);
   if (context.kernels == Kernels::plain)
     return each(context, rows * width, PlainScatterAdd<T>{picked, width, x, index, y});
@@ -225,43 +241,9 @@ void scatter_on_gpu(Context& context, int64_t rows, int64_t picked, int64_t widt
   else
     run_sum<T, 1>(context, rows, width, x, first, sorted.place, y);
 }
-
-template <class T>
-void gather_on_gpu(Context& context, int64_t rows, int64_t picked, int64_t width, const T* x,
-                   const int64_t* index, T* y) {
-  check_element<T>(context);
-  if (context.kernels == Kernels::plain)
-    return each(context, picked * width, PlainGather<T>{rows, width, x, index, y});
-  const int64_t bytes = width * static_cast<int64_t>(sizeof(T));
-  move_rows(context, {picked, bytes, x, bytes, y, bytes, index, rows});
-}
-
-}  // namespace
-
-template <>
-template <>
-void Gather<kGpu>::gather(Context& context, int64_t rows, int64_t picked, int64_t width, const float* x,
-                          const int64_t* index, float* y) {
-  gather_on_gpu(context, rows, picked, width, x, index, y);
-}
-template <>
-template <>
-void Gather<kGpu>::gather(Context& context, int64_t rows, int64_t picked, int64_t width, const bf16* x,
-                          const int64_t* index, bf16* y) {
-  gather_on_gpu(context, rows, picked, width, x, index, y);
-}
-
-template <>
-template <>
-void Gather<kGpu>::scatter_add(Context& context, int64_t rows, int64_t picked, int64_t width, const float* x,
-                               const int64_t* index, float* y) {
-  scatter_on_gpu(context, rows, picked, width, x, index, y);
-}
-template <>
-template <>
-void Gather<kGpu>::scatter_add(Context& context, int64_t rows, int64_t picked, int64_t width, const bf16* x,
-                               const int64_t* index, bf16* y) {
-  scatter_on_gpu(context, rows, picked, width, x, index, y);
-}
+template void Gather<kGpu>::scatter_add(Context&, int64_t, int64_t, int64_t, const float*, const int64_t*,
+                                        float*);
+template void Gather<kGpu>::scatter_add(Context&, int64_t, int64_t, int64_t, const bf16*, const int64_t*,
+                                        bf16*);
 
 }  // namespace saccade

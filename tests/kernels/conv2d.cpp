@@ -86,6 +86,9 @@ TEST_CASE("convolution's three passes agree with the reference on every path", "
       compare<D, T>(context, backend + " packs, unaligned", {1, 5, 6, 16, 24, 3, 3, 1, 1, 1, 1}, 1);
       compare<D, T>(context, backend + " packs, stride 2", {2, 7, 6, 8, 16, 3, 3, 2, 2, 1, 1});
       compare<D, T>(context, backend + " 1x1, stride 2", {1, 6, 7, 16, 8, 1, 1, 2, 2, 0, 0});
+      compare<D, T>(context, backend + " data gradient in parts, stride 2", {1, 7, 5, 8, 512, 3, 3, 2, 2, 1, 1});
+      compare<D, T>(context, backend + " stride beyond the filter", {1, 8, 9, 8, 8, 2, 1, 3, 4, 1, 0});
+      compare<D, T>(context, backend + " stride beyond the image", {2, 2, 3, 8, 8, 1, 1, 4, 5, 0, 0});
       compare<D, T>(context, backend + " odd channels", {1, 5, 4, 5, 7, 3, 2, 1, 2, 1, 0});
       compare<D, T>(context, backend + " pixels in parts", {2, 40, 30, 8, 8, 1, 1, 1, 1, 0, 0});
     }
