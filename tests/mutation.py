@@ -230,8 +230,8 @@ class Program:
         if self.style == "ops":
             done = subprocess.run([str(program), "check", "--small", "--device", "simt"], cwd=ROOT, capture_output=True, text=True)
             return sorted({row["op"] for row in json.loads(done.stdout)["rows"]})
-        # Its exit code is the number of tests.
-        return subprocess.run([str(program), "--list-test-names-only"], cwd=ROOT, capture_output=True, text=True).stdout.splitlines()
+        # Its exit code is the number of tests. cuDNN's start no kernel, and leak memory that is not ours.
+        return subprocess.run([str(program), "--list-test-names-only", "~[cudnn]"], cwd=ROOT, capture_output=True, text=True).stdout.splitlines()
 
 
 def write_overlay(folder, path, text):

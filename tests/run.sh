@@ -57,7 +57,7 @@ run_tests() {
   for room in $rooms; do
     grep -Eq ": $room\$" <<<"$known" || fail "$folder has no tests of tests/$room"
   done
-  ctest --test-dir "build/$folder" --output-on-failure --no-tests=error --timeout 2400 \
+  ctest --test-dir "build/$folder" --output-on-failure --no-tests=error --timeout 2400 --parallel "$jobs" \
     --tests-regex "^(${rooms// /|})\$" || fail "$folder: tests failed"
   parts+=("$folder ($rooms)")
 }
@@ -116,11 +116,11 @@ if [ $cuda = yes ] && [ $has_nvcc = yes ]; then
 else
   build release release all -DSACCADE_CUDA=OFF
 fi
+# The GPU's check, with simt in the GPU's place; it computes in one thread, beside the tests.
+bench/gpu_check.sh --dry-run --without-torch --out build/gpu_dry_run >build/gpu_dry_run.log 2>&1 &
+dry_run=$!
 run_tests release "$rooms simt_race simt_memory kernels_memory traffic"
-
-say "the GPU's check, with simt in the GPU's place"
-bench/gpu_check.sh --dry-run --without-torch --out build/gpu_dry_run >build/gpu_dry_run.log 2>&1 ||
-  { cat build/gpu_dry_run.log >&2; fail "bench/gpu_check.sh --dry-run"; }
+wait "$dry_run" || { cat build/gpu_dry_run.log >&2; fail "bench/gpu_check.sh --dry-run"; }
 tail -n 1 build/gpu_dry_run.log
 parts+=("gpu_check dry run")
 
