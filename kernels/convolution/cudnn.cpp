@@ -251,9 +251,10 @@ uint32_t refused_notes(const Problem& problem) {
   return all;
 }
 
-// Calls take(type, value) for each setting of a configuration.
-template <class Take>
-void each_setting(const Descriptor& configuration, const Take& take) {
+// "engine 38 2=1 14=0": an engine and its settings.
+std::string recipe_of(const Descriptor& configuration) {
+  std::string text =
+      concat("engine ", engine_of(configuration).read_int(CUDNN_ATTR_ENGINE_GLOBAL_INDEX));
   std::vector<Descriptor> settings;
   std::vector<cudnnBackendDescriptor_t> raw;
   for (int i = 0; i < CUDNN_KNOB_TYPE_COUNTS; ++i) {
@@ -266,17 +267,8 @@ void each_setting(const Descriptor& configuration, const Take& take) {
     const Descriptor& setting = settings[static_cast<size_t>(i)];
     cudnnBackendKnobType_t type{};
     setting.read(CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1, &type);
-    take(type, setting.read_int(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE));
+    text += concat(" ", static_cast<int>(type), "=", setting.read_int(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE));
   }
-}
-
-// "engine 38 2=1 14=0": an engine and its settings.
-std::string recipe_of(const Descriptor& configuration) {
-  std::string text =
-      concat("engine ", engine_of(configuration).read_int(CUDNN_ATTR_ENGINE_GLOBAL_INDEX));
-  each_setting(configuration, [&](cudnnBackendKnobType_t type, int64_t value) {
-    text += concat(" ", static_cast<int>(type), "=", value);
-  });
   return text;
 }
 
