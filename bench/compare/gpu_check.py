@@ -14,8 +14,10 @@ import pathlib
 import re
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -149,6 +151,49 @@ def kernel_tests(run):
     return {"exit": done.returncode, "output": lines[-1:] if done.returncode == 0 else lines[-400:] + done.stderr.splitlines()[-20:]}
 
 
+def train(run, limit=150):
+    """The quickstart's training on the device: what it learns in each precision, its first losses beside the CPU's, and whether a
+    run that was stopped goes on to the same bits."""
+    if run.args.dry_run:
+        raise Refused("the tests train a network on simt")
+    end = time.monotonic() + limit
+
+    def call(name, *words):
+        done = finish([program(run.args, name), *map(str, words)], max(1, end - time.monotonic()), run.environment)
+        if done.returncode != 0:
+            raise RuntimeError(f"{name} {' '.join(map(str, words))}: exit {done.returncode}: {(done.stderr or done.stdout).strip()[-600:]}")
+
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = pathlib.Path(scratch)
+        call("synthesize", "--kind", "image", "--out", scratch / "data", "--ids", 160, "--cams", 4, "--images-per-cam", 4, "--seed", 1,
+             "--noise", "wrong=0.05,hidden=0.1")
+
+        def trained(name, *words):
+            out = scratch / name
+            begin = time.monotonic()
+            call("train", "--config", ROOT / "tools/configs/quickstart.json", "--data", scratch / "data", "--out", out, "--seed", 1,
+                 "--set", "report=false", *words)
+            rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+            steps = [row for row in rows if "loss" in row]
+            found = {"run": name, "seconds": time.monotonic() - begin, "losses": [row["loss"] for row in steps[:3]], "steps": len(steps),
+                     "images_per_second": statistics.median(row["images_per_second"] for row in steps)}
+            result = json.loads((out / "result.json").read_text())
+            if "after" in result:
+                found |= {"before": result["before"]["mAP"], "after": result["after"]["mAP"], "rank1": result["after"]["cmc"][0]}
+            return found
+
+        def last_bytes(name):
+            return max((scratch / name).glob("checkpoint-*.safetensors"), key=lambda p: int(p.stem.split("-")[1])).read_bytes()
+
+        rows = [trained("cpu", "--device", "cpu", "--max-steps", 3), trained("f32", "--device", "cuda")]
+        trained("f32, stopped and resumed", "--device", "cuda", "--max-steps", 101)
+        rows.append(trained("f32, stopped and resumed", "--device", "cuda", "--resume"))
+        rows[-1]["same_bits"] = last_bytes("f32") == last_bytes("f32, stopped and resumed")
+        for name, words in (("tf32", ["tf32"]), ("bf16", ["bf16"]), ("bf16, tuned", ["bf16", "--set", "tune=true"])):
+            rows.append(trained(name, "--device", "cuda", "--precision", *words))
+    return {"rows": rows}
+
+
 def sanitize(run, tool, ops):
     if run.args.dry_run:
         raise Refused("a dry run has no device that compute-sanitizer could watch")
@@ -271,6 +316,12 @@ def markdown(report):
                 for r in report["check"]["rows"]]
     if report.get("without"):
         out += ["", "No version for this device: " + ", ".join(report["without"]) + "."]
+    if report.get("train"):
+        out += ["", "## The quickstart's training (untimed: other stages run beside it)", "",
+                "| run | first losses | mAP before | after | rank 1 | seconds | |", "| --- | --- | ---: | ---: | ---: | ---: | --- |"]
+        out += [f"| {r['run']} | {', '.join(f'{loss:.6f}' for loss in r['losses'])} | {number(r.get('before'), 3)} | {number(r.get('after'), 3)} | "
+                f"{number(r.get('rank1'), 3)} | {number(r['seconds'])} | {'' if 'same_bits' not in r else 'the same bits' if r['same_bits'] else 'OTHER BITS'} |"
+                for r in report["train"]["rows"]]
     for tool in ("memcheck", "racecheck"):
         if report.get(tool):
             out += ["", f"## compute-sanitizer {tool}", "", f"{len(report[tool]['rows'])} rows ran, {report[tool]['errors']} processes with errors."]
@@ -347,9 +398,10 @@ def main():
     report["without"] = listed.get("without") or []
     stage("roofs", "roofs", lambda: measure_roofs(run))
     warming = start_warming(run)
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:  # nothing of this is timed
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:  # nothing of this is timed
         pool.submit(stage, "every case against the oracle", "check", lambda: check(run, ops))
         pool.submit(stage, "kernel tests", "kernel_tests", lambda: kernel_tests(run))
+        pool.submit(stage, "the quickstart's training", "train", lambda: train(run))
         for tool in ("memcheck", "racecheck"):
             pool.submit(stage, f"compute-sanitizer {tool}", tool, lambda tool=tool: sanitize(run, tool, ops))
     stop_warming(warming)
@@ -362,7 +414,10 @@ def main():
 
     wrong = [r for r in report.get("check", {}).get("rows", []) if r.get("failures")] + report.get("check", {}).get("problems", [])
     wrong += [s for s in report["stages"] if s["name"] in ("roofs", "every case against the oracle", "ops against their floors") and s["outcome"] != "done"]
-    wrong += [s for s in report["stages"] if s["name"] == "kernel tests" and s["outcome"].startswith("failed")]
+    wrong += [s for s in report["stages"] if s["name"] in ("kernel tests", "the quickstart's training") and s["outcome"].startswith("failed")]
+    allowed = {"f32": 1e-4, "tf32": 1e-2, "bf16": 5e-2}  # of the first loss; those of later steps are for the reader
+    wrong += [r for r in report.get("train", {}).get("rows", [])[1:] if not r.get("same_bits", True) or
+              not abs(r["losses"][0] / report["train"]["rows"][0]["losses"][0] - 1) < allowed[r["run"].split(",")[0]]]
     # On a GPU a vendor's library may refuse a graph; in a dry run all kernels are ours.
     wrong += [r for r in report.get("measure", {}).get("rows", []) if "error" in r or (args.dry_run and "refused" in r)]
     wrong += [1] * sum(report.get(tool, {}).get("errors", 0) for tool in ("memcheck", "racecheck"))
