@@ -3,7 +3,7 @@
 // registration.
 //   {"op", "case", "inputs": [...], "dry": [...], "attributes": {...}, "dry_attributes": {...}}
 // An input is its shape, or {"shape", and one of "integers": [low, high), "uniform": [low, high),
-// "normal": [mean, deviation], "constant": value}; a bare shape is standard normal. `dry` holds the small
+// "normal": [mean, deviation], "constant": value, "values": [repeated]}; a bare shape is standard normal. `dry` holds the small
 // shapes that take the place of `inputs` where a machine without a GPU walks through the benchmark.
 #pragma once
 
@@ -23,6 +23,7 @@ inline CaseInput read_input(const nlohmann::json& line) {
        {std::pair{"integers", Fill::integers}, {"uniform", Fill::uniform}, {"normal", Fill::normal}})
     if (line.contains(name)) input.fill = {rule, line[name][0], line[name][1]};
   if (line.contains("constant")) input.fill = {Fill::constant, line["constant"]};
+  if (line.contains("values")) input.fill = {Fill::values, 0, 1, line["values"]};
   return input;
 }
 

@@ -118,12 +118,18 @@ class Work {
     for (const Variable& output : call(0, false)) bytes += static_cast<double>(output.value.bytes());
     copies =
         static_cast<size_t>(std::clamp(std::ceil(2 * l2_bytes(options) / std::max(bytes, 1.0)), 2.0, 64.0));
+    if (kernels == Kernels::plain) {  // which may be one thread: what takes so long needs no cold cache
+      const double once = seconds_on_device(context_, [&] { call(0, false); });
+      slow = once > kSlow;
+      copies = std::clamp<size_t>(static_cast<size_t>(kSlow / std::max(once, 1e-9)), 1, copies);
+    }
     for (size_t i = 1; i < copies; ++i) {
       inputs_.emplace_back();
       for (const Tensor& tensor : first) inputs_.back().push_back(copy_of(context_, tensor));
     }
     kept_.resize(copies);
-    for (const bool backward : {false, true}) go(backward), go(backward);
+    for (const bool backward : {false, true})
+      for (int i = slow ? 1 : 0; i < 2; ++i) go(backward);
     synchronize(context_);
   }
 
@@ -147,8 +153,10 @@ class Work {
   // The bytes that no backward pass can do without: each cotangent read, each gradient written.
   double least_backward_bytes() const { return least_backward_; }
 
+  static constexpr double kSlow = 0.02;  // seconds
   std::vector<Shape> shapes;
   size_t copies = 1;
+  bool slow = false;  // a call takes longer than kSlow: one sample of each series must do, and no graph
 
  private:
   std::vector<Variable> call(size_t i, bool backward) {
@@ -288,7 +296,7 @@ Json measure_case(const Options& options, const Op& op, const Case& test_case, D
   std::string refused[4];
   for (const double begin = now();;) {
     for (size_t k = 0; k < 4; ++k) {
-      if (!refused[k].empty()) continue;
+      if (!refused[k].empty() || (work.slow && k % 2 == 1)) continue;
       if (k % 2 == 1 && !can_record(options.device)) {
         refused[k] = "no graphs here";
         continue;
@@ -300,14 +308,13 @@ Json measure_case(const Options& options, const Op& op, const Case& test_case, D
         refused[k] = error.what();  // the op cannot be captured: said in the row
       }
     }
-    // Ten rounds, but not where a plain kernel, which may be one thread, takes a second a call.
     const double least = (seconds[0].size() < 10 ? 4 : 1) * options.seconds;
-    if (options.dry() || now() - begin >= least) break;
+    if (options.dry() || work.slow || now() - begin >= least) break;
   }
   for (size_t k = 0; k < 4; ++k) {
-    if (refused[k].empty())
+    if (!seconds[k].empty())
       row[kNames[k]] = in_microseconds(seconds[k]);
-    else
+    else if (!refused[k].empty())
       row["refused"][kNames[k]] = refused[k];
   }
   const int element = dtype == DType::bf16 ? 2 : 4;
@@ -354,6 +361,7 @@ Json measure(const Options& options, bool& failed) {
     for (const Case& test_case : cases_of(op, options.shapes, options.dry()))
       for (const DType dtype : dtypes_of(options.device))
         for (const Kernels kernels : versions_of(op, options.device)) try {
+            if (kernels == Kernels::plain && dtype != DType::f32) continue;  // one dtype explains enough
             result["rows"].push_back(measure_case(options, op, test_case, dtype, kernels, roofs));
           } catch (const std::exception& error) {
             failed = true;

@@ -20,19 +20,19 @@ void check_flat(const char* op, const Tensor& grads, std::initializer_list<const
 
 }  // namespace
 
-SpanTable::SpanTable(Context& context, int64_t parameters, const Tensor& spans, const Tensor& scales)
-    : count(spans.shape().rank() ? spans.size(0) : 0) {
+SpanTable::SpanTable(Context& context, int64_t parameters, const Tensor& spans, const Tensor& scales) {
   const char* op = context.current_op;
-  check_input(spans.shape() == Shape{count, 2} && (!scales || scales.shape() == Shape{count, 2}), op,
+  const Shape pairs{spans.shape().rank() ? spans.size(0) : 0, 2};
+  check_input(spans.shape() == pairs && (!scales || scales.shape() == pairs), op,
               ": spans ", spans.shape().text(), " and scales ", scales ? scales.shape().text() : "none",
               " are not [S,2]");
   const std::vector<int64_t> ranges = spans.to_host<int64_t>(context);
   const std::vector<float> factors =
       scales ? floats(context, scales) : std::vector<float>(ranges.size(), 1.0f);
-  std::vector<ParameterSpan> table;
+  std::vector<ParameterSpan> given, table;
   for (size_t i = 0; i < ranges.size(); i += 2)
-    table.push_back({ranges[i], ranges[i + 1], factors[i], factors[i + 1]});
-  std::vector<ParameterSpan> in_order = table;
+    given.push_back({ranges[i], ranges[i + 1], factors[i], factors[i + 1]});
+  std::vector<ParameterSpan> in_order = given;
   std::sort(in_order.begin(), in_order.end(),
             [](const ParameterSpan& a, const ParameterSpan& b) { return a.offset < b.offset; });
   int64_t end = 0;
@@ -42,6 +42,8 @@ SpanTable::SpanTable(Context& context, int64_t parameters, const Tensor& spans, 
                 " parameters");
     end = span.offset + span.count;
   }
+  for (const ParameterSpan& span : given) cut_span(span, table);
+  count = static_cast<int64_t>(table.size());
   const size_t size = table.size() * sizeof(ParameterSpan);
   bytes = Tensor::from_host(context, {static_cast<int64_t>(size)}, DType::u8, table.data(), size);
 }

@@ -9,7 +9,7 @@
 
 namespace saccade {
 
-// The table of spans that the kernels read. The host makes it, outside of what is recorded.
+// The table of spans that the kernels read, cut as training cuts them. The host makes it, outside of what is recorded.
 struct SpanTable {
   // spans i64 [S,2]: offset and count, inside the arena and apart, or InputError. scales [S,2]: of the
   // learning rate; weight decay. Clipping looks at no scale: they may be missing.
@@ -18,7 +18,7 @@ struct SpanTable {
   const ParameterSpan* data() const { return reinterpret_cast<const ParameterSpan*>(bytes.raw()); }
 
   Tensor bytes;
-  int64_t count;
+  int64_t count = 0;  // of the cut spans
 };
 
 // What a step reads beside the arenas: the table, and scalars [1], i64 `step` (steps done before) and the

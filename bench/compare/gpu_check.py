@@ -23,6 +23,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BEGIN = time.monotonic()
+PARTS = ("check", "measure", "resnet50", "compare")  # the roofs are always measured
 
 
 def options():
@@ -33,7 +34,12 @@ def options():
     parser.add_argument("--budget", type=float, default=460, help="seconds for all stages")
     parser.add_argument("--python", default=os.environ.get("SACCADE_TORCH_PYTHON"), help="one that has PyTorch")
     parser.add_argument("--without-torch", action="store_true")
-    return parser.parse_args()
+    parser.add_argument("--only", default="", help=f"of these parts alone, comma-separated: {', '.join(PARTS)}")
+    args = parser.parse_args()
+    args.parts = args.only.split(",") if args.only else list(PARTS)
+    if set(args.parts) - set(PARTS):
+        parser.error(f"--only {args.only}: the parts are {', '.join(PARTS)}")
+    return args
 
 
 class Refused(Exception):
@@ -177,9 +183,9 @@ def train(run, limit=150):
             steps = [row for row in rows if "loss" in row]
             found = {"run": name, "seconds": time.monotonic() - begin, "losses": [row["loss"] for row in steps[:3]], "steps": len(steps),
                      "images_per_second": statistics.median(row["images_per_second"] for row in steps)}
-            result = json.loads((out / "result.json").read_text())
-            if "after" in result:
-                found |= {"before": result["before"]["mAP"], "after": result["after"]["mAP"], "rank1": result["after"]["cmc"][0]}
+            scores = [row for row in rows if "mAP" in row]
+            if len(scores) > 1:
+                found |= {"before": scores[0]["mAP"], "after": scores[-1]["mAP"], "rank1": scores[-1]["rank1"]}
             return found
 
         def last_bytes(name):
@@ -210,14 +216,21 @@ def sanitize(run, tool, ops):
 
 
 def measure(run, ops, roofs_file):
-    """A process an op: one that breaks the device's context does not take the others with it."""
-    rows = []
-    for op in ops:
-        if seconds_left(run.args) < 100 and not run.args.dry_run:
-            rows.append({"op": op, "error": "not reached within the time limit"})
+    """Several ops a process, which takes seconds to start; where one breaks the device's context, the others of its process have another each."""
+    rows, waiting = [], [ops[i:i + 6] for i in range(0, len(ops), 6)]
+    while waiting:
+        some = waiting.pop(0)
+        later = 40 * len({"resnet50", "compare"} & set(run.args.parts))
+        if seconds_left(run.args) < 20 + later and not run.args.dry_run:
+            rows += [{"op": op, "error": "not reached within the time limit"} for op in some]
             continue
-        found, code, error = run.bench("measure", "--op", op, "--roofs", str(roofs_file), "--seconds", "0.25", limit=60)
-        rows += found["rows"] if found else [{"op": op, "error": error or f"exit code {code}"}]
+        found, code, error = run.bench("measure", "--op", ",".join(some), "--roofs", str(roofs_file), "--seconds", "0.2", limit=90)
+        if found:
+            rows += found["rows"]
+        elif len(some) > 1:
+            waiting = [[op] for op in some] + waiting
+        else:
+            rows.append({"op": some[0], "error": error or f"exit code {code}"})
     return {"rows": rows}
 
 
@@ -236,15 +249,13 @@ def torch_python(args):
 
 
 def start_warming(run):
-    """torch.compile takes seconds an op, and a minute a network: its cache fills while correctness is checked, and stands before
-    anything is timed."""
+    """torch.compile takes a minute for a network: its cache fills while correctness is checked, before anything is timed."""
     try:
         python = torch_python(run.args)
     except Refused:
         return []
-    commands = [["resnet50_gpu.py", "--peer", "compile", "--seconds", "0"], ["gpu_ops.py", "--warm"]]
-    return [] if run.args.dry_run else [subprocess.Popen([python, str(ROOT / "bench/compare" / name), *words], stdout=subprocess.DEVNULL,
-                                                         stderr=subprocess.DEVNULL, cwd=ROOT, start_new_session=True) for name, *words in commands]
+    words = [python, str(ROOT / "bench/compare/resnet50_gpu.py"), "--peer", "compile", "--seconds", "0"]
+    return [] if run.args.dry_run else [subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT, start_new_session=True)]
 
 
 def stop_warming(processes):
@@ -397,19 +408,23 @@ def main():
     ops = listed.get("ops") or []
     report["without"] = listed.get("without") or []
     stage("roofs", "roofs", lambda: measure_roofs(run))
-    warming = start_warming(run)
-    with concurrent.futures.ThreadPoolExecutor(5) as pool:  # nothing of this is timed
-        pool.submit(stage, "every case against the oracle", "check", lambda: check(run, ops))
-        pool.submit(stage, "kernel tests", "kernel_tests", lambda: kernel_tests(run))
-        pool.submit(stage, "the quickstart's training", "train", lambda: train(run))
-        for tool in ("memcheck", "racecheck"):
-            pool.submit(stage, f"compute-sanitizer {tool}", tool, lambda tool=tool: sanitize(run, tool, ops))
-    stop_warming(warming)
-    (folder / "roofs.json").write_text(json.dumps(report.get("roofs") or {"gigabytes_per_second": {}, "teraflops": {}}))
-    stage("ops against their floors", "measure", lambda: measure(run, ops, folder / "roofs.json"))
-    (folder / "roofs.json").unlink()
-    stage("a ResNet-50 step", "resnet50", lambda: resnet(run, folder, max(20, min(130, seconds_left(args) - 80))))
-    stage("ops beside PyTorch and Triton", "compare", lambda: compare(run, folder, max(20, seconds_left(args) - 20)))
+    if "check" in args.parts:
+        warming = start_warming(run)
+        with concurrent.futures.ThreadPoolExecutor(5) as pool:  # nothing of this is timed
+            pool.submit(stage, "every case against the oracle", "check", lambda: check(run, ops))
+            pool.submit(stage, "kernel tests", "kernel_tests", lambda: kernel_tests(run))
+            pool.submit(stage, "the quickstart's training", "train", lambda: train(run))
+            for tool in ("memcheck", "racecheck"):
+                pool.submit(stage, f"compute-sanitizer {tool}", tool, lambda tool=tool: sanitize(run, tool, ops))
+        stop_warming(warming)
+    if "measure" in args.parts:
+        (folder / "roofs.json").write_text(json.dumps(report.get("roofs") or {"gigabytes_per_second": {}, "teraflops": {}}))
+        stage("ops against their floors", "measure", lambda: measure(run, ops, folder / "roofs.json"))
+        (folder / "roofs.json").unlink()
+    if "resnet50" in args.parts:
+        stage("a ResNet-50 step", "resnet50", lambda: resnet(run, folder, max(20, min(150, seconds_left(args) - (80 if "compare" in args.parts else 5)))))
+    if "compare" in args.parts:
+        stage("ops beside PyTorch and Triton", "compare", lambda: compare(run, folder, max(20, seconds_left(args) - 20)))
     report["seconds"] = time.monotonic() - BEGIN
 
     wrong = [r for r in report.get("check", {}).get("rows", []) if r.get("failures")] + report.get("check", {}).get("problems", [])

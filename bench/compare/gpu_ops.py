@@ -6,22 +6,28 @@ others have nothing on it. Each side calls over copies of inputs and outputs tha
 on each side, once before each turn, timed with CUDA events; `eager` has the host launch each call, `graph` replays a
 captured graph. Rows that we lose stay, and what fails is a row with its error.
 
+Compiling takes seconds a case, measuring a fraction of one: worker processes compile a case each, side by side, and when all
+stand still they measure one after the other. What a library chooses by timing (cuDNN's benchmark) it chooses in that turn.
+
     python bench/compare/gpu_ops.py --out compare.json [--budget SECONDS] [--only OP,OP]
     python bench/compare/gpu_ops.py --dry-run      no GPU: that every peer computes our op, on the small shapes, Triton through
                                                    its interpreter
     python bench/compare/gpu_ops.py --compile      no GPU: that every Triton kernel compiles for sm_90, in f32 and bf16
-    python bench/compare/gpu_ops.py --warm         fills torch.compile's cache and ends
 """
 
 import argparse
+import concurrent.futures
 import json
+import math
 import os
 import pathlib
+import signal
 import statistics
 import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -42,7 +48,8 @@ def options():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--warm", action="store_true")
+    parser.add_argument("--workers", type=int, default=min(12, max(1, (os.cpu_count() or 1) - 2)), help="that compile side by side")
+    parser.add_argument("--worker", action="store_true", help="one of these: requests on stdin")
     return parser.parse_args()
 
 
@@ -89,9 +96,10 @@ def cases():
 
 # What is not floating, and what stays f32 where the op runs in bf16. The same words as the registrations.
 INTEGERS = {("group_max", 1): torch.uint8, ("bin_pool", 1): torch.int32, ("batch_hard_triplet", 1): torch.int64, ("cross_entropy", 1): torch.int64,
-            ("gather_rows", 1): torch.int64, ("scatter_add_rows", 1): torch.int64}
-WIDE = {"batch_norm": (1, 2, 3, 4), "batch_norm_residual": (1, 2, 3, 4)}
-NO_GRADIENT = {"batch_norm": (3, 4), "batch_norm_residual": (3, 4)}
+            ("gather_rows", 1): torch.int64, ("scatter_add_rows", 1): torch.int64, ("adam", 5): torch.int64, ("adam", 10): torch.int64,
+            ("sgd", 3): torch.int64, ("sgd", 8): torch.int64, ("gradient_clip", 1): torch.int64}
+WIDE = {"batch_norm": (1, 2, 3, 4), "batch_norm_residual": (1, 2, 3, 4), "adam": range(11), "sgd": range(9), "gradient_clip": (0,)}
+NO_GRADIENT = {"batch_norm": (3, 4), "batch_norm_residual": (3, 4), "adam": range(11), "sgd": range(9), "gradient_clip": (0,), "topk": (0,)}
 
 
 def make_inputs(line, which, dtype, seed=1):
@@ -106,6 +114,9 @@ def make_inputs(line, which, dtype, seed=1):
         elif "uniform" in rule:
             low, high = rule["uniform"]
             value = low + (high - low) * torch.rand(shape, generator=generator, device=DEVICE)
+        elif "values" in rule:
+            size = math.prod(shape)
+            value = torch.tensor(rule["values"], device=DEVICE).repeat(size // len(rule["values"]) + 1)[:size].view(shape)
         elif "constant" in rule:
             value = torch.full(shape, float(rule["constant"]), device=DEVICE)
         else:
@@ -123,6 +134,11 @@ def attributes(line, dry):
 
 def learns(op, i, tensor):
     return tensor.is_floating_point() and i not in NO_GRADIENT.get(op, ())
+
+
+def all_wide(line):
+    """Nothing of it is bf16 in a bf16 network: one dtype says all."""
+    return all((line["op"], i) in INTEGERS or i in WIDE.get(line["op"], ()) for i in range(len(line["inputs"])))
 
 
 # --- The dry run: do the peers compute our op? ---
@@ -283,31 +299,33 @@ def compile_kernels():
 
 
 class Peer:
-    """One side of one case: callable series, timed with events."""
+    """One side of one case: callable series, timed with events. Inputs are shared: nobody writes to them."""
 
-    def __init__(self, function, line, copies, dtype, backward):
-        self.op, self.attrs, self.function = line["op"], attributes(line, False), function
-        first = make_inputs(line, "inputs", dtype)
-        self.inputs = [[x.clone().requires_grad_(backward and learns(self.op, i, x)) for i, x in enumerate(first)] for _ in range(copies)]
-        self.kept, self.cotangents, self.graph, self.backward = [None] * copies, None, None, backward
+    def __init__(self, function, line, inputs, backward):
+        self.op, self.attrs, self.function, self.inputs = line["op"], attributes(line, False), function, inputs
+        self.kept, self.cotangents, self.graph, self.backward = [None] * len(inputs), None, None, backward
         self.start, self.stop = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
         self.stream = torch.cuda.Stream()
+        self.warm()
+
+    def warm(self):
         with torch.cuda.stream(self.stream):
             for _ in range(3):
                 self.go()
         torch.cuda.synchronize()
 
     def go(self):
-        for i, inputs in enumerate(self.inputs):
-            outputs = self.function(inputs, self.attrs)
-            self.kept[i] = outputs
-            if self.backward:
-                ends = [o for o in outputs if o.requires_grad]
-                if self.cotangents is None:
-                    self.cotangents = [torch.randn_like(o) for o in ends]
-                wanted = [x for x in inputs if x.requires_grad]
-                gradients = torch.autograd.grad(ends, wanted, self.cotangents, allow_unused=True)
-                self.kept[i] = ([o.detach() for o in outputs], gradients)
+        with torch.set_grad_enabled(self.backward):
+            for i, inputs in enumerate(self.inputs):
+                outputs = self.function(inputs, self.attrs)
+                self.kept[i] = outputs
+                if self.backward:
+                    ends = [o for o in outputs if o.requires_grad]
+                    if self.cotangents is None:
+                        self.cotangents = [torch.randn_like(o) for o in ends]
+                    wanted = [x for x in inputs if x.requires_grad]
+                    gradients = torch.autograd.grad(ends, wanted, self.cotangents, allow_unused=True)
+                    self.kept[i] = ([o.detach() for o in outputs], gradients)
 
     def sample(self, graph):
         with torch.cuda.stream(self.stream):
@@ -351,42 +369,65 @@ def functions_of(op, compiled):
     found = {}
     if op in torch_ops.OPS:
         found["eager"] = torch_ops.OPS[op]
-        found["compile"] = compiled
+        if op not in torch_ops.FUSED:
+            found["compile"] = compiled
     if op in triton_ops.OPS:
         found["triton"] = triton_ops.OPS[op]
     return found
 
 
-def measure_pass(line, dtype, ours, copies, backward, compiled):
-    """Rows of one case, forward alone or with backward: eager and graph, all sides interleaved."""
-    op = line["op"]
-    peers, errors = {}, {}
-    for side, function in functions_of(op, compiled).items():
-        if backward and side == "triton" and op not in triton_ops.WITH_BACKWARD:
-            continue
-        try:
-            peers[side] = Peer(function, line, copies, DTYPES[dtype], backward)
-        except Exception as error:
-            errors[side] = f"{type(error).__name__}: {error}"[:400]
-            torch.cuda.synchronize()
-    rows = []
-    for mode in ("graph", "eager"):
-        samples = {"saccade": [], **{side: [] for side in peers}}
-        failed = dict(errors)
-        for _ in range(ARGS.rounds):
-            for side in samples:
-                if side in failed:
+class Trial:
+    """One case: made ready, which other trials may do at the same time, then measured, which none may."""
+
+    def __init__(self, line, dtype, ours):
+        self.line, self.dtype, self.ours, op = line, dtype, ours, line["op"]
+        self.copies = ours.ask(prepare=op, case=line["case"], dtype=dtype)["copies"]
+        self.off = difference(line, dtype)
+        first = make_inputs(line, "inputs", DTYPES[dtype])
+        inputs = [[x.clone().requires_grad_(learns(op, i, x)) for i, x in enumerate(first)] for _ in range(self.copies)]
+        torch.compiler.reset()
+        functions = functions_of(op, torch.compile(torch_ops.OPS[op], dynamic=False))
+        self.peers, self.errors = {}, {}
+        for backward in (False, True) if any(x.requires_grad for x in inputs[0]) else (False,):
+            for side, function in functions.items():
+                if backward and side == "triton" and op not in triton_ops.WITH_BACKWARD:
                     continue
                 try:
-                    if side == "saccade":
-                        samples[side] += ours.ask(sample="both" if backward else "forward", graph=mode == "graph")["microseconds"]
-                    else:
-                        samples[side].append(peers[side].sample(mode == "graph"))
+                    self.peers[backward, side] = Peer(function, line, inputs, backward)
                 except Exception as error:
-                    failed[side] = f"{type(error).__name__}: {error}"[:400]
-        rows.append({"op": op, "case": line["case"], "dtype": dtype, "pass": "both" if backward else "forward", "mode": mode, "copies": copies,
-                     "microseconds": {side: summary(s) for side, s in samples.items() if s and side not in failed}, "errors": failed})
-    return rows
+                    self.errors[backward, side] = f"{type(error).__name__}: {error}"[:400]
+                    torch.cuda.synchronize()
+
+    def measure(self):
+        torch.backends.cudnn.benchmark = True
+        for peer in self.peers.values():
+            peer.warm()
+        rows = [row for backward in dict.fromkeys(b for b, _ in [*self.peers, *self.errors]) for row in self.measure_pass(backward)]
+        torch.backends.cudnn.benchmark = False
+        return rows
+
+    def measure_pass(self, backward):
+        """Rows forward alone or with backward: eager and graph, all sides interleaved."""
+        peers = {side: peer for (b, side), peer in self.peers.items() if b == backward}
+        rows = []
+        for mode in ("graph", "eager"):
+            samples = {"saccade": [], **{side: [] for side in peers}}
+            failed = {side: error for (b, side), error in self.errors.items() if b == backward}
+            for _ in range(ARGS.rounds):
+                for side in samples:
+                    if side in failed:
+                        continue
+                    try:
+                        if side == "saccade":
+                            samples[side] += self.ours.ask(sample="both" if backward else "forward", graph=mode == "graph")["microseconds"]
+                        else:
+                            samples[side].append(peers[side].sample(mode == "graph"))
+                    except Exception as error:
+                        failed[side] = f"{type(error).__name__}: {error}"[:400]
+            rows.append({"op": self.line["op"], "case": self.line["case"], "dtype": self.dtype, "pass": "both" if backward else "forward", "mode": mode,
+                         "copies": self.copies, "microseconds": {side: summary(s) for side, s in samples.items() if s and side not in failed},
+                         "errors": failed, "triton_difference": self.off})
+        return rows
 
 
 def difference(line, dtype):
@@ -441,66 +482,100 @@ def save(report):
         ARGS.out.write_text(json.dumps(report, indent=1) + "\n")
 
 
-def measure():
-    import triton
-
-    begin = time.monotonic()
+def work():
+    """A worker: {"rates": true}; {"prepare": number of the case, "dtype": ...}, then {"measure": true}. A line of JSON answers each."""
     torch.backends.cuda.matmul.allow_tf32 = False  # f32 is f32 on every side
     torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.benchmark = True
-    report = {"torch": torch.__version__, "triton": triton.__version__, "product_teraflops": product_rates(), "rows": [], "not_reached": []}
-    ours = Ours()
-    for dtype in ("bf16", "f32"):
-        for line in cases():
-            name = f"{line['op']} ({line['case']}, {dtype})"
-            if line["op"] not in torch_ops.OPS:
-                continue
+    lines, ours, trial = cases(), Ours(), None
+    for text in sys.stdin:
+        request, answer = json.loads(text), {}
+        try:
+            if "prepare" in request:
+                trial = None
+                torch.cuda.empty_cache()
+                trial = Trial(lines[request["prepare"]], request["dtype"], ours)
+            else:
+                answer = {"rows": trial.measure()} if "measure" in request else {"rates": product_rates()}
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"[:400]}
+        print(json.dumps({"answer": answer}), flush=True)
+    return 0
+
+
+class Worker:
+    def __init__(self):
+        self.process = subprocess.Popen([sys.executable, os.path.abspath(__file__), "--worker", "--program", ARGS.program, "--only", ARGS.only, "--rounds",
+                                         str(ARGS.rounds)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+
+    def ask(self, **request):
+        """The answer; a worker that ends has {"error": ...}."""
+        try:
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
+            for line in self.process.stdout:
+                if line.startswith('{"answer"'):
+                    return json.loads(line)["answer"]
+        except OSError:
+            pass
+        return {"error": "the process has ended"}
+
+    def end(self):
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+
+
+def ask(worker, limit, **request):
+    """Within `limit` seconds, or the worker is ended, which is its answer."""
+    timer = threading.Timer(limit, worker.end)
+    timer.start()
+    try:
+        return worker.ask(**request)
+    finally:
+        timer.cancel()
+
+
+def measure():
+    begin = time.monotonic()
+    lines = cases()
+    jobs = [(i, dtype) for dtype in ("bf16", "f32") for i, line in enumerate(lines)
+            if line["op"] in torch_ops.OPS and not (dtype == "bf16" and all_wide(line))]
+    name = lambda job: {"op": lines[job[0]]["op"], "case": lines[job[0]]["case"], "dtype": job[1]}
+    report = {"torch": torch.__version__, "triton": triton_ops.triton.__version__, "rows": [], "not_reached": []}
+    workers = [Worker() for _ in range(min(ARGS.workers, len(jobs)))]
+    with concurrent.futures.ThreadPoolExecutor(len(workers)) as pool:
+        report["product_teraflops"] = ask(workers[0], 60, rates=True).get("rates", {})
+        again = []  # what failed beside others, for want of memory say, has a turn alone
+        while jobs or again:
             if time.monotonic() - begin > ARGS.budget:
-                report["not_reached"].append(name)
-                continue
-            rows = []
-            try:
-                torch.compiler.reset()
-                compiled = torch.compile(torch_ops.OPS[line["op"]], dynamic=False)
-                try:
-                    copies = ours.ask(prepare=line["op"], case=line["case"], dtype=dtype)["copies"]
-                except RuntimeError as error:
-                    rows.append({"op": line["op"], "case": line["case"], "dtype": dtype, "error": f"ours: {error}"})
-                    report["rows"] += rows
-                    continue
-                off = difference(line, dtype)
-                for backward in (False, True):
-                    rows += measure_pass(line, dtype, ours, copies, backward, compiled)
-                for row in rows:
-                    row["triton_difference"] = off
-            except Exception as error:
-                rows.append({"op": line["op"], "case": line["case"], "dtype": dtype, "error": f"{type(error).__name__}: {error}"[:400]})
-            report["rows"] += rows
-            torch.cuda.empty_cache()
+                report["not_reached"] = ["{op} ({case}, {dtype})".format(**name(job)) for job in jobs + again]
+                break
+            wave, jobs, alone = (jobs[: len(workers)], jobs[len(workers):], False) if jobs else (again[:1], [], True)
+            again = again[1:] if alone else again
+            # In f32 the tensors are twice as large: half as many at a time.
+            if not alone and wave[0][1] == "f32" and len(wave) > 1:
+                half = (len(workers) + 1) // 2
+                wave, jobs = wave[:half], wave[half:] + jobs
+            ready = list(pool.map(lambda pair: ask(pair[0], 90, prepare=pair[1][0], dtype=pair[1][1]), zip(workers, wave)))
+            for i, (job, answer) in enumerate(zip(wave, ready)):
+                answer = answer if "error" in answer else ask(workers[i], 60, measure=True)
+                if workers[i].process.poll() is not None:
+                    workers[i] = Worker()
+                if not alone and ("error" in answer or any(row["errors"] for row in answer["rows"])):
+                    again.append(job)
+                else:
+                    report["rows"] += answer.get("rows") or [name(job) | {"error": answer["error"]}]
             report["table"] = table(report)
             save(report)
+    for worker in workers:
+        worker.end()
     report["table"] = table(report)
     save(report)
     print(report["table"])
     return 0
 
 
-def warm():
-    """Compiles every case once: torch.compile keeps what it made, and the measuring run finds it."""
-    for dtype in ("bf16", "f32"):
-        for line in cases():
-            if line["op"] not in torch_ops.OPS:
-                continue
-            torch.compiler.reset()
-            compiled = torch.compile(torch_ops.OPS[line["op"]], dynamic=False)
-            for backward in (False, True):
-                try:
-                    Peer(compiled, line, 1, DTYPES[dtype], backward)
-                except Exception:  # the measuring run meets it again and says so
-                    pass
-            torch.cuda.empty_cache()
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(dry_run() if ARGS.dry_run else compile_kernels() if ARGS.compile else warm() if ARGS.warm else measure())
+    sys.exit(dry_run() if ARGS.dry_run else compile_kernels() if ARGS.compile else work() if ARGS.worker else measure())

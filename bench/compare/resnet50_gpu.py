@@ -1,6 +1,8 @@
-"""A ResNet-50 training step on the GPU: ours and PyTorch's, in turn, A B A B, each turn a fresh process.
+"""A ResNet-50 training step on the GPU: ours and PyTorch's, in turn, A B A B.
 
 PyTorch: bf16 autocast, channels_last, fused Adam; eager, torch.compile, and of each the whole step captured in a CUDA graph.
+Its processes start and compile side by side and then stand still; ours starts afresh for each turn. What cuDNN chooses by
+timing it chooses in a side's first turn, when it has the device alone.
 Ours: bench_resnet50 --device cuda --precision bf16, with cuDNN's first proposals and with timed plans (--tune). The same
 network (last stage with stride 1), batch, images and loss. A configuration that fails is a row with its error.
 
@@ -16,6 +18,8 @@ import pathlib
 import statistics
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 
 CLASSES = 751
@@ -33,6 +37,7 @@ def options():
     parser.add_argument("--seconds", type=float, default=2, help="of measuring in each turn")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--peer", choices=PEERS)
+    parser.add_argument("--hold", action="store_true", help="with --peer: a turn for each line of stdin")
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--without-torch", action="store_true")
     return parser.parse_args()
@@ -76,7 +81,6 @@ def run_peer(args):
     device = "cpu" if args.dry_run else "cuda"
     captured = "graph" in args.peer and device == "cuda"
     torch.manual_seed(1)
-    torch.backends.cudnn.benchmark = True
     model = network(torch).to(device, memory_format=torch.channels_last)
     images = torch.randn(args.batch, 3, args.height, args.width, device=device).to(memory_format=torch.channels_last)
     labels = torch.randint(CLASSES, (args.batch,), device=device)
@@ -91,37 +95,52 @@ def run_peer(args):
         optimizer.zero_grad()  # to none: a graph, too, then writes gradients and does not add to zeros
 
     synchronize = torch.cuda.synchronize if device == "cuda" else (lambda: None)
-    run = step
-    if captured:
-        stream = torch.cuda.Stream()
-        with torch.cuda.stream(stream):
-            for _ in range(3):
-                step()
-        synchronize()
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            step()
-        run = graph.replay
-    begin = time.perf_counter()
-    for _ in range(1 if args.dry_run else 5):
-        run()
+    torch.backends.cudnn.benchmark = False
+    for _ in range(1 if args.dry_run else 3):
+        step()
     synchronize()
-    first = time.perf_counter() - begin
-    steps, end = [], time.perf_counter() + args.seconds
-    while len(steps) < 3 or time.perf_counter() < end:
-        begin = time.perf_counter()  # four steps with one wait at the end: the host runs ahead, as in training
-        for _ in range(4):
+    if args.hold:
+        print("ready", flush=True)
+    graph = None
+    for _ in sys.stdin if args.hold else [""]:
+        begin = time.perf_counter()
+        run = graph.replay if graph else step
+        if not torch.backends.cudnn.benchmark:  # the first turn
+            torch.backends.cudnn.benchmark = True
+            if captured:
+                stream = torch.cuda.Stream()
+                with torch.cuda.stream(stream):
+                    for _ in range(3):
+                        step()
+                synchronize()
+                graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(graph):
+                    step()
+                run = graph.replay
+        for _ in range(1 if args.dry_run else 5):
             run()
         synchronize()
-        steps.append((time.perf_counter() - begin) / 4)
-    steps.sort()
-    rate = lambda share: args.batch / steps[min(len(steps) - 1, int(share * len(steps)))]
-    peak = torch.cuda.max_memory_allocated() if device == "cuda" else 0
-    print(json.dumps({"images_per_second": rate(0.5), "p10": rate(0.9), "p90": rate(0.1), "peak_bytes": peak, "warm_up_seconds": first,
-                      "steps": 4 * len(steps), "torch": torch.__version__}))
+        first = time.perf_counter() - begin
+        steps, end = [], time.perf_counter() + args.seconds
+        while len(steps) < 3 or time.perf_counter() < end:
+            begin = time.perf_counter()  # four steps with one wait at the end: the host runs ahead, as in training
+            for _ in range(4):
+                run()
+            synchronize()
+            steps.append((time.perf_counter() - begin) / 4)
+        steps.sort()
+        rate = lambda share: args.batch / steps[min(len(steps) - 1, int(share * len(steps)))]
+        peak = torch.cuda.max_memory_allocated() if device == "cuda" else 0
+        print(json.dumps({"images_per_second": rate(0.5), "p10": rate(0.9), "p90": rate(0.1), "peak_bytes": peak, "warm_up_seconds": first,
+                          "steps": 4 * len(steps), "torch": torch.__version__}), flush=True)
 
 
 # --- Taking turns ---
+
+
+def last_answer(output, errors, code):
+    lines = [line for line in output.splitlines() if line.startswith("{")]
+    return json.loads(lines[-1]) if lines else {"error": (errors.strip() or output.strip() or f"exit code {code}")[-400:]}
 
 
 def turn(words, limit, env):
@@ -129,10 +148,36 @@ def turn(words, limit, env):
         done = subprocess.run(words, capture_output=True, text=True, timeout=limit, env=env)
     except (subprocess.TimeoutExpired, OSError) as error:
         return {"error": str(error)[:300]}
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    if done.returncode != 0 or not lines:
-        return {"error": (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}")[-400:]}
-    return json.loads(lines[-1])
+    return last_answer(done.stdout if done.returncode == 0 else "", done.stderr, done.returncode)
+
+
+class Held:
+    """A peer's process, started at once; a line of JSON from it for each turn."""
+
+    def __init__(self, words):
+        self.errors = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen([*words, "--hold"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True)
+
+    def await_line(self, limit):
+        """The next line that says something to us, or an error after `limit` seconds, which end the process."""
+        timer = threading.Timer(limit, self.process.kill)
+        timer.start()
+        try:
+            for line in self.process.stdout:
+                if line.startswith(("{", "ready")):
+                    return json.loads(line) if line.startswith("{") else {}
+        finally:
+            timer.cancel()
+        self.errors.seek(0)
+        return {"error": " ".join(self.errors.read().split())[-400:] or f"did not answer within {limit:.0f} s"}
+
+    def turn(self, limit):
+        try:
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
+        except OSError:
+            pass
+        return self.await_line(limit)
 
 
 def contenders(args):
@@ -167,14 +212,21 @@ def main():
     if args.peer:
         return run_peer(args)
     begin = time.monotonic()
+    left = lambda: args.budget - (time.monotonic() - begin)
     sides = contenders(args)
     turns = {side: [] for side, *_ in sides}
+    held = {side: Held(words) for side, words, env in sides if env is None}
+    for side, peer in held.items():  # one after the other, but all compile meanwhile
+        answer = peer.await_line(max(left() - 30, 10))
+        if "error" in answer:
+            turns[side].append(answer)
     for _ in range(args.rounds):
         for side, words, env in sides:
-            left = args.budget - (time.monotonic() - begin)
-            if left < 5 and turns[side]:
+            if (left() < 5 and turns[side]) or any("error" in t for t in turns[side]):
                 continue
-            turns[side].append(turn(words, max(left, 15), env))
+            turns[side].append(held[side].turn(max(left(), 15)) if side in held else turn(words, max(left(), 15), env))
+    for peer in held.values():
+        peer.process.kill()
     rows = []
     for side, found in turns.items():
         good = [t for t in found if "error" not in t]

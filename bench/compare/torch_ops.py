@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 OPS = {}
+FUSED = {"adam", "sgd"}  # one kernel already: torch.compile takes none of it
 RANDOM = {"dropout"}  # their values follow from a generator of their own and are not compared
 FALLBACK = {
     "average_pool2d": {"padding": 0}, "max_pool2d": {"padding": 0}, "batch_hard_triplet": {"squared": 0},
@@ -15,7 +16,8 @@ FALLBACK = {
     "batch_norm_residual": {"mode": 0, "eps": 1e-5, "momentum": 0.1, "relu": 0, "beta": 1},
     "conv2d": {"stride_h": 1, "stride_w": 1, "pad_h": 0, "pad_w": 0}, "cross_entropy": {"smoothing": 0},
     "generalised_mean_pool": {"epsilon": 1e-6}, "l2_normalize": {"epsilon": 1e-12}, "linear": {"relu": 0},
-    "mean": {"over": 0}, "sum": {"over": 0}, "pairwise_distance": {"metric": 0},
+    "adam": {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "amsgrad": 0, "decoupled": 0}, "sgd": {"momentum": 0, "nesterov": 0},
+    "topk": {"largest": 1}, "mean": {"over": 0}, "sum": {"over": 0}, "pairwise_distance": {"metric": 0},
     "region_pool": {"levels": 1, "average": 1, "maximum": 1},
 }
 
@@ -298,3 +300,34 @@ def slice_columns(inputs, a):
 @op
 def transpose2d(inputs, a):
     return [inputs[0].T.contiguous()]
+
+
+@op
+def topk(inputs, a):
+    return list(torch.topk(inputs[0], int(a["k"]), dim=1, largest=bool(a["largest"])))
+
+
+# --- Optimizers: the fused kernels of torch.optim, on copies, as ours. Their cases have one span and no weight decay. ---
+
+
+@op
+def adam(inputs, a):
+    grads, values, first, second, largest, _, _, rate, _, _, step = inputs
+    new = [x.clone() for x in (values, first, second, largest)]
+    torch._fused_adam_([new[0]], [grads], [new[1]], [new[2]], [new[3]] if a["amsgrad"] else [], [step.float() + 1], lr=rate, beta1=a["beta1"],
+                       beta2=a["beta2"], weight_decay=0.0, eps=a["eps"], amsgrad=bool(a["amsgrad"]), maximize=False)
+    return new
+
+
+@op
+def sgd(inputs, a):
+    grads, values, velocity, _, _, rate, _, _, _ = inputs
+    new = [values.clone(), velocity.clone()]
+    torch._fused_sgd_([new[0]], [grads], [new[1]], weight_decay=0.0, momentum=a["momentum"], lr=rate, dampening=0.0, nesterov=bool(a["nesterov"]),
+                      maximize=False, is_first_step=False)
+    return new
+
+
+@op
+def gradient_clip(inputs, a):
+    return [(a["limit"] / torch.linalg.vector_norm(inputs[0])).clamp(max=1).view(1)]

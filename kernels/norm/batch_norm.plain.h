@@ -15,20 +15,19 @@ struct PlainStatistics {
   float *mean, *invstd, *running_mean, *running_var;  // the last two: both or none
 
   __device__ void operator()(int64_t c) const {
-    const float count = rows > 0 ? static_cast<float>(rows) : 1.0f;
-    float sum = 0, squares = 0;
-    const float first = rows > 0 ? static_cast<float>(x[c]) : 0.0f;  // a mean far from 0 costs no digits
-    for (int64_t row = 0; row < rows; ++row) sum += static_cast<float>(x[row * channels + c]) - first;
-    const float average = first + sum / count;
+    const double count = rows > 0 ? static_cast<double>(rows) : 1.0;
+    double sum = 0, squares = 0;  // one thread adds them one by one: in f32 a long column would lose digits
+    for (int64_t row = 0; row < rows; ++row) sum += static_cast<float>(x[row * channels + c]);
+    const double average = sum / count;
     for (int64_t row = 0; row < rows; ++row) {
-      const float away = static_cast<float>(x[row * channels + c]) - average;
+      const double away = static_cast<float>(x[row * channels + c]) - average;
       squares += away * away;
     }
-    mean[c] = average;
-    invstd[c] = 1.0f / sqrtf(squares / count + eps);
+    mean[c] = static_cast<float>(average);
+    invstd[c] = static_cast<float>(1.0 / sqrt(squares / count + eps));
     if (!running_mean || rows == 0) return;
-    running_mean[c] = (1.0f - momentum) * running_mean[c] + momentum * average;
-    running_var[c] = (1.0f - momentum) * running_var[c] + momentum * squares / (count - 1.0f);
+    running_mean[c] = (1.0f - momentum) * running_mean[c] + momentum * static_cast<float>(average);
+    running_var[c] = (1.0f - momentum) * running_var[c] + momentum * static_cast<float>(squares / (count - 1.0));
   }
 };
 

@@ -8,6 +8,7 @@ namespace saccade {
 namespace {
 
 constexpr int kThreads = 256;
+constexpr uint32_t kOwnCells = 8;  // of a thread of the backward pass: its division is paid once
 
 struct Sizes {
   uint32_t batch, time, height, width, channels, bin_t, bin_h, bin_w, bin_cells;
@@ -66,30 +67,36 @@ __global__ void __launch_bounds__(kThreads)
   store<V * sizeof(T)>(output + static_cast<int64_t>(blockIdx.x) * s.channels + channel, narrow<T>(mean));
 }
 
-// One thread: one vector of V channels of one cell of sample blockIdx.y's volume, written whatever it is.
+// A thread: V channels of kOwnCells cells of sample blockIdx.z, which all get the same or nothing.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
     bin_pool_backward(Sizes s, const T* __restrict__ grad_output, const int32_t* __restrict__ corners,
                       T* __restrict__ grad_features) {
-  const uint32_t vectors = s.channels / V, cells = s.time * s.height * s.width;
-  const uint32_t item = blockIdx.x * kThreads + threadIdx.x;
-  const uint32_t cell = item / vectors, channel = (item - cell * vectors) * V;
-  if (cell >= cells) return;
-  const uint32_t row = cell / s.width, t = row / s.height;
-  for (uint32_t n = blockIdx.y; n < s.batch; n += gridDim.y) {
+  const uint32_t cells = s.time * s.height * s.width, channel = (blockIdx.y * blockDim.x + threadIdx.x) * V;
+  if (channel >= s.channels) return;
+  const uint32_t first = blockIdx.x * blockDim.y * kOwnCells + threadIdx.y;
+  for (uint32_t n = blockIdx.z; n < s.batch; n += gridDim.z) {
     const int32_t* corner = corners + 3 * static_cast<int64_t>(n);
-    // Unsigned: below the corner wraps to far above the bin.
-    const bool inside = t - corner[0] < s.bin_t && row - t * s.height - corner[1] < s.bin_h &&
-                        cell - row * s.width - corner[2] < s.bin_w;
+    const uint32_t t0 = corner[0], h0 = corner[1], w0 = corner[2];
     const bool held = s.holds(corner);
-    Pack<float, V> grad = {};
-    if (inside && held)
-      grad = widen(load<V * sizeof(T)>(grad_output + static_cast<int64_t>(n) * s.channels + channel));
+    Pack<float, V> share = widen(load<V * sizeof(T)>(grad_output + static_cast<int64_t>(n) * s.channels + channel));
+    Pack<float, V> none;
 #pragma unroll
-    for (int i = 0; i < V; ++i)
-      grad.lane[i] = held ? grad.lane[i] / static_cast<float>(s.bin_cells) : not_a_number();
-    store<V * sizeof(T)>(grad_features + (static_cast<int64_t>(n) * cells + cell) * s.channels + channel,
-                         narrow<T>(grad));
+    for (int i = 0; i < V; ++i) {
+      share.lane[i] = held ? share.lane[i] / static_cast<float>(s.bin_cells) : not_a_number();
+      none.lane[i] = held ? 0.0f : not_a_number();
+    }
+    const Pack<T, V> inside = narrow<T>(share), outside = narrow<T>(none);
+    T* const volume = grad_features + static_cast<int64_t>(n) * cells * s.channels + channel;
+#pragma unroll
+    for (uint32_t i = 0; i < kOwnCells; ++i) {
+      const uint32_t cell = first + i * blockDim.y, row = cell / s.width, t = row / s.height;
+      // Unsigned: below the corner wraps to far above the bin.
+      const bool in_bin =
+          t - t0 < s.bin_t && row - t * s.height - h0 < s.bin_h && cell - row * s.width - w0 < s.bin_w;
+      if (cell < cells)
+        store<V * sizeof(T)>(volume + static_cast<int64_t>(cell) * s.channels, in_bin ? inside : outside);
+    }
   }
 }
 
@@ -126,12 +133,17 @@ Sizes narrowed(const BinPoolShape& s) {
           u(s.bin_t), u(s.bin_h), u(s.bin_w),  u(s.bin_cells())};
 }
 
+// Threads of a block beside each other in the channels: a warp, or as few as cover them.
+unsigned lanes_across(unsigned vectors) {
+  unsigned x = 1;
+  while (x < kWarp && x < vectors) x *= 2;
+  return x;
+}
+
 template <class T, int V>
 void run_forward(Context& context, const BinPoolShape& shape, const T* features, const int32_t* corner,
                  T* output) {
-  const unsigned vectors = static_cast<unsigned>(shape.channels / V);
-  unsigned x = 1;
-  while (x < kWarp && x < vectors) x *= 2;
+  const unsigned vectors = static_cast<unsigned>(shape.channels / V), x = lanes_across(vectors);
   launch(bin_pool_forward<T, V>, {blocks_for(shape.batch, 1), (vectors + x - 1) / x}, dim3(x, kThreads / x),
          0, context.stream(), narrowed(shape), features, corner, output);
 }
@@ -140,11 +152,14 @@ template <class T, int V>
 void run_backward(Context& context, const BinPoolShape& shape, const T* grad_output, const int32_t* corner,
                   bool accumulate, T* grad_features) {
   const Sizes s = narrowed(shape);
-  const unsigned samples = s.batch < 65535 ? s.batch : 65535;
-  const int64_t cells = accumulate ? shape.bin_cells() : shape.cells();
-  launch(accumulate ? bin_pool_backward_add<T, V> : bin_pool_backward<T, V>,
-         {blocks_for(cells * (shape.channels / V), kThreads), samples}, kThreads, 0, context.stream(), s,
-         grad_output, corner, grad_features);
+  const unsigned samples = s.batch < 65535 ? s.batch : 65535, vectors = s.channels / V;
+  if (accumulate)
+    return launch(bin_pool_backward_add<T, V>,
+                  {blocks_for(shape.bin_cells() * (shape.channels / V), kThreads), samples}, kThreads, 0,
+                  context.stream(), s, grad_output, corner, grad_features);
+  const unsigned x = lanes_across(vectors), y = kThreads / x;
+  launch(bin_pool_backward<T, V>, {blocks_for(shape.cells(), y * kOwnCells), (vectors + x - 1) / x, samples},
+         dim3(x, y), 0, context.stream(), s, grad_output, corner, grad_features);
 }
 
 template <class T>

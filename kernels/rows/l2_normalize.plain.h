@@ -15,10 +15,12 @@ struct PlainL2Normalize {
   float* norm;
 
   __device__ void operator()(int64_t row) const {
-    float squares = 0;
-    for (int64_t i = row * columns; i < (row + 1) * columns; ++i)
-      squares += static_cast<float>(x[i]) * static_cast<float>(x[i]);
-    const float length = sqrtf(squares), clamped = length > epsilon ? length : epsilon;
+    double squares = 0;  // one thread adds them one by one: in f32 a long row would lose digits
+    for (int64_t i = row * columns; i < (row + 1) * columns; ++i) {
+      const double value = static_cast<float>(x[i]);
+      squares += value * value;
+    }
+    const float length = static_cast<float>(sqrt(squares)), clamped = length > epsilon ? length : epsilon;
     norm[row] = clamped;
     for (int64_t i = row * columns; i < (row + 1) * columns; ++i)
       y[i] = static_cast<T>(static_cast<float>(x[i]) / clamped);
