@@ -42,12 +42,27 @@ Tensor scattered(Tape& t, const Tensor& x, const Tensor& index, int64_t rows) {
   return y;
 }
 
-// `width` columns of x from `x_column` on become those of y from `y_column` on.
-void copy_columns(Tape& t, const Tensor& x, int64_t x_column, const Tensor& y, int64_t y_column,
-                  int64_t width) {
+// Tensors beside each other as CopyRows takes them; one that is missing has columns and no data.
+template <class T>
+std::vector<Columns<T>> columns_of(const std::vector<Tensor>& parts, const std::vector<int64_t>& widths) {
+  std::vector<Columns<T>> columns;
+  for (size_t i = 0; i < parts.size(); ++i)
+    columns.push_back({parts[i] ? parts[i].data<std::remove_const_t<T>>() : nullptr, widths[i]});
+  return columns;
+}
+
+// y = the parts beside each other; zeros for a part that is missing.
+void join(Tape& t, const std::vector<Tensor>& parts, const std::vector<int64_t>& widths, const Tensor& y) {
+  dispatch(t.context(), y.dtype(), [&]<Device D, class T>() {
+    CopyRows<D>::join(t.context(), y.shape().rows(), columns_of<const T>(parts, widths), y.data<T>());
+  });
+}
+
+// The columns of x into the parts; those of a part that is missing are left out.
+void cut(Tape& t, const Tensor& x, const std::vector<Tensor>& parts, const std::vector<int64_t>& widths) {
   dispatch(t.context(), x.dtype(), [&]<Device D, class T>() {
-    CopyRows<D>::copy(t.context(), x.shape().rows(), width, x.data<T>() + x_column, x.size(-1),
-                      y.data<T>() + y_column, y.size(-1));
+    const T* from = x.data<T>();
+    CopyRows<D>::cut(t.context(), x.shape().rows(), from, columns_of<T>(parts, widths));
   });
 }
 }  // namespace
@@ -90,24 +105,23 @@ Variable concat(Tape& tape, const std::vector<Variable>& parts) {
   }
   const Tensor y = tape.empty(with_size(first, first.rank() - 1, width), parts[0].dtype());
   std::vector<Variable> slots;
+  std::vector<Tensor> values;
   std::vector<Shape> shapes;
-  int64_t column = 0;
+  std::vector<int64_t> widths;
   for (const Variable& part : parts) {
-    copy_columns(tape, part.value, 0, y, column, part.shape()[-1]);
-    column += part.shape()[-1];
     slots.push_back(slot_of(part));
+    values.push_back(part.value);
     shapes.push_back(part.shape());
+    widths.push_back(part.shape()[-1]);
   }
-  return tape.record(y, {learned}, [slots, shapes](Tape& t, const Tensor& grad_y) {
-    int64_t begin = 0;
-    for (size_t i = 0; i < slots.size(); ++i) {
-      if (slots[i].needs_gradient()) {
-        const Tensor grad = t.empty(shapes[i], grad_y.dtype());
-        copy_columns(t, grad_y, begin, grad, 0, shapes[i][-1]);
-        t.add_gradient(slots[i], grad);
-      }
-      begin += shapes[i][-1];
-    }
+  join(tape, values, widths, y);
+  return tape.record(y, {learned}, [slots, shapes, widths](Tape& t, const Tensor& grad_y) {
+    std::vector<Tensor> grads(slots.size());
+    for (size_t i = 0; i < slots.size(); ++i)
+      if (slots[i].needs_gradient()) grads[i] = t.empty(shapes[i], grad_y.dtype());
+    cut(t, grad_y, grads, widths);
+    for (size_t i = 0; i < slots.size(); ++i)
+      if (grads[i]) t.add_gradient(slots[i], grads[i]);
   });
 }
 
@@ -121,24 +135,14 @@ std::vector<Variable> split(Tape& tape, const Variable& x, const std::vector<int
   check_input(x.shape().rank() >= 1 && total == x.shape()[-1], "split: parts of ", total,
               " columns together, x has shape ", x.shape().text());
   std::vector<Tensor> parts;
-  int64_t column = 0;
-  for (int64_t width : widths) {
+  for (int64_t width : widths)
     parts.push_back(tape.empty(with_size(x.shape(), x.shape().rank() - 1, width), x.dtype()));
-    copy_columns(tape, x.value, column, parts.back(), 0, width);
-    column += width;
-  }
+  cut(tape, x.value, parts, widths);
   return tape.record_many(parts, {&x},
                           [x = slot_of(x), shape = x.shape(), dtype = x.dtype(), widths](
                               Tape& t, const std::vector<Tensor>& grads) {
                             const Tensor grad_x = t.empty(shape, dtype);
-                            bool whole = true;
-                            for (const Tensor& grad : grads) whole = whole && grad;
-                            if (!whole) fill_zero(t.context(), grad_x.raw(), grad_x.bytes());
-                            int64_t begin = 0;
-                            for (size_t i = 0; i < widths.size(); ++i) {
-                              if (grads[i]) copy_columns(t, grads[i], 0, grad_x, begin, widths[i]);
-                              begin += widths[i];
-                            }
+                            join(t, grads, widths, grad_x);
                             t.add_gradient(x, grad_x);
                           });
 }
@@ -148,13 +152,11 @@ Variable slice_columns(Tape& tape, const Variable& x, int64_t begin, int64_t end
   check_input(x.shape().rank() >= 1 && 0 <= begin && begin <= end && end <= x.shape()[-1],
               "slice_columns: columns ", begin, "..", end, " of ", x.shape().text());
   const Tensor y = tape.empty(with_size(x.shape(), x.shape().rank() - 1, end - begin), x.dtype());
-  copy_columns(tape, x.value, begin, y, 0, end - begin);
-  return tape.record(y, {&x}, [=, x = slot_of(x), shape = x.shape()](Tape& t, const Tensor& grad_y) {
+  const std::vector<int64_t> widths = {begin, end - begin, x.shape()[-1] - end};
+  cut(tape, x.value, {Tensor(), y, Tensor()}, widths);
+  return tape.record(y, {&x}, [widths, x = slot_of(x), shape = x.shape()](Tape& t, const Tensor& grad_y) {
     const Tensor grad_x = t.empty(shape, grad_y.dtype());
-    dispatch(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
-      CopyRows<D>::pad(t.context(), shape.rows(), end - begin, grad_y.data<T>(), begin, grad_x.data<T>(),
-                       shape[-1]);
-    });
+    join(t, {Tensor(), grad_y, Tensor()}, widths, grad_x);
     t.add_gradient(x, grad_x);
   });
 }

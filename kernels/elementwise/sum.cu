@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/common/reduce.h"
+#include "kernels/common/columns.h"
 #include "kernels/elementwise/broadcast_map.h"
 #include "kernels/elementwise/sum.plain.h"
 
@@ -11,10 +11,12 @@ namespace saccade {
 namespace {
 
 // Two stages. The first cuts the reduced dimension into parts and leaves a float for each part; the second
-// sums the parts with the same kernels. Where one part is enough the first writes the result. The number of
+// sums the parts. Where one part is enough the first writes the result. The number of
 // parts, and with it the order of every sum, follows from the shape (and from whether vectors fit).
 
 constexpr int kThreads = 256;
+// At least so many blocks of sum_along on a multiprocessor: on its own the compiler spilled a few bytes to fit one more.
+[[maybe_unused]] constexpr int kBlocksPerSm = 4;
 constexpr int64_t kBlocks = 1024;   // enough to fill the largest chips, few enough to sum
 constexpr int64_t kLeastSteps = 8;  // vectors that a thread sums before a further part is worth its stage
 
@@ -89,11 +91,11 @@ struct Parts {
 
 // inner = 1: `Lanes` threads sum one part of one row. kThreads / Lanes of them a block.
 template <class Terms, class Y, int V, unsigned Lanes>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     sum_along(int64_t rows, Parts parts, Terms terms, Result<Y> result) {
   const int64_t task = static_cast<int64_t>(blockIdx.x) * (kThreads / Lanes) + threadIdx.y;
   if (task >= rows * parts.count) return;  // a whole warp, or a whole block
-  const int64_t row = task / parts.count, part = task - row * parts.count;
+  const int64_t row = parts.count == 1 ? task : task / parts.count, part = task - row * parts.count;
   const int64_t begin = part * parts.length;
   const int64_t end = begin + parts.length < parts.reduced ? begin + parts.length : parts.reduced;
   const int64_t whole = begin + (end - begin) / V * V, start = row * parts.reduced;
@@ -152,6 +154,23 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
+// inner > 1, the second stage: blocks of {kColumns, kColumnThreads} threads.
+template <class Y>
+__global__ void __launch_bounds__(kColumns* kColumnThreads)
+    sum_parts(uint32_t inner, uint32_t parts, const float* __restrict__ partial, Result<Y> result) {
+  __shared__ ColumnTotals totals;
+  const uint32_t column = blockIdx.x * kColumns + threadIdx.x;
+  const float* const from = partial + static_cast<int64_t>(blockIdx.y) * parts * inner + column;
+  float sum = 0;
+  if (column < inner) {
+#pragma unroll 4
+    for (uint32_t part = threadIdx.y; part < parts; part += kColumnThreads)
+      sum += from[static_cast<int64_t>(part) * inner];
+  }
+  sum = column_total(totals, sum);
+  if (column < inner && threadIdx.y == 0) result.write(static_cast<int64_t>(blockIdx.y) * inner + column, sum);
+}
+
 struct Shape3 {
   int64_t outer, reduced, inner;
 };
@@ -201,12 +220,11 @@ void run_down(Context& context, const Shape3& s, const Parts& parts, const Terms
 // The second stage: y = scale * sum over the parts.
 template <class Y>
 void join(Context& context, const Shape3& s, const float* partial, const Result<Y>& result) {
-  const Parts all{s.reduced, s.reduced, 1};
-  const SumTerms<float> terms{partial, nullptr};
   if (s.inner == 1)
-    run_along<1>(context, s, all, terms, result);
+    run_along<1>(context, s, {s.reduced, s.reduced, 1}, SumTerms<float>{partial, nullptr}, result);
   else
-    run_down<1>(context, s, all, terms, result);
+    launch(sum_parts<Y>, {blocks_for(s.inner, kColumns), static_cast<unsigned>(s.outer)},
+           dim3(kColumns, kColumnThreads), 0, context.stream(), s.inner, s.reduced, partial, result);
 }
 
 template <int V, class Terms, class T>

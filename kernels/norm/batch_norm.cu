@@ -13,7 +13,7 @@ constexpr int kThreads = 256;
 // a few bytes to fit one more.
 [[maybe_unused]] constexpr int kBlocksPerSm = 2;
 constexpr int kRows = 4;              // rows a thread of the element-wise passes has in flight
-constexpr int64_t kBlocks = 1024;     // of the passes that sum: enough to fill a chip, few enough to join
+constexpr int64_t kBlocks = 512;      // of the passes that sum: enough to fill a chip, few enough to join
 constexpr int64_t kMapBlocks = 4096;  // of the element-wise passes
 
 // What every kernel knows of the matrix. A part is the rows of one block.

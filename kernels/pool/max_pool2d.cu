@@ -24,10 +24,11 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   const auto rows = w.taps(at.row, w.height), columns = w.taps(at.column, w.width);
   const int top = at.row * w.stride - w.padding, left = at.column * w.stride - w.padding;
 
-  Pack<float, V> best = {};
+  // The first tap stands until one is larger, so that a window of -infinity names it.
+  Pack<float, V> best;
   int winner[V];
 #pragma unroll
-  for (int i = 0; i < V; ++i) winner[i] = -1;
+  for (int i = 0; i < V; ++i) best.lane[i] = -INFINITY, winner[i] = rows.begin * w.kernel + columns.begin;
   for (int r = rows.begin; r < rows.end; ++r) {
     const T* line = x + w.in_offset(at.image, top + r, 0) + at.channel;
     for (int first = columns.begin; first < columns.end; first += kInFlight) {
@@ -43,7 +44,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
 #pragma unroll
         for (int i = 0; i < V; ++i) {
           const float v = value.lane[i], b = best.lane[i];
-          if (winner[i] < 0 || v > b || (v != v && b == b)) {  // a NaN wins against all but an earlier NaN
+          if (b == b && !(v <= b)) {  // a NaN wins against all but an earlier NaN
             best.lane[i] = v;
             winner[i] = r * w.kernel + first + u;
           }

@@ -6,21 +6,31 @@ namespace saccade {
 
 template <>
 template <>
-void CopyRows<Device::cpu>::copy(Context& context, int64_t rows, int64_t width, const float* x,
-                                 int64_t x_pitch, float* y, int64_t y_pitch) {
+void CopyRows<Device::cpu>::join(Context& context, int64_t rows,
+                                 const std::vector<Columns<const float>>& parts, float* y) {
+  const int64_t width = total_width(parts);
   parallel_for(context, rows, 16384 / (width + 1) + 1, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) std::copy_n(x + r * x_pitch, width, y + r * y_pitch);
+    for (int64_t r = begin; r < end; ++r) {
+      float* to = y + r * width;
+      for (const auto& part : parts)
+        to = part.data ? std::copy_n(part.data + r * part.width, part.width, to)
+                       : std::fill_n(to, part.width, 0.0f);
+    }
   });
 }
 
 template <>
 template <>
-void CopyRows<Device::cpu>::pad(Context& context, int64_t rows, int64_t width, const float* x, int64_t begin,
-                                float* y, int64_t y_width) {
-  parallel_for(context, rows, 16384 / (y_width + 1) + 1, [&](int64_t first, int64_t last) {
-    for (int64_t r = first; r < last; ++r) {
-      float* slice = std::fill_n(y + r * y_width, begin, 0.0f);
-      std::fill(std::copy_n(x + r * width, width, slice), y + (r + 1) * y_width, 0.0f);
+void CopyRows<Device::cpu>::cut(Context& context, int64_t rows, const float* x,
+                                const std::vector<Columns<float>>& parts) {
+  const int64_t width = total_width(parts);
+  parallel_for(context, rows, 16384 / (width + 1) + 1, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const float* from = x + r * width;
+      for (const auto& part : parts) {
+        if (part.data) std::copy_n(from, part.width, part.data + r * part.width);
+        from += part.width;
+      }
     }
   });
 }

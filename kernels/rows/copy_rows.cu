@@ -1,5 +1,7 @@
 #include "kernels/rows/copy_rows.h"
 
+#include <algorithm>
+
 #include "kernels/common/divider.h"
 #include "kernels/rows/move_rows.h"
 
@@ -8,60 +10,108 @@ namespace saccade {
 namespace {
 constexpr unsigned kThreads = 256;
 constexpr int kInFlight = 4;  // words of a thread
+constexpr int kParts = 8;     // of a launch
 
-// y in the order of its memory: each word is one of x, or zeros. Sizes are in words of Bytes.
-template <int Bytes>
+// Nothing is computed, so the kernels know words of bytes and no element type. The columns of a launch are the words
+// 0 .. end[kParts - 1] of a row; part k has those below end[k] and not below end[k - 1].
+struct PartTable {
+  uint8_t* at[kParts];
+  uint32_t end[kParts];
+
+  // Where a word lies in its part; null where that has no data.
+  template <int Bytes>
+  __device__ __forceinline__ uint8_t* find(uint32_t row, uint32_t column) const {
+    uint8_t* data = at[0];
+    uint32_t first = 0, last = end[0];
+#pragma unroll
+    for (int k = 1; k < kParts; ++k)
+      if (column >= end[k - 1]) data = at[k], first = end[k - 1], last = end[k];
+    return data ? data + (static_cast<int64_t>(row) * (last - first) + column - first) * Bytes : nullptr;
+  }
+};
+
+// kCut: from the rows of `whole`, which are `pitch` words apart, into the parts; otherwise from the parts, and zeros
+// where one has no data.
+template <int Bytes, bool kCut>
 __global__ void __launch_bounds__(kThreads)
-    pad_rows(uint32_t words, Divider y_width, uint32_t begin, uint32_t width, const uint8_t* __restrict__ x,
-             uint8_t* __restrict__ y) {
+    move_columns(uint32_t words, Divider width, PartTable parts, uint8_t* __restrict__ whole, int64_t pitch) {
   const uint32_t first = blockIdx.x * kInFlight * kThreads + threadIdx.x;
   Pack<uint8_t, Bytes> word[kInFlight] = {};
+  uint8_t* to[kInFlight] = {};
 #pragma unroll
   for (int u = 0; u < kInFlight; ++u) {
     uint32_t row = first + u * kThreads;
     if (row >= words) continue;
-    const uint32_t column = y_width.split(row) - begin;  // left of the slice it wraps around
-    if (column < width)
-      word[u] = load<Bytes, Use::once>(x + (static_cast<int64_t>(row) * width + column) * Bytes);
+    const uint32_t column = width.split(row);
+    uint8_t* const part = parts.template find<Bytes>(row, column);
+    uint8_t* const in_whole = whole + (row * pitch + column) * Bytes;
+    const uint8_t* const from = kCut ? (part ? in_whole : nullptr) : part;
+    to[u] = kCut ? part : in_whole;
+    if (from) word[u] = load<Bytes, Use::once>(from);
   }
 #pragma unroll
-  for (int u = 0; u < kInFlight; ++u) {
-    const uint32_t at = first + u * kThreads;
-    if (at < words) store<Bytes>(y + static_cast<int64_t>(at) * Bytes, word[u]);
+  for (int u = 0; u < kInFlight; ++u)
+    if (to[u]) store<Bytes>(to[u], word[u]);
+}
+
+// The parts of one launch, parts[first ..]; `whole` is their first column's first row.
+template <bool kCut, class T, class U>
+void run(Context& context, int64_t rows, const Columns<T>* parts, int count, U* whole, int64_t pitch) {
+  while (kCut && count > 0 && !parts[count - 1].data) --count;
+  while (kCut && count > 0 && !parts->data) whole += parts->width, ++parts, --count;
+  int64_t width = 0;
+  uint64_t together = reinterpret_cast<uintptr_t>(whole) | static_cast<uint64_t>(pitch * sizeof(T));
+  for (int k = 0; k < count; ++k) {
+    width += parts[k].width;
+    together |= reinterpret_cast<uintptr_t>(parts[k].data) | static_cast<uint64_t>(parts[k].width * sizeof(T));
+  }
+  if (rows * width == 0) return;
+  with_widest_word(together, [&]<int Bytes>() {
+    constexpr int64_t kPerBlock = kInFlight * static_cast<int64_t>(kThreads), kBytes = sizeof(T);
+    const int64_t words = rows * (width * kBytes / Bytes);
+    check(words < (int64_t{1} << 31) - kPerBlock, "a matrix of ", rows, " x ", width,
+          " elements is too large for one launch");
+    PartTable table{};
+    int64_t end = 0;
+    for (int k = 0; k < kParts; ++k) {
+      if (k < count) {
+        end += parts[k].width * kBytes / Bytes;
+        table.at[k] = reinterpret_cast<uint8_t*>(const_cast<std::remove_const_t<T>*>(parts[k].data));
+      }
+      table.end[k] = static_cast<uint32_t>(end);
+    }
+    launch(move_columns<Bytes, kCut>, blocks_for(words, kPerBlock), kThreads, 0, context.stream(), words,
+           Divider(end), table, reinterpret_cast<uint8_t*>(const_cast<std::remove_const_t<U>*>(whole)),
+           pitch * kBytes / Bytes);
+  });
+}
+
+template <bool kCut, class T, class U>
+void run_all(Context& context, int64_t rows, const std::vector<Columns<T>>& parts, U* whole) {
+  check_element<std::remove_const_t<T>>(context);
+  const int64_t pitch = total_width(parts);
+  for (size_t first = 0; first < parts.size(); first += kParts) {
+    const size_t count = std::min<size_t>(kParts, parts.size() - first);
+    run<kCut>(context, rows, &parts[first], static_cast<int>(count), whole, pitch);
+    for (size_t k = first; k < first + count; ++k) whole += parts[k].width;
   }
 }
 }  // namespace
 
 template <>
 template <class T>
-void CopyRows<kGpu>::copy(Context& context, int64_t rows, int64_t width, const T* x, int64_t x_pitch, T* y,
-                          int64_t y_pitch) {
-  check_element<T>(context);
-  constexpr int64_t kBytes = sizeof(T);
-  move_rows(context, {rows, width * kBytes, x, x_pitch * kBytes, y, y_pitch * kBytes});
+void CopyRows<kGpu>::join(Context& context, int64_t rows, const std::vector<Columns<const T>>& parts, T* y) {
+  run_all<false>(context, rows, parts, y);
 }
-template void CopyRows<kGpu>::copy(Context&, int64_t, int64_t, const float*, int64_t, float*, int64_t);
-template void CopyRows<kGpu>::copy(Context&, int64_t, int64_t, const bf16*, int64_t, bf16*, int64_t);
+template void CopyRows<kGpu>::join(Context&, int64_t, const std::vector<Columns<const float>>&, float*);
+template void CopyRows<kGpu>::join(Context&, int64_t, const std::vector<Columns<const bf16>>&, bf16*);
 
 template <>
 template <class T>
-void CopyRows<kGpu>::pad(Context& context, int64_t rows, int64_t width, const T* x, int64_t begin, T* y,
-                         int64_t y_width) {
-  check_element<T>(context);
-  if (rows * y_width == 0) return;
-  const int64_t x_row = width * sizeof(T), y_row = y_width * sizeof(T), first = begin * sizeof(T);
-  const auto run = [&]<int Bytes>() {
-    constexpr int64_t kPerBlock = kInFlight * static_cast<int64_t>(kThreads);
-    const int64_t words = rows * (y_row / Bytes);
-    check(words < (int64_t{1} << 31) - kPerBlock, "a matrix of ", rows, " x ", y_width,
-          " elements is too large for one launch");
-    launch(pad_rows<Bytes>, blocks_for(words, kPerBlock), kThreads, 0, context.stream(), words,
-           Divider(y_row / Bytes), first / Bytes, x_row / Bytes, reinterpret_cast<const uint8_t*>(x),
-           reinterpret_cast<uint8_t*>(y));
-  };
-  with_widest_word(bits_of(x, y) | static_cast<uint64_t>(x_row | y_row | first), run);
+void CopyRows<kGpu>::cut(Context& context, int64_t rows, const T* x, const std::vector<Columns<T>>& parts) {
+  run_all<true>(context, rows, parts, x);
 }
-template void CopyRows<kGpu>::pad(Context&, int64_t, int64_t, const float*, int64_t, float*, int64_t);
-template void CopyRows<kGpu>::pad(Context&, int64_t, int64_t, const bf16*, int64_t, bf16*, int64_t);
+template void CopyRows<kGpu>::cut(Context&, int64_t, const float*, const std::vector<Columns<float>>&);
+template void CopyRows<kGpu>::cut(Context&, int64_t, const bf16*, const std::vector<Columns<bf16>>&);
 
 }  // namespace saccade

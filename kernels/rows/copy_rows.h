@@ -1,25 +1,43 @@
-// y[r * y_pitch + c] = x[r * x_pitch + c] for c < width: a block of columns in or out of a wider matrix
-// (concatenation, splitting). Pitches are in elements, at least width. No aliasing. Floor: 2 s rows width
-// bytes. pad() writes what is beside the block, too: zeros. Its floor: s rows (width + y_width) bytes.
+// Matrices of the same number of rows beside each other: put together (concatenation), and taken apart (splitting, slices).
+// A part without data has columns all the same: join() writes zeros there, cut() leaves them out. No aliasing.
+// Floor: each byte of the parts that have data read and written once; join() writes the zeros too.
 #pragma once
+
+#include <vector>
 
 #include "kernels/common/context.h"
 #include "kernels/common/floor.h"
 
 namespace saccade {
 
+// A part [rows, width], dense; data may be null.
+template <class T>
+struct Columns {
+  T* data;
+  int64_t width;
+};
+
 template <Device D>
 struct CopyRows {
+  // y [rows, sum of the widths] = the parts from left to right, in one launch for each eight of them
   template <class T>
-  static void copy(Context&, int64_t rows, int64_t width, const T* x, int64_t x_pitch, T* y, int64_t y_pitch);
+  static void join(Context&, int64_t rows, const std::vector<Columns<const T>>& parts, T* y);
 
-  // y [rows, y_width]: the columns begin .. begin + width are x [rows, width], all others 0.
+  // The reverse: x [rows, sum of the widths] into the parts.
   template <class T>
-  static void pad(Context&, int64_t rows, int64_t width, const T* x, int64_t begin, T* y, int64_t y_width);
+  static void cut(Context&, int64_t rows, const T* x, const std::vector<Columns<T>>& parts);
 
   static Floor floor(int64_t rows, int64_t width, int element_bytes) {
     return {2.0 * element_bytes * static_cast<double>(rows * width), 0};
   }
 };
+
+// The width of all parts together.
+template <class T>
+int64_t total_width(const std::vector<Columns<T>>& parts) {
+  int64_t width = 0;
+  for (const Columns<T>& part : parts) width += part.width;
+  return width;
+}
 
 }  // namespace saccade

@@ -6,19 +6,21 @@ namespace saccade {
 
 template <>
 template <class T>
-void CopyRows<Device::reference>::copy(Context&, int64_t rows, int64_t width, const T* x, int64_t x_pitch,
-                                       T* y, int64_t y_pitch) {
+void CopyRows<Device::reference>::join(Context&, int64_t rows, const std::vector<Columns<const T>>& parts,
+                                       T* y) {
   for (int64_t r = 0; r < rows; ++r)
-    for (int64_t c = 0; c < width; ++c) y[r * y_pitch + c] = x[r * x_pitch + c];
+    for (const Columns<const T>& part : parts)
+      for (int64_t c = 0; c < part.width; ++c) *y++ = part.data ? part.data[r * part.width + c] : T(0);
 }
 
 template <>
 template <class T>
-void CopyRows<Device::reference>::pad(Context&, int64_t rows, int64_t width, const T* x, int64_t begin, T* y,
-                                      int64_t y_width) {
+void CopyRows<Device::reference>::cut(Context&, int64_t rows, const T* x,
+                                      const std::vector<Columns<T>>& parts) {
   for (int64_t r = 0; r < rows; ++r)
-    for (int64_t c = 0; c < y_width; ++c)
-      y[r * y_width + c] = c >= begin && c < begin + width ? x[r * width + c - begin] : T(0);
+    for (const Columns<T>& part : parts)
+      for (int64_t c = 0; c < part.width; ++c, ++x)
+        if (part.data) part.data[r * part.width + c] = *x;
 }
 
 }  // namespace saccade

@@ -210,7 +210,7 @@ void Gather<kGpu>::gather(Context& context, int64_t rows, int64_t picked, int64_
   if (context.kernels == Kernels::plain)
     return each(context, picked * width, PlainGather<T>{rows, width, x, index, y});
   const int64_t bytes = width * static_cast<int64_t>(sizeof(T));
-  move_rows(context, {picked, bytes, x, bytes, y, bytes, index, rows});
+  move_rows(context, {picked, bytes, x, rows, y, index});
 }
 template void Gather<kGpu>::gather(Context&, int64_t, int64_t, int64_t, const float*, const int64_t*, float*);
 template void Gather<kGpu>::gather(Context&, int64_t, int64_t, int64_t, const bf16*, const int64_t*, bf16*);

@@ -1,6 +1,5 @@
-// Rows of bytes from one matrix to another, in order or by index: what copying columns and gathering rows
-// have in common. Nothing is computed, so the kernel knows bytes and no element type, and takes the widest
-// access that every row's start and width allow.
+// Rows of bytes from one matrix to another, by index. Nothing is computed, so the kernel knows bytes and no
+// element type, and takes the widest access that every row's start and width allow.
 #pragma once
 
 #include "kernels/common/launch.h"
@@ -9,15 +8,13 @@
 namespace saccade {
 inline namespace SACCADE_TARGET {
 
-// Sizes in bytes. Row r of y is row r of x, or row index[r] where there is an index.
+// Sizes in bytes. Row r of y is row index[r] of x, which has x_rows.
 struct RowMove {
   int64_t rows, width;
   const void* x;
-  int64_t x_pitch;
+  int64_t x_rows;
   void* y;
-  int64_t y_pitch;
-  const int64_t* index = nullptr;
-  int64_t x_rows = 0;  // that the index may name
+  const int64_t* index;
 };
 
 namespace move_detail {
@@ -36,12 +33,9 @@ __global__ void __launch_bounds__(kThreads) move_rows(RowMove m) {
   for (int u = 0; u < kInFlight; ++u) {
     const int64_t row = first + u * static_cast<int>(blockDim.y);
     if (row >= m.rows) continue;
-    const int64_t from = m.index != nullptr ? m.index[row] : row;
-    const uint8_t* x = static_cast<const uint8_t*>(m.x) + from * m.x_pitch + column;
-    if (m.index == nullptr) {
-      words[u] = load<Bytes, Use::once>(x);
-    } else if (from >= 0 && from < m.x_rows) {
-      words[u] = load<Bytes>(x);  // a row may be asked for again
+    const int64_t from = m.index[row];
+    if (from >= 0 && from < m.x_rows) {
+      words[u] = load<Bytes>(static_cast<const uint8_t*>(m.x) + from * m.width + column);
     } else {
 #pragma unroll
       for (int i = 0; i < Bytes; ++i) words[u].lane[i] = 0xff;  // NaN
@@ -50,7 +44,7 @@ __global__ void __launch_bounds__(kThreads) move_rows(RowMove m) {
 #pragma unroll
   for (int u = 0; u < kInFlight; ++u) {
     const int64_t row = first + u * static_cast<int>(blockDim.y);
-    if (row < m.rows) store<Bytes>(static_cast<uint8_t*>(m.y) + row * m.y_pitch + column, words[u]);
+    if (row < m.rows) store<Bytes>(static_cast<uint8_t*>(m.y) + row * m.width + column, words[u]);
   }
 }
 
@@ -85,7 +79,7 @@ void with_widest_word(uint64_t together, Run&& run) {
 }
 
 inline void move_rows(Context& context, const RowMove& m) {
-  with_widest_word(bits_of(m.x, m.y) | static_cast<uint64_t>(m.width | m.x_pitch | m.y_pitch),
+  with_widest_word(bits_of(m.x, m.y) | static_cast<uint64_t>(m.width),
                    [&]<int Bytes>() { move_detail::run<Bytes>(context, m); });
 }
 

@@ -1,3 +1,5 @@
+#include <deque>
+
 #include "kernels/activation/log_softmax.ref.h"
 #include "kernels/activation/softmax.ref.h"
 #include "kernels/rows/copy_rows.ref.h"
@@ -101,45 +103,60 @@ TEST_CASE("l2_normalize and its gradient agree with the reference for every leng
              });
 }
 
-TEST_CASE("copy_rows moves a block of columns whatever its alignment, and touches nothing else") {
-  struct Block {
-    int64_t rows, width, x_pitch, x_column, y_pitch, y_column;
+TEST_CASE("join and cut move columns whatever their alignment and number, and touch nothing else") {
+  struct Parts {
+    int64_t rows;
+    std::vector<int64_t> widths;  // negative: a part without data
   };
-  const Block blocks[] = {{5, 16, 32, 16, 24, 8},   {5, 6, 20, 2, 12, 4},     {70, 5, 9, 3, 5, 0},
-                          {3, 700, 700, 0, 701, 1}, {40, 64, 64, 0, 192, 64}, {1, 1, 1, 0, 1, 0}};
+  const Parts all[] = {{5, {16, 8, 32}},       {5, {-4, 6, 2}},      {70, {5, -3, 1}},   {3, {700, 1}},
+                       {40, {64, 64, -64}},    {9, {0, 3, 0, 2}},    {300, {-8, 4}},     {0, {2, 1}},
+                       {2, {1030}},            {4, {-5}},            {1, {}},            {33, {8, 8, -8, -8, 8, 8, 8, 8, 8, -8, 8}},
+                       {6, {-1, 1, -1, 1, 1, 1, 1, 1, 1, -1, -1, 1, 1, 1, 1, 1, 1, -3}}};
   for_each_backend([&]<Device D, class T>(Context& context, const char* backend) {
-    for (const Block& b : blocks) {
-      const auto x = normals<T>(1, b.rows * b.x_pitch);
-      std::vector<T> expected(static_cast<size_t>(b.rows * b.y_pitch), T(7.0f));
-      DeviceArray<T> from(context, x), to(context, expected);
-      for (int64_t r = 0; r < b.rows; ++r)
-        std::copy_n(x.begin() + r * b.x_pitch + b.x_column, b.width,
-                    expected.begin() + r * b.y_pitch + b.y_column);
-      CopyRows<D>::copy(context, b.rows, b.width, from.data() + b.x_column, b.x_pitch, to.data() + b.y_column,
-                        b.y_pitch);
-      INFO(backend << ", " << b.rows << " rows of " << b.width);
-      CHECK(std::memcmp(to.host().data(), expected.data(), expected.size() * sizeof(T)) == 0);
-    }
-  });
-}
+    for (const Parts& p : all)
+      for (const size_t offset : {0, 1}) {
+        int64_t width = 0;
+        for (const int64_t w : p.widths) width += std::abs(w);
+        INFO(backend << ", " << p.rows << " rows of " << width << " in " << p.widths.size() << " parts");
+        const auto whole = normals<T>(1, p.rows * width);
+        std::vector<T> zeroed = whole;
+        std::deque<DeviceArray<T>> arrays;
+        std::vector<Columns<const T>> from;
+        std::vector<Columns<T>> to;
+        std::vector<std::vector<T>> expected;
+        int64_t begin = 0;
+        for (const int64_t w : p.widths) {
+          const int64_t columns = std::abs(w);
+          std::vector<T> part(offset + static_cast<size_t>(p.rows * columns), T(7.0f));
+          for (int64_t r = 0; r < p.rows; ++r) {
+            const auto at = r * width + begin;
+            if (w >= 0)
+              std::copy_n(whole.begin() + at, columns, part.begin() + static_cast<int64_t>(offset) + r * columns);
+            else
+              std::fill_n(zeroed.begin() + at, columns, T(0.0f));
+          }
+          arrays.emplace_back(context, part);
+          from.push_back({w >= 0 ? arrays.back().data() + offset : nullptr, columns});
+          expected.push_back(std::move(part));
+          begin += columns;
+        }
+        const auto same = [](const std::vector<T>& a, const std::vector<T>& b) {
+          return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
+        };
+        DeviceArray<T> y(context, std::vector<T>(whole.size(), T(7.0f))), x(context, whole);
+        CopyRows<D>::join(context, p.rows, from, y.data());
+        CHECK(same(y.host(), zeroed));
 
-TEST_CASE("pad puts a block of columns between zeros, whatever its alignment") {
-  struct Block {
-    int64_t rows, width, begin, y_width;
-  };
-  const Block blocks[] = {{5, 16, 8, 32},   {5, 6, 4, 12},        {70, 5, 0, 9}, {300, 4, 8, 12},
-                          {3, 700, 1, 701}, {40, 64, 64, 64 * 3}, {9, 0, 3, 5},  {2, 1030, 0, 1030},
-                          {1, 1, 0, 1},     {0, 2, 1, 4}};
-  for_each_backend([&]<Device D, class T>(Context& context, const char* backend) {
-    for (const Block& b : blocks)
-      for (const size_t offset : {0, 1})
-        check_held<D, T>(
-            context, concat(b.rows, " rows of ", b.width, " in ", b.y_width, " on ", backend),
-            {normals<T>(1, b.rows * b.width)}, b.rows * b.y_width, {offset},
-            [&]<Device E, class S>(Context& c, const auto& in, S* y) {
-              CopyRows<E>::pad(c, b.rows, b.width, in[0], b.begin, y, b.y_width);
-            },
-            0);
+        std::deque<DeviceArray<T>> cut;
+        for (size_t k = 0; k < expected.size(); ++k) {
+          cut.emplace_back(context, std::vector<T>(expected[k].size(), T(7.0f)));
+          to.push_back({from[k].data ? cut.back().data() + offset : nullptr, from[k].width});
+        }
+        const T* read = x.data();
+        CopyRows<D>::cut(context, p.rows, read, to);
+        for (size_t k = 0; k < expected.size(); ++k)
+          CHECK(same(cut[k].host(), p.widths[k] >= 0 ? expected[k] : std::vector<T>(expected[k].size(), T(7.0f))));
+      }
   });
 }
 
