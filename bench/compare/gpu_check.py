@@ -177,27 +177,28 @@ def train(run, limit=150):
         def trained(name, *words):
             out = scratch / name
             begin = time.monotonic()
-            call("train", "--config", ROOT / "tools/configs/quickstart.json", "--data", scratch / "data", "--out", out, "--seed", 1,
-                 "--set", "report=false", *words)
+            call("train", "--config", ROOT / "tools/configs/quickstart.json", "--data", scratch / "data", "--out", out, "--seed", 1, *words)
             rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
             steps = [row for row in rows if "loss" in row]
             found = {"run": name, "seconds": time.monotonic() - begin, "losses": [row["loss"] for row in steps[:3]], "steps": len(steps),
                      "images_per_second": statistics.median(row["images_per_second"] for row in steps)}
             scores = [row for row in rows if "mAP" in row]
-            if len(scores) > 1:
+            if len(scores) > 1 and scores[0]["step"] == 0:
                 found |= {"before": scores[0]["mAP"], "after": scores[-1]["mAP"], "rank1": scores[-1]["rank1"]}
             return found
 
         def last_bytes(name):
             return max((scratch / name).glob("checkpoint-*.safetensors"), key=lambda p: int(p.stem.split("-")[1])).read_bytes()
 
-        rows = [trained("cpu", "--device", "cpu", "--max-steps", 3), trained("f32", "--device", "cuda")]
-        trained("f32, stopped and resumed", "--device", "cuda", "--max-steps", 101)
-        rows.append(trained("f32, stopped and resumed", "--device", "cuda", "--resume"))
-        rows[-1]["same_bits"] = last_bytes("f32") == last_bytes("f32, stopped and resumed")
-        for name, words in (("tf32", ["tf32"]), ("bf16", ["bf16"]), ("bf16, tuned", ["bf16", "--set", "tune=true"])):
-            rows.append(trained(name, "--device", "cuda", "--precision", *words))
-    return {"rows": rows}
+        with concurrent.futures.ThreadPoolExecutor(1) as beside:
+            cpu = beside.submit(trained, "cpu", "--device", "cpu", "--max-steps", 3)
+            rows = [trained("f32", "--device", "cuda")]
+            trained("f32, stopped and resumed", "--device", "cuda", "--max-steps", 101)
+            rows.append(trained("f32, stopped and resumed", "--device", "cuda", "--resume"))
+            rows[-1]["same_bits"] = last_bytes("f32") == last_bytes("f32, stopped and resumed")
+            for name, words in (("tf32", ["tf32"]), ("bf16", ["bf16"]), ("bf16, tuned", ["bf16", "--set", "tune=true"])):
+                rows.append(trained(name, "--device", "cuda", "--precision", *words))
+            return {"rows": [cpu.result(), *rows]}
 
 
 def sanitize(run, tool, ops):
@@ -224,7 +225,7 @@ def measure(run, ops, roofs_file):
         if seconds_left(run.args) < 20 + later and not run.args.dry_run:
             rows += [{"op": op, "error": "not reached within the time limit"} for op in some]
             continue
-        found, code, error = run.bench("measure", "--op", ",".join(some), "--roofs", str(roofs_file), "--seconds", "0.2", limit=90)
+        found, code, error = run.bench("measure", "--op", ",".join(some), "--roofs", str(roofs_file), "--seconds", "0.1", limit=90)
         if found:
             rows += found["rows"]
         elif len(some) > 1:
