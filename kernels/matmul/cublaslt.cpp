@@ -72,7 +72,8 @@ Owned<cublasLtMatrixLayout_t> layout(int64_t rows, int64_t columns, cudaDataType
 }
 
 // bias_type: that of C.
-Owned<cublasLtMatmulDesc_t> operation(const MatmulShape& s, bool with_bias, cudaDataType_t bias_type, bool tf32) {
+Owned<cublasLtMatmulDesc_t> operation(const MatmulShape& s, bool with_bias, cudaDataType_t bias_type,
+                                      bool tf32) {
   cublasLtMatmulDesc_t made = nullptr;
   require(blas().cublasLtMatmulDescCreate(&made, tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F,
                                           CUDA_R_32F),

@@ -32,7 +32,7 @@ struct TileShape {
   int64_t rows, columns, depth;
 };
 
-// m, n and k below 2^31; an empty k gives the epilogue of zeros. finish: what adds the parts of a k that is cut.
+// m, n, k below 2^31; an empty k gives the epilogue of zeros. finish: for the parts of a k that is cut.
 template <class A, class B, class T, class Rows, class Finish>
 void launch_tiles(Context& context, void (*kernel)(uint32_t, uint32_t, A, B, Epilogue<T, Rows>),
                   const TileShape& tile, int64_t m, int64_t n, int64_t k, const A& a, const B& b,
@@ -79,14 +79,14 @@ Epilogue<T, Rows> epilogue_of(int64_t m, int64_t n, const T* bias, T* c, bool re
   return {c, bias, static_cast<uint32_t>(m), static_cast<uint32_t>(n), relu, accumulate, wide, rows};
 }
 
-// c [m,n] = the product of bf16 operands in fp32, on the tensor cores: the sums of one part are what is wanted.
-// c is 16-byte aligned.
+// c [m,n] = the product of bf16 operands in fp32, on the tensor cores: the sums of one part are what is
+// wanted. c is 16-byte aligned.
 template <class A, class B>
 void launch_sums(Context& context, int64_t m, int64_t n, int64_t k, const A& a, const B& b, float* c) {
   Epilogue<bf16> sums = epilogue_of<bf16>(m, n, nullptr, nullptr);
   sums.parts = c;
-  launch_tiles(context, tensor_product<A, B, EveryRow>, {kTensorRows, kTensorColumns, kTensorDepth}, m, n, k, a,
-               b, sums, epilogue_of<float>(m, n, nullptr, c));
+  launch_tiles(context, tensor_product<A, B, EveryRow>, {kTensorRows, kTensorColumns, kTensorDepth}, m, n, k,
+               a, b, sums, epilogue_of<float>(m, n, nullptr, c));
 }
 
 // Calls run.operator()<wide>() with wide known to the compiler.

@@ -92,7 +92,8 @@ TEST_CASE("the matrix product that stays in f32", "[matmul]") {
                                               out.data());
           return out;
         };
-        check_close(concat(backend, " ", s.m, "x", s.n, "x", s.k), c.host(), product(0.0), product(Bound(0)), 8);
+        check_close(concat(backend, " ", s.m, "x", s.n, "x", s.k), c.host(), product(0.0), product(Bound(0)),
+                    8);
       }
   });
 }
