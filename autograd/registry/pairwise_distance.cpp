@@ -12,6 +12,10 @@ constexpr double kSquared = 1, kCosine = 2;
 // Coordinates of 0 and 1: many of the points coincide.
 const Fill few = {Fill::integers, 0, 2};
 
+// Seven points, and seven beside them: each of one has a near partner among the other's, and far ones.
+const Fill seven = {Fill::values, 0, 1, {2, -1, 1, -2, 1, 1, -1}},
+           beside = {Fill::values, 0, 1, {2.0625, -1, 1, -2, 1.03125, 1, -1}};
+
 const Registration registration{{
     .name = "pairwise_distance",
     .inputs = {{"x"}, {"y"}},
@@ -43,6 +47,10 @@ const Registration registration{{
                .inputs = {{{4, 33}, {Fill::normal, 3, 0.01}}, {{6, 33}, {Fill::normal, 3, 0.01}}}},
               {.name = "near squared",
                .inputs = {{{4, 33}, {Fill::normal, 3, 0.01}}, {{6, 33}, {Fill::normal, 3, 0.01}}},
+               .attributes = {{"metric", kSquared}}},
+              {.name = "some near", .inputs = {{{33, 8}, seven}, {{136, 8}, beside}}},
+              {.name = "some near squared",
+               .inputs = {{{33, 8}, seven}, {{136, 8}, beside}},
                .attributes = {{"metric", kSquared}}},
               {.name = "extreme",
                .inputs = {{{2, 3}, {Fill::values, 0, 1, {1e15, -1e15, 1e-15}}},

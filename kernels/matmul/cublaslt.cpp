@@ -71,7 +71,9 @@ Owned<cublasLtMatrixLayout_t> layout(int64_t rows, int64_t columns, cudaDataType
   return {made, blas().cublasLtMatrixLayoutDestroy};
 }
 
-Owned<cublasLtMatmulDesc_t> operation(const MatmulShape& s, bool with_bias, cudaDataType_t type, bool tf32) {
+// bias_type: that of C.
+Owned<cublasLtMatmulDesc_t> operation(const MatmulShape& s, bool with_bias, cudaDataType_t bias_type,
+                                      bool tf32) {
   cublasLtMatmulDesc_t made = nullptr;
   require(blas().cublasLtMatmulDescCreate(&made, tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F,
                                           CUDA_R_32F),
@@ -90,7 +92,7 @@ Owned<cublasLtMatmulDesc_t> operation(const MatmulShape& s, bool with_bias, cuda
       static_cast<uint32_t>(s.relu      ? with_bias ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_RELU
                             : with_bias ? CUBLASLT_EPILOGUE_BIAS
                                         : CUBLASLT_EPILOGUE_DEFAULT));
-  if (with_bias) set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, static_cast<int32_t>(type));
+  if (with_bias) set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, static_cast<int32_t>(bias_type));
   return owned;
 }
 
@@ -136,7 +138,12 @@ Handle& handle_of(Context& context) {
   return context.plan<Handle>("", [] { return Handle(); });
 }
 
-Plan make_plan(Context& context, const MatmulShape& s, bool with_bias, bool bf16) {
+bool in_tf32(const Context& context, const MatmulShape& s) {
+  return context.precision == Precision::tf32 && !s.true_f32;
+}
+
+// bf16: A and B; bf16_c: C.
+Plan make_plan(Context& context, const MatmulShape& s, bool with_bias, bool bf16, bool bf16_c) {
   Plan plan;
   const Handle& handle = handle_of(context);
   plan.reason = handle.reason;
@@ -145,11 +152,11 @@ Plan make_plan(Context& context, const MatmulShape& s, bool with_bias, bool bf16
     plan.reason = "bf16 needs sm_80 or newer";
     return plan;
   }
-  const cudaDataType_t type = bf16 ? CUDA_R_16BF : CUDA_R_32F;
-  plan.operation = operation(s, with_bias, type, !bf16 && context.precision == Precision::tf32);
+  const cudaDataType_t type = bf16 ? CUDA_R_16BF : CUDA_R_32F, type_c = bf16_c ? CUDA_R_16BF : CUDA_R_32F;
+  plan.operation = operation(s, with_bias, type_c, !bf16 && in_tf32(context, s));
   plan.left = s.transpose_b ? layout(s.n, s.k, type) : layout(s.k, s.n, type);
   plan.right = s.transpose_a ? layout(s.k, s.m, type) : layout(s.m, s.k, type);
-  plan.out = layout(s.m, s.n, type);
+  plan.out = layout(s.m, s.n, type_c);
   int found = 0;
   const cublasStatus_t status = blas().cublasLtMatmulAlgoGetHeuristic(
       handle.handle, plan.operation.get(), plan.left.get(), plan.right.get(), plan.out.get(), plan.out.get(),
@@ -159,12 +166,12 @@ Plan make_plan(Context& context, const MatmulShape& s, bool with_bias, bool bf16
   return plan;
 }
 
-Plan& plan_of(Context& context, const MatmulShape& s, bool with_bias, bool bf16) {
-  const bool tf32 = context.precision == Precision::tf32;
-  const int64_t key[] = {s.m,    s.n,          s.k,       s.transpose_a, s.transpose_b,
-                         s.relu, s.accumulate, with_bias, bf16,          tf32};
+Plan& plan_of(Context& context, const MatmulShape& s, bool with_bias, bool bf16, bool bf16_c) {
+  const bool tf32 = in_tf32(context, s);
+  const int64_t key[] = {s.m,          s.n,       s.k,  s.transpose_a, s.transpose_b, s.relu,
+                         s.accumulate, with_bias, bf16, bf16_c,        tf32};
   return context.plan<Plan>(std::string(reinterpret_cast<const char*>(key), sizeof key),
-                            [&] { return make_plan(context, s, with_bias, bf16); });
+                            [&] { return make_plan(context, s, with_bias, bf16, bf16_c); });
 }
 
 }  // namespace
@@ -174,7 +181,7 @@ bool is_available(std::string* reason) {
 }
 
 std::string choice(Context& context, const MatmulShape& s, bool with_bias, bool bf16) {
-  const Plan& plan = plan_of(context, s, with_bias, bf16);
+  const Plan& plan = plan_of(context, s, with_bias, bf16, bf16);
   if (!plan.reason.empty()) return plan.reason;
   int32_t algorithm = -1;
   blas().cublasLtMatmulAlgoConfigGetAttribute(&plan.chosen.algo, CUBLASLT_ALGO_CONFIG_ID, &algorithm,
@@ -184,13 +191,13 @@ std::string choice(Context& context, const MatmulShape& s, bool with_bias, bool 
                 algorithm);
 }
 
-template <class T>
-bool multiply(Context& context, const MatmulShape& s, const T* a, const T* b, const T* bias, T* c) {
+template <class T, class C>
+bool multiply(Context& context, const MatmulShape& s, const T* a, const T* b, const C* bias, C* c) {
   if (s.m == 0 || s.n == 0 || s.k == 0) return false;  // an empty sum still has its epilogue: ours
   for (const void* p : {static_cast<const void*>(a), static_cast<const void*>(b),
                         static_cast<const void*>(bias), static_cast<const void*>(c)})
     if (reinterpret_cast<uintptr_t>(p) % kAlignmentBytes != 0) return false;
-  const Plan& plan = plan_of(context, s, bias != nullptr, sizeof(T) == 2);
+  const Plan& plan = plan_of(context, s, bias != nullptr, sizeof(T) == 2, sizeof(C) == 2);
   if (!plan.reason.empty()) return false;
   if (bias)
     require(blas().cublasLtMatmulDescSetAttribute(plan.operation.get(), CUBLASLT_MATMUL_DESC_BIAS_POINTER,
@@ -223,8 +230,8 @@ bool is_available(std::string* reason) {
 std::string choice(Context&, const MatmulShape&, bool, bool) {
   return kMissing;
 }
-template <class T>
-bool multiply(Context&, const MatmulShape&, const T*, const T*, const T*, T*) {
+template <class T, class C>
+bool multiply(Context&, const MatmulShape&, const T*, const T*, const C*, C*) {
   return false;
 }
 
@@ -236,5 +243,6 @@ namespace saccade::cublaslt {
 
 template bool multiply(Context&, const MatmulShape&, const float*, const float*, const float*, float*);
 template bool multiply(Context&, const MatmulShape&, const bf16*, const bf16*, const bf16*, bf16*);
+template bool multiply(Context&, const MatmulShape&, const bf16*, const bf16*, const float*, float*);
 
 }  // namespace saccade::cublaslt

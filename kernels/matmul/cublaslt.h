@@ -14,9 +14,10 @@ namespace saccade::cublaslt {
 // Whether cuBLASLt opens here; the reason, one line, when not.
 bool is_available(std::string* reason = nullptr);
 
-// False, and nothing was done: our own kernels must. cuda only; float or bf16, all pointers on its device.
-template <class T>
-bool multiply(Context&, const MatmulShape&, const T* a, const T* b, const T* bias, T* c);
+// False, and nothing was done: our own kernels must. cuda only; float, bf16, or bf16 with a float C; all
+// pointers on its device.
+template <class T, class C>
+bool multiply(Context&, const MatmulShape&, const T* a, const T* b, const C* bias, C* c);
 
 // "cuBLASLt 13.0.2, algorithm 66", or why it does not compute this product on this context's device.
 std::string choice(Context&, const MatmulShape&, bool with_bias, bool bf16);

@@ -21,6 +21,18 @@ void with_orders(const MatmulShape& s, Run&& run) {
     s.transpose_b ? run.template operator()<true, true>() : run.template operator()<true, false>();
 }
 
+// Calls run(A, B) with the operands of tiled_product.h.
+template <class T, class Run>
+void with_operands(const MatmulShape& s, const T* a, const T* b, Run&& run) {
+  const bool wide_pair = wide_for(a, s.transpose_a ? s.m : s.k) && wide_for(b, s.transpose_b ? s.k : s.n);
+  const auto m = static_cast<uint32_t>(s.m), n = static_cast<uint32_t>(s.n), k = static_cast<uint32_t>(s.k);
+  with_width(wide_pair, [&]<bool wide>() {
+    with_orders(s, [&]<bool a_along_k, bool b_along_k>() {
+      run(Dense<T, a_along_k, wide>{a, m, k}, Dense<T, b_along_k, wide>{b, n, k});
+    });
+  });
+}
+
 }  // namespace
 
 template <>
@@ -31,18 +43,33 @@ void Matmul<kGpu>::multiply(Context& context, const MatmulShape& s, const T* a, 
   if constexpr (kGpu == Device::cuda)
     if (context.kernels == Kernels::library && cublaslt::multiply(context, s, a, b, bias, c)) return;
   const Epilogue<T> epilogue = epilogue_of(s.m, s.n, bias, c, s.relu, s.accumulate);
-  const bool wide_pair = wide_for(a, s.transpose_a ? s.m : s.k) && wide_for(b, s.transpose_b ? s.k : s.n);
-  const auto m = static_cast<uint32_t>(s.m), n = static_cast<uint32_t>(s.n), k = static_cast<uint32_t>(s.k);
-  with_width(wide_pair, [&]<bool wide>() {
-    with_orders(s, [&]<bool a_along_k, bool b_along_k>() {
-      launch_product(context, s.m, s.n, s.k, Dense<T, a_along_k, wide>{a, m, k},
-                     Dense<T, b_along_k, wide>{b, n, k}, epilogue);
-    });
+  with_operands(s, a, b, [&](const auto& left, const auto& right) {
+    launch_product(context, s.m, s.n, s.k, left, right, epilogue);
   });
 }
 template void Matmul<kGpu>::multiply(Context&, const MatmulShape&, const float*, const float*, const float*,
                                      float*);
 template void Matmul<kGpu>::multiply(Context&, const MatmulShape&, const bf16*, const bf16*, const bf16*,
                                      bf16*);
+
+template <>
+template <class T>
+void Matmul<kGpu>::multiply_f32(Context& context, const MatmulShape& s, const T* a, const T* b, float* c) {
+  check(!s.relu && !s.accumulate, "multiply_f32: no epilogue");
+  if constexpr (std::is_same_v<T, float>) {
+    multiply<float>(context, s, a, b, nullptr, c);
+  } else {
+    check_element<T>(context);
+    if constexpr (kGpu == Device::cuda)
+      if (context.kernels == Kernels::library &&
+          cublaslt::multiply(context, s, a, b, static_cast<const float*>(nullptr), c))
+        return;
+    with_operands(s, a, b, [&](const auto& left, const auto& right) {
+      launch_sums(context, s.m, s.n, s.k, left, right, c);
+    });
+  }
+}
+template void Matmul<kGpu>::multiply_f32(Context&, const MatmulShape&, const float*, const float*, float*);
+template void Matmul<kGpu>::multiply_f32(Context&, const MatmulShape&, const bf16*, const bf16*, float*);
 
 }  // namespace saccade

@@ -32,11 +32,11 @@ struct TileShape {
   int64_t rows, columns, depth;
 };
 
-// m, n and k below 2^31; an empty k gives the epilogue of zeros.
-template <class A, class B, class T, class Rows>
+// m, n, k below 2^31; an empty k gives the epilogue of zeros. finish: for the parts of a k that is cut.
+template <class A, class B, class T, class Rows, class Finish>
 void launch_tiles(Context& context, void (*kernel)(uint32_t, uint32_t, A, B, Epilogue<T, Rows>),
                   const TileShape& tile, int64_t m, int64_t n, int64_t k, const A& a, const B& b,
-                  const Epilogue<T, Rows>& epilogue) {
+                  const Epilogue<T, Rows>& epilogue, const Epilogue<Finish, Rows>& finish) {
   constexpr int64_t kLimit = (int64_t{1} << 31) - 256;  // a tile may reach past the edge
   check(m < kLimit && n < kLimit && k < kLimit, "a matrix product of ", m, " x ", n, " x ", k,
         " is beyond 32-bit indices");
@@ -53,11 +53,11 @@ void launch_tiles(Context& context, void (*kernel)(uint32_t, uint32_t, A, B, Epi
   Epilogue<T, Rows> partial = epilogue;
   partial.parts = scratch.as<float>();
   run(partial);
-  const auto finish = [&]<int V>() {
-    launch(finish_product<V, T, Rows>, blocks_for(m * n, kWarp * V), dim3(kWarp, kFinishGroups), 0,
-           context.stream(), parts.count, m * n, scratch.as<float>(), epilogue);
+  const auto add = [&]<int V>() {
+    launch(finish_product<V, Finish, Rows>, blocks_for(m * n, kWarp * V), dim3(kWarp, kFinishGroups), 0,
+           context.stream(), parts.count, m * n, scratch.as<float>(), finish);
   };
-  n % kSide == 0 ? finish.template operator()<kSide>() : finish.template operator()<1>();
+  n % kSide == 0 ? add.template operator()<kSide>() : add.template operator()<1>();
 }
 
 // bf16 goes to the tensor cores unless the context asks for the plain kernels.
@@ -67,8 +67,9 @@ void launch_product(Context& context, int64_t m, int64_t n, int64_t k, const A& 
   if constexpr (std::is_same_v<T, bf16>)
     if (context.kernels != Kernels::plain)
       return launch_tiles(context, tensor_product<A, B, Rows>, {kTensorRows, kTensorColumns, kTensorDepth}, m,
-                          n, k, a, b, epilogue);
-  launch_tiles(context, tiled_product<A, B, T, Rows>, {kTile, kTile, 4 * kPack<T>}, m, n, k, a, b, epilogue);
+                          n, k, a, b, epilogue, epilogue);
+  launch_tiles(context, tiled_product<A, B, T, Rows>, {kTile, kTile, 4 * kPack<T>}, m, n, k, a, b, epilogue,
+               epilogue);
 }
 
 template <class T, class Rows = EveryRow>
@@ -76,6 +77,16 @@ Epilogue<T, Rows> epilogue_of(int64_t m, int64_t n, const T* bias, T* c, bool re
                               bool accumulate = false, const Rows& rows = {}) {
   const bool wide = n % kSide == 0 && aligned(c, kSide * sizeof(T));
   return {c, bias, static_cast<uint32_t>(m), static_cast<uint32_t>(n), relu, accumulate, wide, rows};
+}
+
+// c [m,n] = the product of bf16 operands in fp32, on the tensor cores: the sums of one part are what is
+// wanted. c is 16-byte aligned.
+template <class A, class B>
+void launch_sums(Context& context, int64_t m, int64_t n, int64_t k, const A& a, const B& b, float* c) {
+  Epilogue<bf16> sums = epilogue_of<bf16>(m, n, nullptr, nullptr);
+  sums.parts = c;
+  launch_tiles(context, tensor_product<A, B, EveryRow>, {kTensorRows, kTensorColumns, kTensorDepth}, m, n, k,
+               a, b, sums, epilogue_of<float>(m, n, nullptr, c));
 }
 
 // Calls run.operator()<wide>() with wide known to the compiler.

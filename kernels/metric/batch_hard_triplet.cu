@@ -4,6 +4,7 @@
 #include "kernels/matmul/product.h"
 #include "kernels/metric/batch_hard_triplet.h"
 #include "kernels/metric/batch_hard_triplet.plain.h"
+#include "kernels/metric/difference.h"
 
 namespace saccade {
 
@@ -128,18 +129,8 @@ struct Products {
   }
   // For a whole warp, each lane of which receives it.
   __device__ __forceinline__ float exact(uint32_t a, uint32_t b) const {
-    constexpr int V = kVector<bf16, true>;
-    float sum = 0;
-    for (uint32_t k = threadIdx.x % kWarp * V; k < dim; k += kWarp * V) {
-      const Pack<float, V> p = widen(load<16>(x + static_cast<int64_t>(a) * dim + k));
-      const Pack<float, V> q = widen(load<16>(x + static_cast<int64_t>(b) * dim + k));
-#pragma unroll
-      for (int e = 0; e < V; ++e) {
-        const float difference = p.lane[e] - q.lane[e];
-        sum += difference * difference;
-      }
-    }
-    return warp_reduce(sum, Add());
+    return squared_difference<bf16, kVector<bf16, true>>(dim, x + static_cast<int64_t>(a) * dim,
+                                                         x + static_cast<int64_t>(b) * dim);
   }
 };
 
@@ -201,14 +192,6 @@ __global__ void __launch_bounds__(kSelectThreads)
 __global__ void __launch_bounds__(kSelectThreads)
     triplet_mean(uint32_t count, const float* terms, float* loss) {
   write_mean(count, terms, loss);
-}
-
-// sum += weight * (x - y)
-template <class T, int V>
-__device__ __forceinline__ void pull(float weight, const Pack<float, V>& x, const T* y, Pack<float, V>& sum) {
-  const Pack<float, V> other = widen(load<V * sizeof(T)>(y));
-#pragma unroll
-  for (int i = 0; i < V; ++i) sum.lane[i] += weight * (x.lane[i] - other.lane[i]);
 }
 
 struct Pairs {
@@ -284,29 +267,6 @@ void check_sizes(int64_t count, int64_t dim) {
         dim, " are too many for one launch");
 }
 
-// products[i, j] = x_i . x_j in fp32, on the tensor cores. A small matrix has few tiles: k is cut, too.
-void multiply_rows(Context& context, int64_t count, int64_t dim, const bf16* x, float* products) {
-  using Rows = Dense<bf16, true, true>;
-  const uint32_t n = static_cast<uint32_t>(count);
-  const Rows rows{x, n, static_cast<uint32_t>(dim)};
-  const unsigned down = blocks_for(count, kTensorRows), across = blocks_for(count, kTensorColumns);
-  const Parts parts(static_cast<int64_t>(down) * across, dim, kTensorDepth);
-  const auto run = [&](float* sums) {
-    launch(tensor_product<Rows, Rows, EveryRow>, {down, across, parts.count}, kTileThreads, 0,
-           context.stream(), dim, parts.length, rows, rows,
-           Epilogue<bf16>{nullptr, nullptr, n, n, false, false, false, {}, sums});
-  };
-  if (parts.count == 1) return run(products);
-  const Context::Scratch sums(context, static_cast<size_t>(parts.count) * count * count * sizeof(float));
-  run(sums.as<float>());
-  const auto finish = [&]<int V>() {
-    launch(finish_product<V, float, EveryRow>, blocks_for(count * count, kWarp * V), dim3(kWarp, kFinishGroups), 0,
-           context.stream(), parts.count, count * count, sums.as<float>(),
-           epilogue_of<float>(count, count, nullptr, products));
-  };
-  count % kSide == 0 ? finish.template operator()<kSide>() : finish.template operator()<1>();
-}
-
 }  // namespace
 
 template <>
@@ -339,7 +299,8 @@ void BatchHardTriplet<kGpu>::forward(Context& context, int64_t count, int64_t di
   if constexpr (std::is_same_v<T, bf16>)
     if (wide && !one_block) {  // of fewer rows the tensor cores' tiles would be too few to fill a chip
       const Context::Scratch squares(context, static_cast<size_t>(count) * sizeof(float));
-      multiply_rows(context, count, dim, embeddings, matrix);
+      const Dense<bf16, true, true> rows{embeddings, n, static_cast<uint32_t>(dim)};
+      launch_sums(context, count, count, dim, rows, rows, matrix);
       each(context, count, Diagonal{count, matrix, squares.as<float>()});
       return select(Products{matrix, squares.as<float>(), embeddings, n, static_cast<uint32_t>(dim)});
     }

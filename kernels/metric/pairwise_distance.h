@@ -4,11 +4,18 @@
 //   euclidean  d = sqrt(max(sum_k (x_k - y_k)^2, 1e-12)), gradient 0 at and below the clamp
 //   cosine     d = 1 - sum_k u_k v_k,   u = x / max(|x|, 1e-12), v likewise (x = 0: u = 0, d = 1)
 //
-// In f32 squared distances come from |x|^2 + |y|^2 - 2 x.y, a matrix product; a pair so near that this would
-// cancel, d^2 < kNear (|x|^2 + |y|^2), is summed again from its differences, and so is its gradient.
+// Squared distances come from |x|^2 + |y|^2 - 2 x.y, a matrix product; a pair so near that this would cancel,
+// d^2 < kNear (|x|^2 + |y|^2), is summed again from its differences, and so is its gradient. With W the
+// factors of x - y in the gradient of d, W_ij = 2 g_ij or g_ij / d_ij (0 at the clamp), the gradient is
+//   grad_x_i = (sum_j W_ij) x_i - sum_j W_ij y_j
+// and for cosine that of u is -sum_j (g_ij / |y_j|) y_j. On a GPU the products are those of matmul.h, with
+// bf16 on the tensor cores and sums in fp32, never in tf32.
 // Outputs are overwritten and alias nothing. Floor: x, y and d once, 2 n m dim operations.
-// Traffic on a GPU: tiles of 64 x 64 as in a matrix product, so a strip of 64 rows of x reads y once more where y
-// does not stay in cache; backward is one launch for each side, and both read distances and their gradients.
+//
+// Traffic on a GPU beside the product's: x and y for their norms, and the products [n, m] in f32, written and
+// read (for f32 they lie where the distances go). Backward, for each side: the norms, the distances and their
+// gradients once, W written and read by the product, the product [n, dim] in f32 written and read. A near
+// pair reads its two rows, and again for the gradient.
 #pragma once
 
 #include "kernels/common/context.h"

@@ -70,4 +70,32 @@ TEST_CASE("the matrix product's epilogues, with k whole and cut into parts", "[m
   });
 }
 
+TEST_CASE("the matrix product that stays in f32", "[matmul]") {
+  const MatmulShape shapes[] = {{65, 72, 40, false, true},
+                                {65, 70, 40, true, false},
+                                {9, 12, 2100, false, true},  // k is cut into parts
+                                {9, 13, 2100},
+                                {8, 24, 0}};
+  for_each_version([&]<Device D, class T>(Context& context, const std::string& backend) {
+    if constexpr (D != Device::cpu)
+      for (const MatmulShape& s : shapes) {
+        const auto a = normals<T>(1, s.m * s.k), b = normals<T>(2, s.k * s.n);
+        DeviceArray<T> left(context, a), right(context, b);
+        DeviceArray<float> c(context, static_cast<size_t>(s.m * s.n));
+        Matmul<D>::multiply_f32(context, s, left.data(), right.data(), c.data());
+
+        Context host(Device::cpu, 0, 1);
+        const auto product = [&]<class S>(S zero) {
+          const auto x = as<S>(a), y = as<S>(b);
+          std::vector<S> out(static_cast<size_t>(s.m * s.n), zero);
+          Matmul<Device::reference>::multiply(host, s, x.data(), y.data(), static_cast<const S*>(nullptr),
+                                              out.data());
+          return out;
+        };
+        check_close(concat(backend, " ", s.m, "x", s.n, "x", s.k), c.host(), product(0.0), product(Bound(0)),
+                    8);
+      }
+  });
+}
+
 }  // namespace saccade

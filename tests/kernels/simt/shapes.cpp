@@ -53,9 +53,11 @@ std::vector<Case> checker_cases(const std::string& op) {
        {{.name = "at the clamp",
          .inputs = {{{1, 2, 3, 4}, {Fill::values, 0, 1, {0.125, 1, 0.5, 0, 2}}}, {{1}, {Fill::constant, 3}}},
          .attributes = {{"epsilon", 0.125}}}}},
-      // A warp takes a row in two turns.
+      // A warp takes a row in two turns; several tiles of weights each way, with near pairs in each.
       {"pairwise_distance",
-       {{.name = "longer than a warp", .inputs = {{{3, 37}}, {{4, 37}}}, .attributes = {{"metric", 2}}}}},
+       {{.name = "longer than a warp", .inputs = {{{3, 37}}, {{4, 37}}}, .attributes = {{"metric", 2}}},
+        {.name = "tiles of near pairs",
+         .inputs = {{{40, 3}, {Fill::normal, 3, 0.01}}, {{264, 3}, {Fill::normal, 3, 0.01}}}}}},
       {"region_pool",
        {{.name = "as many bands as a launch takes",
          .inputs = {{{1, 56, 2, 3}}},
