@@ -15,8 +15,6 @@ namespace {
 // parts, and with it the order of every sum, follows from the shape (and from whether vectors fit).
 
 constexpr int kThreads = 256;
-// At least so many blocks of sum_along on a multiprocessor: on its own the compiler spilled a few bytes to fit one more.
-[[maybe_unused]] constexpr int kBlocksPerSm = 4;
 constexpr int64_t kBlocks = 1024;   // enough to fill the largest chips, few enough to sum
 constexpr int64_t kLeastSteps = 8;  // vectors that a thread sums before a further part is worth its stage
 
@@ -91,11 +89,11 @@ struct Parts {
 
 // inner = 1: `Lanes` threads sum one part of one row. kThreads / Lanes of them a block.
 template <class Terms, class Y, int V, unsigned Lanes>
-__global__ void __launch_bounds__(kThreads, kBlocksPerSm)
+__global__ void __launch_bounds__(kThreads)
     sum_along(int64_t rows, Parts parts, Terms terms, Result<Y> result) {
   const int64_t task = static_cast<int64_t>(blockIdx.x) * (kThreads / Lanes) + threadIdx.y;
   if (task >= rows * parts.count) return;  // a whole warp, or a whole block
-  const int64_t row = parts.count == 1 ? task : task / parts.count, part = task - row * parts.count;
+  const int64_t row = task / parts.count, part = task - row * parts.count;
   const int64_t begin = part * parts.length;
   const int64_t end = begin + parts.length < parts.reduced ? begin + parts.length : parts.reduced;
   const int64_t whole = begin + (end - begin) / V * V, start = row * parts.reduced;
