@@ -23,7 +23,7 @@ namespace {
 
 struct Options {
   std::string mode = "train", precision = "f32", device = "cpu";
-  int64_t height = 256, width = 128, batch = 16;
+  int64_t height = 256, width = 128, batch = 16, channels = 64;
   double seconds = 8;
   int threads = 2;
   bool tune = false;
@@ -46,7 +46,7 @@ void measure(const Options& options) {
   context.precision = precision;
   context.tunes = options.tune;
   ParameterArena arena;
-  const layers::ResNet backbone(arena, {"resnet50", 64, last_stride});
+  const layers::ResNet backbone(arena, {"resnet50", options.channels, last_stride});
   const layers::Linear classifier(arena, "fc", backbone.channels(), classes);
   arena.allocate(context, 1);
   Optimizer optimizer(context, arena, OptimizerConfig());
@@ -114,6 +114,7 @@ int main(int argc, char** argv) {
   app.add_option("--height", options.height)->capture_default_str();
   app.add_option("--width", options.width)->capture_default_str();
   app.add_option("--batch", options.batch)->capture_default_str();
+  app.add_option("--channels", options.channels, "of the stem; all of the network scales with it")->capture_default_str();
   app.add_option("--device", options.device, "cpu, simt, cuda or cuda:N")->capture_default_str();
   app.add_option("--precision", options.precision)->check(CLI::IsMember({"f32", "tf32", "bf16"}))->capture_default_str();
   app.add_option("--threads", options.threads)->capture_default_str();
