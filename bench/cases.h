@@ -3,8 +3,9 @@
 // registration.
 //   {"op", "case", "inputs": [...], "dry": [...], "attributes": {...}, "dry_attributes": {...}}
 // An input is its shape, or {"shape", and one of "integers": [low, high), "uniform": [low, high),
-// "normal": [mean, deviation], "constant": value, "values": [repeated]}; a bare shape is standard normal. `dry` holds the small
-// shapes that take the place of `inputs` where a machine without a GPU walks through the benchmark.
+// "normal": [mean, deviation], "constant": value, "values": [repeated]}; a bare shape is standard normal.
+// `dry` holds the small shapes that take the place of `inputs` where a machine without a GPU walks through
+// the benchmark.
 #pragma once
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Sets up, builds and tests. Without an option: what CI runs, which is the release build, the readers of files under
-# AddressSanitizer + UBSan, and the loader and other threads under ThreadSanitizer. --all adds the seven GPU
-# architectures, the debug build, all tests under the sanitizers, the fuzzers, and the build without oneDNN.
+# Sets up, builds and tests. Without an option: what CI runs, which is the release build and the readers of files under
+# AddressSanitizer + UBSan. --all adds the seven GPU architectures, the debug build, all tests under the sanitizers
+# (ThreadSanitizer too, which sees the loader and other threads), the fuzzers, and the build without oneDNN.
 # A part that is missing (a test program, nvcc under --all) fails; nothing is skipped in silence.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -140,9 +140,6 @@ else
   # tensor reads weights, reid everything else: configs, pictures, data sets, attributes.
   build asan asan "test_tensor test_reid"
   run_tests asan "tensor reid"
-  # reid has the loader and a whole training step.
-  build tsan tsan test_reid
-  run_tests tsan reid
 fi
 
 printf '\nPassed in %d s: %s.\n' "$SECONDS" "$(IFS=,; echo "${parts[*]}")"

@@ -23,8 +23,8 @@ void check_flat(const char* op, const Tensor& grads, std::initializer_list<const
 SpanTable::SpanTable(Context& context, int64_t parameters, const Tensor& spans, const Tensor& scales) {
   const char* op = context.current_op;
   const Shape pairs{spans.shape().rank() ? spans.size(0) : 0, 2};
-  check_input(spans.shape() == pairs && (!scales || scales.shape() == pairs), op,
-              ": spans ", spans.shape().text(), " and scales ", scales ? scales.shape().text() : "none",
+  check_input(spans.shape() == pairs && (!scales || scales.shape() == pairs), op, ": spans ",
+              spans.shape().text(), " and scales ", scales ? scales.shape().text() : "none",
               " are not [S,2]");
   const std::vector<int64_t> ranges = spans.to_host<int64_t>(context);
   const std::vector<float> factors =

@@ -32,8 +32,8 @@ Tensor gathered(Tape& t, const Tensor& x, const Tensor& index) {
 }
 
 Tensor scattered(Tape& t, const Tensor& x, const Tensor& index, int64_t rows) {
-  check_input(rows <= (int64_t{1} << 40) / std::max<int64_t>(1, width_of(x.shape())), "scatter_add_rows: ", rows,
-              " rows of ", width_of(x.shape()), " elements are too many");
+  check_input(rows <= (int64_t{1} << 40) / std::max<int64_t>(1, width_of(x.shape())),
+              "scatter_add_rows: ", rows, " rows of ", width_of(x.shape()), " elements are too many");
   const Tensor y = t.empty(with_size(x.shape(), 0, rows), x.dtype());
   dispatch(t.context(), x.dtype(), [&]<Device D, class T>() {
     Gather<D>::scatter_add(t.context(), rows, index.count(), width_of(x.shape()), x.data<T>(),

@@ -166,7 +166,8 @@ __global__ void __launch_bounds__(kColumns* kColumnThreads)
       sum += from[static_cast<int64_t>(part) * inner];
   }
   sum = column_total(totals, sum);
-  if (column < inner && threadIdx.y == 0) result.write(static_cast<int64_t>(blockIdx.y) * inner + column, sum);
+  if (column < inner && threadIdx.y == 0)
+    result.write(static_cast<int64_t>(blockIdx.y) * inner + column, sum);
 }
 
 struct Shape3 {

@@ -27,7 +27,8 @@ struct PlainStatistics {
     invstd[c] = static_cast<float>(1.0 / sqrt(squares / count + eps));
     if (!running_mean || rows == 0) return;
     running_mean[c] = (1.0f - momentum) * running_mean[c] + momentum * static_cast<float>(average);
-    running_var[c] = (1.0f - momentum) * running_var[c] + momentum * static_cast<float>(squares / (count - 1.0));
+    running_var[c] =
+        (1.0f - momentum) * running_var[c] + momentum * static_cast<float>(squares / (count - 1.0));
   }
 };
 

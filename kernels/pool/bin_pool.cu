@@ -79,7 +79,8 @@ __global__ void __launch_bounds__(kThreads)
     const int32_t* corner = corners + 3 * static_cast<int64_t>(n);
     const uint32_t t0 = corner[0], h0 = corner[1], w0 = corner[2];
     const bool held = s.holds(corner);
-    Pack<float, V> share = widen(load<V * sizeof(T)>(grad_output + static_cast<int64_t>(n) * s.channels + channel));
+    Pack<float, V> share =
+        widen(load<V * sizeof(T)>(grad_output + static_cast<int64_t>(n) * s.channels + channel));
     Pack<float, V> none;
 #pragma unroll
     for (int i = 0; i < V; ++i) {

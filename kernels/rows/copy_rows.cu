@@ -12,8 +12,8 @@ constexpr unsigned kThreads = 256;
 constexpr int kInFlight = 4;  // words of a thread
 constexpr int kParts = 8;     // of a launch
 
-// Nothing is computed, so the kernels know words of bytes and no element type. The columns of a launch are the words
-// 0 .. end[kParts - 1] of a row; part k has those below end[k] and not below end[k - 1].
+// Nothing is computed, so the kernels know words of bytes and no element type. The columns of a launch are
+// the words 0 .. end[kParts - 1] of a row; part k has those below end[k] and not below end[k - 1].
 struct PartTable {
   uint8_t* at[kParts];
   uint32_t end[kParts];
@@ -30,8 +30,8 @@ struct PartTable {
   }
 };
 
-// kCut: from the rows of `whole`, which are `pitch` words apart, into the parts; otherwise from the parts, and zeros
-// where one has no data.
+// kCut: from the rows of `whole`, which are `pitch` words apart, into the parts; otherwise from the parts,
+// and zeros where one has no data.
 template <int Bytes, bool kCut>
 __global__ void __launch_bounds__(kThreads)
     move_columns(uint32_t words, Divider width, PartTable parts, uint8_t* __restrict__ whole, int64_t pitch) {
@@ -63,7 +63,8 @@ void run(Context& context, int64_t rows, const Columns<T>* parts, int count, U* 
   uint64_t together = reinterpret_cast<uintptr_t>(whole) | static_cast<uint64_t>(pitch * sizeof(T));
   for (int k = 0; k < count; ++k) {
     width += parts[k].width;
-    together |= reinterpret_cast<uintptr_t>(parts[k].data) | static_cast<uint64_t>(parts[k].width * sizeof(T));
+    together |=
+        reinterpret_cast<uintptr_t>(parts[k].data) | static_cast<uint64_t>(parts[k].width * sizeof(T));
   }
   if (rows * width == 0) return;
   with_widest_word(together, [&]<int Bytes>() {

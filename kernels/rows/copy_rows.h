@@ -1,6 +1,7 @@
-// Matrices of the same number of rows beside each other: put together (concatenation), and taken apart (splitting, slices).
-// A part without data has columns all the same: join() writes zeros there, cut() leaves them out. No aliasing.
-// Floor: each byte of the parts that have data read and written once; join() writes the zeros too.
+// Matrices of the same number of rows beside each other: put together (concatenation), and taken apart
+// (splitting, slices). A part without data has columns all the same: join() writes zeros there, cut() leaves
+// them out. No aliasing. Floor: each byte of the parts that have data read and written once; join() writes
+// the zeros too.
 #pragma once
 
 #include <vector>

@@ -108,9 +108,18 @@ TEST_CASE("join and cut move columns whatever their alignment and number, and to
     int64_t rows;
     std::vector<int64_t> widths;  // negative: a part without data
   };
-  const Parts all[] = {{5, {16, 8, 32}},       {5, {-4, 6, 2}},      {70, {5, -3, 1}},   {3, {700, 1}},
-                       {40, {64, 64, -64}},    {9, {0, 3, 0, 2}},    {300, {-8, 4}},     {0, {2, 1}},
-                       {2, {1030}},            {4, {-5}},            {1, {}},            {33, {8, 8, -8, -8, 8, 8, 8, 8, 8, -8, 8}},
+  const Parts all[] = {{5, {16, 8, 32}},
+                       {5, {-4, 6, 2}},
+                       {70, {5, -3, 1}},
+                       {3, {700, 1}},
+                       {40, {64, 64, -64}},
+                       {9, {0, 3, 0, 2}},
+                       {300, {-8, 4}},
+                       {0, {2, 1}},
+                       {2, {1030}},
+                       {4, {-5}},
+                       {1, {}},
+                       {33, {8, 8, -8, -8, 8, 8, 8, 8, 8, -8, 8}},
                        {6, {-1, 1, -1, 1, 1, 1, 1, 1, 1, -1, -1, 1, 1, 1, 1, 1, 1, -3}}};
   for_each_backend([&]<Device D, class T>(Context& context, const char* backend) {
     for (const Parts& p : all)
@@ -131,7 +140,8 @@ TEST_CASE("join and cut move columns whatever their alignment and number, and to
           for (int64_t r = 0; r < p.rows; ++r) {
             const auto at = r * width + begin;
             if (w >= 0)
-              std::copy_n(whole.begin() + at, columns, part.begin() + static_cast<int64_t>(offset) + r * columns);
+              std::copy_n(whole.begin() + at, columns,
+                          part.begin() + static_cast<int64_t>(offset) + r * columns);
             else
               std::fill_n(zeroed.begin() + at, columns, T(0.0f));
           }
@@ -141,7 +151,8 @@ TEST_CASE("join and cut move columns whatever their alignment and number, and to
           begin += columns;
         }
         const auto same = [](const std::vector<T>& a, const std::vector<T>& b) {
-          return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
+          return a.size() == b.size() &&
+                 (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
         };
         DeviceArray<T> y(context, std::vector<T>(whole.size(), T(7.0f))), x(context, whole);
         CopyRows<D>::join(context, p.rows, from, y.data());
@@ -155,7 +166,8 @@ TEST_CASE("join and cut move columns whatever their alignment and number, and to
         const T* read = x.data();
         CopyRows<D>::cut(context, p.rows, read, to);
         for (size_t k = 0; k < expected.size(); ++k)
-          CHECK(same(cut[k].host(), p.widths[k] >= 0 ? expected[k] : std::vector<T>(expected[k].size(), T(7.0f))));
+          CHECK(same(cut[k].host(),
+                     p.widths[k] >= 0 ? expected[k] : std::vector<T>(expected[k].size(), T(7.0f))));
       }
   });
 }
