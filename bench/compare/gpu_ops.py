@@ -348,9 +348,12 @@ class Ours:
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=our_environment())
 
     def ask(self, **request):
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
+        try:
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
+        except OSError:
+            line = ""
         if not line:
             self.__init__()  # it has ended: the next row starts with a fresh one
             raise RuntimeError("bench_gpu has ended")
@@ -382,12 +385,16 @@ class Trial:
     def __init__(self, line, dtype, ours):
         self.line, self.dtype, self.ours, op = line, dtype, ours, line["op"]
         self.copies = ours.ask(prepare=op, case=line["case"], dtype=dtype)["copies"]
-        self.off = difference(line, dtype)
+        self.peers, self.errors, self.off = {}, {}, None
         first = make_inputs(line, "inputs", DTYPES[dtype])
         inputs = [[x.clone().requires_grad_(learns(op, i, x)) for i, x in enumerate(first)] for _ in range(self.copies)]
         torch.compiler.reset()
         functions = functions_of(op, torch.compile(torch_ops.OPS[op], dynamic=False))
-        self.peers, self.errors = {}, {}
+        try:
+            self.off = difference(line, dtype)
+        except Exception as error:
+            del functions["triton"]
+            self.errors[False, "triton"] = f"{type(error).__name__}: {error}"[:400]
         for backward in (False, True) if any(x.requires_grad for x in inputs[0]) else (False,):
             for side, function in functions.items():
                 if backward and side == "triton" and op not in triton_ops.WITH_BACKWARD:
@@ -550,23 +557,27 @@ def measure():
         again = []  # what failed beside others, for want of memory say, has a turn alone
         while jobs or again:
             if time.monotonic() - begin > ARGS.budget:
-                report["not_reached"] = ["{op} ({case}, {dtype})".format(**name(job)) for job in jobs + again]
+                report["not_reached"] = ["{op} ({case}, {dtype})".format(**name(job)) for job in jobs]
                 break
-            wave, jobs, alone = (jobs[: len(workers)], jobs[len(workers):], False) if jobs else (again[:1], [], True)
-            again = again[1:] if alone else again
-            # In f32 the tensors are twice as large: half as many at a time.
-            if not alone and wave[0][1] == "f32" and len(wave) > 1:
-                half = (len(workers) + 1) // 2
-                wave, jobs = wave[:half], wave[half:] + jobs
+            alone = not jobs
+            if alone:  # nobody else's tensors on the device, and a context that no kernel has broken
+                for worker in workers:
+                    worker.end()
+                workers, wave, again = [Worker()], again[:1], again[1:]
+            else:  # in f32 the tensors are twice as large: half as many at a time
+                size = len(workers) if jobs[0][1] == "bf16" else (len(workers) + 1) // 2
+                wave, jobs = jobs[:size], jobs[size:]
             ready = list(pool.map(lambda pair: ask(pair[0], 90, prepare=pair[1][0], dtype=pair[1][1]), zip(workers, wave)))
             for i, (job, answer) in enumerate(zip(wave, ready)):
                 answer = answer if "error" in answer else ask(workers[i], 60, measure=True)
-                if workers[i].process.poll() is not None:
+                rows = answer.get("rows") or [name(job) | {"error": answer["error"]}]
+                if "error" in answer or any(row["errors"] for row in rows):
+                    workers[i].end()
                     workers[i] = Worker()
-                if not alone and ("error" in answer or any(row["errors"] for row in answer["rows"])):
-                    again.append(job)
-                else:
-                    report["rows"] += answer.get("rows") or [name(job) | {"error": answer["error"]}]
+                    again += [] if alone else [job]
+                if alone:  # in place of those of the first try
+                    report["rows"] = [row for row in report["rows"] if {k: row[k] for k in ("op", "case", "dtype")} != name(job)]
+                report["rows"] += rows
             report["table"] = table(report)
             save(report)
     for worker in workers:

@@ -146,7 +146,9 @@ def last_answer(output, errors, code):
 def turn(words, limit, env):
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=limit, env=env)
-    except (subprocess.TimeoutExpired, OSError) as error:
+    except subprocess.TimeoutExpired:
+        return {"error": f"did not end within {limit:.0f} s"}
+    except OSError as error:
         return {"error": str(error)[:300]}
     return last_answer(done.stdout if done.returncode == 0 else "", done.stderr, done.returncode)
 
@@ -197,13 +199,14 @@ def contenders(args):
 def table(rows, args):
     best = max((r["images_per_second"] for r in rows if r["side"].startswith("PyTorch") and "images_per_second" in r), default=None)
     out = [f"## ResNet-50, a training step: {args.height}x{args.width}, batch {args.batch}, bf16, median of {args.rounds} interleaved turns", "",
-           "| side | images/s | p10 .. p90 | peak memory, MiB | against PyTorch's best |", "| --- | ---: | --- | ---: | ---: |"]
+           "| side | images/s | p10 .. p90 | turns | peak memory, MiB | against PyTorch's best |", "| --- | ---: | --- | --- | ---: | ---: |"]
     for r in rows:
         if "error" in r:
-            out.append(f"| {r['side']} | error: {' '.join(r['error'].split())[:200]} ||||")
+            out.append(f"| {r['side']} | error: {' '.join(r['error'].split())[:200]} |||||")
             continue
         share = f"{r['images_per_second'] / best:.2f}" if best else ""
-        out.append(f"| {r['side']} | {r['images_per_second']:.0f} | {r['p10']:.0f} .. {r['p90']:.0f} | {r['peak_bytes'] / 2**20:.0f} | {share} |")
+        good = sum("error" not in t for t in r["turns"])
+        out.append(f"| {r['side']} | {r['images_per_second']:.0f} | {r['p10']:.0f} .. {r['p90']:.0f} | {good} of {len(r['turns'])} | {r['peak_bytes'] / 2**20:.0f} | {share} |")
     return "\n".join(out)
 
 

