@@ -53,11 +53,14 @@ std::vector<Case> checker_cases(const std::string& op) {
        {{.name = "at the clamp",
          .inputs = {{{1, 2, 3, 4}, {Fill::values, 0, 1, {0.125, 1, 0.5, 0, 2}}}, {{1}, {Fill::constant, 3}}},
          .attributes = {{"epsilon", 0.125}}}}},
-      // A warp takes a row in two turns; several tiles of weights each way, with near pairs in each.
+      // A warp takes a row in two turns; several tiles of weights each way, with near pairs in each; more
+      // words
+      // of near pairs than a block reads in one turn.
       {"pairwise_distance",
        {{.name = "longer than a warp", .inputs = {{{3, 37}}, {{4, 37}}}, .attributes = {{"metric", 2}}},
         {.name = "tiles of near pairs",
-         .inputs = {{{40, 3}, {Fill::normal, 3, 0.01}}, {{264, 3}, {Fill::normal, 3, 0.01}}}}}},
+         .inputs = {{{40, 3}, {Fill::normal, 3, 0.01}}, {{264, 3}, {Fill::normal, 3, 0.01}}}},
+        {.name = "two turns of near pairs", .inputs = {{{1, 3}}, {{4129, 3}}}}}},
       {"region_pool",
        {{.name = "as many bands as a launch takes",
          .inputs = {{{1, 56, 2, 3}}},
