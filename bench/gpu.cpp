@@ -146,8 +146,8 @@ class Work {
       captured->replay();
       synchronize(context_);
     }
-    captured
-        ->replay();  // or the clock would start on an idle device, and run while the host launches the graph
+    // Or the clock would start on an idle device, and run while the host launches the graph.
+    captured->replay();
     return seconds_on_device(context_, [&] { captured->replay(); }) / static_cast<double>(copies);
   }
 

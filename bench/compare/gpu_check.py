@@ -135,8 +135,9 @@ def in_parts(ops, most):
 
 
 def check(run, ops, prefix=(), words=(), limit=120):
-    """Rows of every case. Four processes at a time, as the oracle takes longer than the device; each has one op (on few cores one process has all), that a kernel
-    which breaks the device's context takes no other op with it. Under a sanitizer, which is slow to start, each has a quarter."""
+    """Rows of every case. Four processes at a time, as the oracle takes longer than the device; each has one op (on few cores
+    one process has all), that a kernel which breaks the device's context takes no other op with it. Under a sanitizer, which is
+    slow to start, each has a quarter."""
     small = ["--small"] if run.args.dry_run or prefix else []
     rows, problems = [], []
     parts = in_parts(ops, 4 if prefix else len(ops))
@@ -217,7 +218,8 @@ def sanitize(run, tool, ops):
 
 
 def measure(run, ops, roofs_file):
-    """Several ops a process, which takes seconds to start; where one breaks the device's context, the others of its process have another each."""
+    """Several ops a process, which takes seconds to start; where one fails, which may break the device's context for those after
+    it, each of them has another process."""
     rows, waiting = [], [ops[i:i + 6] for i in range(0, len(ops), 6)]
     while waiting:
         some = waiting.pop(0)
@@ -339,7 +341,8 @@ def markdown(report):
                 for r in report["train"]["rows"]]
     for tool in ("memcheck", "racecheck"):
         if report.get(tool):
-            out += ["", f"## compute-sanitizer {tool}", "", f"{len(report[tool]['rows'])} rows ran, {report[tool]['errors']} processes with errors, {len(report[tool]['problems'])} that did not end well."]
+            out += ["", f"## compute-sanitizer {tool}", "", f"{len(report[tool]['rows'])} rows ran, {report[tool]['errors']} processes with errors, "
+                    f"{len(report[tool]['problems'])} that did not end well."]
             out += [f"```\n{p['ops']}: exit {p['exit']}\n{p['output'][-1500:]}\n```" for p in report[tool]["problems"]]
     if report.get("measure"):
         out += ["", "## Times, microseconds a call (median, p10 .. p90), against the floor", "",

@@ -138,11 +138,6 @@ def run_peer(args):
 # --- Taking turns ---
 
 
-def last_answer(output, errors, code):
-    lines = [line for line in output.splitlines() if line.startswith("{")]
-    return json.loads(lines[-1]) if lines else {"error": (errors.strip() or output.strip() or f"exit code {code}")[-400:]}
-
-
 def turn(words, limit, env):
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=limit, env=env)
@@ -150,7 +145,10 @@ def turn(words, limit, env):
         return {"error": f"did not end within {limit:.0f} s"}
     except OSError as error:
         return {"error": str(error)[:300]}
-    return last_answer(done.stdout if done.returncode == 0 else "", done.stderr, done.returncode)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    if done.returncode != 0 or not lines:
+        return {"error": (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}")[-400:]}
+    return json.loads(lines[-1])
 
 
 class Held:
