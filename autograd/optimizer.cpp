@@ -26,7 +26,7 @@ void Optimizer::update_spans(Context& context, const ParameterArena& arena) {
     const OptimizerConfig::Group& group = config_.groups[static_cast<size_t>(p.group)];
     const ParameterSpan span{p.offset, p.shape.count(), static_cast<float>(group.rate_scale),
                              static_cast<float>(config_.weight_decay * group.decay_scale)};
-    // Neighbours of one kind become one run; the padding between them is zero and stays zero.
+    // Neighbors of one kind become one run; the padding between them is zero and stays zero.
     if (!runs.empty()) {
       ParameterSpan& last = runs.back();
       const int64_t gap = span.offset - (last.offset + last.count);

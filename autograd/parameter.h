@@ -33,7 +33,7 @@ class ParameterArena {
   Parameter& add(const std::string& name, const Shape& shape, Initializer initialize);
   Parameter& add_buffer(const std::string& name, const Shape& shape, Initializer initialize);
 
-  // Allocates the arenas (each parameter 256-byte aligned) and initialises every value from `seed` and its name,
+  // Allocates the arenas (each parameter 256-byte aligned) and initializes every value from `seed` and its name,
   // so that a network with one layer more starts with the same values elsewhere. f32, or f64 for the oracle. On a
   // context whose precision is bf16 there is a bf16 copy of the values too; the f32 values are the masters.
   void allocate(Context& context, uint64_t seed, DType dtype = DType::f32);

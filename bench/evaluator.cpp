@@ -22,7 +22,7 @@ struct Set {
   int64_t width;
 };
 
-// Cluster centres plus noise: hard enough that ranks spread over the gallery.
+// Cluster centers plus noise: hard enough that ranks spread over the gallery.
 Set make_set(int64_t count, int64_t width, uint64_t seed) {
   Set set{{}, {}, std::vector<float>(static_cast<size_t>(count * width)), width};
   PhiloxStream labels(seed);
@@ -30,9 +30,9 @@ Set make_set(int64_t count, int64_t width, uint64_t seed) {
     const int64_t pid = labels.below(751);
     set.pids.push_back(pid);
     set.camids.push_back(1 + labels.below(6));
-    PhiloxStream centre(7, static_cast<uint64_t>(pid)), noise(seed + 1, static_cast<uint64_t>(i));
+    PhiloxStream center(7, static_cast<uint64_t>(pid)), noise(seed + 1, static_cast<uint64_t>(i));
     for (int64_t l = 0; l < width; ++l)
-      set.features[static_cast<size_t>(i * width + l)] = 0.3f * centre.uniform() + noise.uniform();
+      set.features[static_cast<size_t>(i * width + l)] = 0.3f * center.uniform() + noise.uniform();
   }
   return set;
 }

@@ -23,7 +23,7 @@ class Conv2d {
   Parameter *weight_, *bias_ = nullptr;
 };
 
-// Batch normalisation over all but the last dimension, with what usually follows it in the same pass.
+// Batch normalization over all but the last dimension, with what usually follows it in the same pass.
 // Parameters: <name>.weight, <name>.bias; buffers: <name>.running_mean, <name>.running_var.
 class BatchNorm {
  public:

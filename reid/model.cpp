@@ -23,7 +23,7 @@ ReidModel::ReidModel(ParameterArena& arena, const ModelConfig& config)
 ReidModel::Output ReidModel::operator()(Tape& tape, const Variable& images, Mode mode) const {
   const Variable map = backbone_(tape, images, mode);
   Output out;
-  const Variable pooled = exponent_ ? generalised_mean_pool(tape, map, tape.weight(*exponent_)) : global_average_pool(tape, map);
+  const Variable pooled = exponent_ ? generalized_mean_pool(tape, map, tape.weight(*exponent_)) : global_average_pool(tape, map);
   out.embedding = widened(tape, pooled);
   out.feature = neck_ ? (*neck_)(tape, out.embedding, mode) : out.embedding;
   if (classifier_ && mode != Mode::eval) out.logits = widened(tape, (*classifier_)(tape, out.feature));

@@ -12,7 +12,7 @@ namespace saccade {
 
 struct ModelConfig {
   layers::ResNetConfig backbone;
-  std::string pooling = "average";  // or "gem": generalised mean with a learned exponent
+  std::string pooling = "average";  // or "gem": generalized mean with a learned exponent
   bool neck = true;                 // batch norm without a learned shift between embedding and classifier
   int64_t identities = 0;           // classes of the ID loss; 0: no classifier
 };
@@ -29,7 +29,7 @@ class ReidModel {
     Variable feature;    // [N,D] after the neck (the embedding without one): retrieval
     Variable logits;     // [N,identities]; empty in eval mode or without a classifier
   };
-  Output operator()(Tape& tape, const Variable& images, Mode mode) const;  // images [N,H,W,3], normalised
+  Output operator()(Tape& tape, const Variable& images, Mode mode) const;  // images [N,H,W,3], normalized
   int64_t feature_size() const { return backbone_.channels(); }
 
  private:

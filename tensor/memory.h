@@ -40,7 +40,7 @@ class Memory {
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
 
-  // Memory of at least `bytes`, aligned to kAlignment, not initialised. `ticket` goes back to release().
+  // Memory of at least `bytes`, aligned to kAlignment, not initialized. `ticket` goes back to release().
   void* allocate(size_t bytes, int64_t* ticket);
   void release(void* data, size_t bytes, int64_t ticket) noexcept;
 

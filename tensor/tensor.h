@@ -31,7 +31,7 @@ struct Storage {
 class Tensor {
  public:
   Tensor() = default;
-  // Not initialised.
+  // Not initialized.
   Tensor(Context& context, const Shape& shape, DType dtype);
 
   static Tensor zeros(Context& context, const Shape& shape, DType dtype);

@@ -7,7 +7,7 @@
 namespace saccade {
 
 // a + b and a * b. b has a's shape, or a's with some sizes 1 (leading ones may be left out), as long as the
-// dimensions that it repeats over are neighbours: a bias [C], a gate [N,1,1,C], a map [N,H,W,1], a scalar
+// dimensions that it repeats over are neighbors: a bias [C], a gate [N,1,1,C], a map [N,H,W,1], a scalar
 // [1].
 Variable add(Tape& tape, const Variable& a, const Variable& b);
 Variable mul(Tape& tape, const Variable& a, const Variable& b);

@@ -29,7 +29,7 @@ std::vector<Augmentation> table_of(Context& context, int64_t images, const Tenso
     a.erase_y = place[4], a.erase_x = place[5];
     a.erase_height = place[6], a.erase_width = place[7];
     a.brightness = tone[0], a.contrast = tone[1], a.saturation = tone[2];
-    a.grey_mean = tone[3];
+    a.gray_mean = tone[3];
     std::copy(tone + 4, tone + 7, a.fill);
   }
   return table;

@@ -9,7 +9,7 @@ namespace saccade {
 // The tables of kernels/image/augment.h, made by the host of tensors, outside of what is recorded. `images`
 // is the shape of the cache, [I,H,W,3];
 //   placement     i32 [N,8]: image, flip, shift_y, shift_x, erase_y, erase_x, erase_height, erase_width
-//   colour        [N,7]: brightness, contrast, saturation, grey_mean, then the erased box's fill (r, g, b)
+//   colour        [N,7]: brightness, contrast, saturation, gray_mean, then the erased box's fill (r, g, b)
 //   normalization [2,3]: mean, then standard deviation
 // f32 in every version. An image that the cache lacks is an InputError.
 struct AugmentTables {

@@ -1,4 +1,4 @@
-// Normalisation on the tape.
+// Normalization on the tape.
 #pragma once
 
 #include "autograd/tape.h"

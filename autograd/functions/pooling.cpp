@@ -2,7 +2,7 @@
 
 #include "autograd/functions/common.h"
 #include "kernels/pool/average_pool2d.ref.h"
-#include "kernels/pool/generalised_mean_pool.ref.h"
+#include "kernels/pool/generalized_mean_pool.ref.h"
 #include "kernels/pool/global_average_pool.ref.h"
 #include "kernels/pool/max_pool2d.ref.h"
 #include "kernels/pool/region_pool.ref.h"
@@ -86,14 +86,14 @@ Variable global_average_pool(Tape& tape, const Variable& x) {
   });
 }
 
-Variable generalised_mean_pool(Tape& tape, const Variable& x, const Variable& p, double epsilon) {
-  tape.begin("generalised_mean_pool");
-  const Positions s = positions_of("generalised_mean_pool", x.shape());
-  check_input(p.value.count() == 1, "generalised_mean_pool: p has shape ", p.shape().text(), ", not [1]");
-  check_input(epsilon > 0, "generalised_mean_pool: epsilon ", epsilon, " is not above 0");
+Variable generalized_mean_pool(Tape& tape, const Variable& x, const Variable& p, double epsilon) {
+  tape.begin("generalized_mean_pool");
+  const Positions s = positions_of("generalized_mean_pool", x.shape());
+  check_input(p.value.count() == 1, "generalized_mean_pool: p has shape ", p.shape().text(), ", not [1]");
+  check_input(epsilon > 0, "generalized_mean_pool: epsilon ", epsilon, " is not above 0");
   const Tensor y = tape.empty({s.batch, s.channels}, x.dtype());
   dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
-    GeneralisedMeanPool<D>::forward(tape.context(), s.batch, s.positions, s.channels, epsilon,
+    GeneralizedMeanPool<D>::forward(tape.context(), s.batch, s.positions, s.channels, epsilon,
                                     x.value.data<T>(), p.value.data<T>(), y.data<T>());
   });
   return tape.record(y, {&x, &p},
@@ -102,7 +102,7 @@ Variable generalised_mean_pool(Tape& tape, const Variable& x, const Variable& p,
                        const Tensor grad_x = x.needs_gradient() ? t.empty_like(value.get()) : Tensor();
                        const Tensor grad_p = p.needs_gradient() ? t.empty_like(power.get()) : Tensor();
                        dispatch(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
-                         GeneralisedMeanPool<D>::backward(t.context(), s.batch, s.positions, s.channels,
+                         GeneralizedMeanPool<D>::backward(t.context(), s.batch, s.positions, s.channels,
                                                           epsilon, grad_y.data<T>(), value.data<T>(),
                                                           power.data<T>(), y.data<T>(), grad_x.data<T>(),
                                                           grad_p.data<T>());

@@ -20,7 +20,7 @@ Variable average_pool2d(Tape& tape, const Variable& x, int64_t kernel, int64_t s
 Variable global_average_pool(Tape& tape, const Variable& x);
 
 // (mean over positions of max(x, epsilon)^p)^(1/p); p [1] may be learned. x [N,...,C] -> [N,C].
-Variable generalised_mean_pool(Tape& tape, const Variable& x, const Variable& p, double epsilon = 1e-6);
+Variable generalized_mean_pool(Tape& tape, const Variable& x, const Variable& p, double epsilon = 1e-6);
 
 // Average, maximum or the sum of both over each band of rows. x [N,H,W,C] -> [K,N,C], the bands first.
 Variable region_pool(Tape& tape, const Variable& x, const std::vector<RowRange>& bands, bool average = true,

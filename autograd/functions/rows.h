@@ -1,4 +1,4 @@
-// Rows and columns of matrices: picking, joining, cutting, turning, normalising.
+// Rows and columns of matrices: picking, joining, cutting, turning, normalizing.
 #pragma once
 
 #include <vector>

@@ -9,7 +9,7 @@ namespace {
 
 const Fill bytes = {Fill::integers, 0, 256};
 const Fill imagenet = {Fill::values, 0, 1, {0.485, 0.456, 0.406, 0.229, 0.224, 0.225}};
-// brightness, contrast, saturation, grey mean, fill
+// brightness, contrast, saturation, gray mean, fill
 const Fill still = {Fill::values, 0, 1, {1, 1, 1, 0, 0, 0, 0}};
 const Fill jitter = {Fill::values, 0, 1, {1.25, 0.75, 0.5, 100, 0.5, -1, 2, 0.5, 1.5, 1.75, 30, 0, 0, 0}};
 const Fill saturating = {

@@ -21,12 +21,12 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 
 def write_set(path, count, width, seed):
-    """Identity centres under noise, in the layout that `evaluate` reads."""
+    """Identity centers under noise, in the layout that `evaluate` reads."""
     rng = np.random.default_rng(seed)
-    centres = np.random.default_rng(0).random((751, width), dtype=np.float32) * 0.3
+    centers = np.random.default_rng(0).random((751, width), dtype=np.float32) * 0.3
     pids = rng.integers(0, 751, count)
     tensors = {
-        "features": centres[pids] + rng.random((count, width), dtype=np.float32),
+        "features": centers[pids] + rng.random((count, width), dtype=np.float32),
         "pids": pids.astype(np.int64),
         "camids": rng.integers(1, 7, count).astype(np.int64),
     }

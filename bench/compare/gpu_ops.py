@@ -34,7 +34,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # Measured in this order: what is written by hand comes first, as the time limit may end the list.
 FIRST = ["group_max", "sigmoid_gate", "bin_pool", "batch_hard_triplet", "batch_norm", "batch_norm_residual", "cross_entropy", "region_pool",
-         "generalised_mean_pool", "max_pool2d", "linear", "conv2d", "matmul"]
+         "generalized_mean_pool", "max_pool2d", "linear", "conv2d", "matmul"]
 SIDES = ("eager", "compile", "triton")
 
 

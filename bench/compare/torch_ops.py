@@ -15,7 +15,7 @@ FALLBACK = {
     "batch_norm": {"mode": 0, "eps": 1e-5, "momentum": 0.1, "relu": 0, "beta": 1},
     "batch_norm_residual": {"mode": 0, "eps": 1e-5, "momentum": 0.1, "relu": 0, "beta": 1},
     "conv2d": {"stride_h": 1, "stride_w": 1, "pad_h": 0, "pad_w": 0}, "cross_entropy": {"smoothing": 0},
-    "generalised_mean_pool": {"epsilon": 1e-6}, "l2_normalize": {"epsilon": 1e-12}, "linear": {"relu": 0},
+    "generalized_mean_pool": {"epsilon": 1e-6}, "l2_normalize": {"epsilon": 1e-12}, "linear": {"relu": 0},
     "adam": {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "amsgrad": 0, "decoupled": 0}, "sgd": {"momentum": 0, "nesterov": 0},
     "topk": {"largest": 1}, "mean": {"over": 0}, "sum": {"over": 0}, "pairwise_distance": {"metric": 0},
     "region_pool": {"levels": 1, "average": 1, "maximum": 1},
@@ -249,7 +249,7 @@ def global_average_pool(inputs, a):
 
 
 @op
-def generalised_mean_pool(inputs, a):
+def generalized_mean_pool(inputs, a):
     x, p = inputs
     return [x.clamp_min(a["epsilon"]).pow(p).mean((1, 2)).pow(1 / p)]
 

@@ -357,7 +357,7 @@ def moments_kernel(x, partial, rows, channels, ROWS: tl.constexpr, WIDTH: tl.con
 
 
 @triton.jit
-def normalise_kernel(x, residual, factor, offset, y, count, channels, RESIDUAL: tl.constexpr, RELU: tl.constexpr, BLOCK: tl.constexpr):
+def normalize_kernel(x, residual, factor, offset, y, count, channels, RESIDUAL: tl.constexpr, RELU: tl.constexpr, BLOCK: tl.constexpr):
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = at < count
     v = tl.load(x + at, mask=inside).to(tl.float32)
@@ -396,7 +396,7 @@ def batch_norm(name, inputs, a):
     factor = gamma * torch.rsqrt(var + a["eps"])
     offset = (beta if a["beta"] else 0) - mean * factor
     y = torch.empty_like(x)
-    normalise_kernel[grid_for(x.numel())](x, residual, factor, offset, y, x.numel(), channels, RESIDUAL=name == "batch_norm_residual", RELU=bool(a["relu"]), BLOCK=BLOCK)
+    normalize_kernel[grid_for(x.numel())](x, residual, factor, offset, y, x.numel(), channels, RESIDUAL=name == "batch_norm_residual", RELU=bool(a["relu"]), BLOCK=BLOCK)
     return [y, new_mean, new_var]
 
 
@@ -418,13 +418,13 @@ def pool_kernel(x, y, p, positions, channels, epsilon, GENERAL: tl.constexpr, RO
     tl.store(y + n * channels + c, total.to(y.dtype.element_ty), mask=c < channels)
 
 
-@op("global_average_pool", "generalised_mean_pool")
+@op("global_average_pool", "generalized_mean_pool")
 def pool(name, inputs, a):
     x = inputs[0]
     n, h, w, c = x.shape
     y = torch.empty(n, c, dtype=x.dtype, device=x.device)
     width = min(128, power_of_two(c))
-    general = name == "generalised_mean_pool"
+    general = name == "generalized_mean_pool"
     pool_kernel[(n, triton.cdiv(c, width))](x, y, inputs[1] if general else x, h * w, c, a.get("epsilon", 0.0), GENERAL=general, ROWS=16, WIDTH=width)
     return [y]
 

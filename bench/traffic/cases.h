@@ -89,7 +89,7 @@ inline TrafficCase step(size_t moments, Attributes attributes, const std::string
   return one;
 }
 
-// Sixteen pictures, each used once, every other one mirrored; colours jittered, nothing erased.
+// Sixteen pictures, each used once, every other one mirrored; colors jittered, nothing erased.
 inline TrafficCase pictures() {
   std::vector<double> placement;
   for (int i = 0; i < 16; ++i)
@@ -148,7 +148,7 @@ inline const std::map<std::string, std::vector<TrafficCase>>& traffic_cases() {
       {"fill", {map({}, {{"value", 2.5}})}},
       {"gather_rows", {{{.name = "each once", .inputs = {{{1024, 512}}, scattered(1024, 1024)}}, {"index"}}}},
       {"gelu", {map({"x"})}},
-      {"generalised_mean_pool",
+      {"generalized_mean_pool",
        {{{.name = "p = 3", .inputs = {positive({8, 16, 8, 512}), constant({1}, 3)}}, {"x", "p", "y"}},
         {{.name = "p = 2.5", .inputs = {positive({8, 16, 8, 512}), constant({1}, 2.5)}}, {"x", "p", "y"}}}},
       {"global_average_pool", {{{.name = "conv5_x", .inputs = {{{8, 16, 8, 512}}}}}}},

@@ -233,7 +233,7 @@ void write_table(const std::string& path, const std::vector<Row>& rows, const Li
         << " |\n";
   out << "\n## Kernels\n\nBy launch. Sectors: of 32 bytes, for a request of one warp to global memory. Used: "
          "the share of "
-         "them that lanes\nasked for; below 100 % neighbours lie apart, or rows start inside a sector. "
+         "them that lanes\nasked for; below 100 % neighbors lie apart, or rows start inside a sector. "
          "Passes: through the "
          "banks of shared memory,\nagainst the fewest that such a request takes.\n\n"
          "| op | case | element | pass | launch | times | moved KiB | sectors | used | passes |\n"
@@ -350,7 +350,7 @@ void record(const std::string& path, const std::vector<Row>& rows) {
 
 // --- Faults ---
 
-// A copy by neighbours far apart takes 8 times the sectors; a column of a tile without padding takes 32
+// A copy by neighbors far apart takes 8 times the sectors; a column of a tile without padding takes 32
 // passes.
 bool sees_faults() {
   constexpr unsigned n = 1u << 18;

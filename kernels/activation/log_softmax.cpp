@@ -20,8 +20,8 @@ void LogSoftmax<Device::cpu>::forward(Context& context, int64_t rows, int64_t co
       float sum = 0;
 #pragma omp simd reduction(+ : sum)
       for (int64_t c = 0; c < columns; ++c) sum += exp_vector(in[c] - best);
-      const float normaliser = std::log(sum);
-      for (int64_t c = 0; c < columns; ++c) out[c] = in[c] - best - normaliser;
+      const float normalizer = std::log(sum);
+      for (int64_t c = 0; c < columns; ++c) out[c] = in[c] - best - normalizer;
     }
   });
 }

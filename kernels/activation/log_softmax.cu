@@ -17,8 +17,8 @@ struct Forward {
         -INFINITY, [](float x) { return x; }, Max());
     const float sum = row.reduce(
         0.0f, [=](float x) { return exp_for<T>(x - best); }, Add());
-    const float normaliser = logf(sum);
-    row.write(y, [=](float x) { return x - best - normaliser; });
+    const float normalizer = logf(sum);
+    row.write(y, [=](float x) { return x - best - normalizer; });
   }
 };
 

@@ -18,8 +18,8 @@ void LogSoftmax<Device::reference>::forward(Context&, int64_t rows, int64_t colu
     for (int64_t c = 1; c < columns; ++c) best = in[c] > best ? in[c] : best;
     T sum(0);
     for (int64_t c = 0; c < columns; ++c) sum += exp(in[c] - best);
-    const T normaliser = log(sum);
-    for (int64_t c = 0; c < columns; ++c) out[c] = in[c] - best - normaliser;
+    const T normalizer = log(sum);
+    for (int64_t c = 0; c < columns; ++c) out[c] = in[c] - best - normalizer;
   }
 }
 

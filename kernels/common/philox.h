@@ -56,7 +56,7 @@ SACCADE_HD inline void normal_from(uint32_t a, uint32_t b, float* first, float* 
   *second = radius * sinf(angle);
 }
 
-// A host-side stream for code that draws one number after the other (samplers, augmentation, initialisation).
+// A host-side stream for code that draws one number after the other (samplers, augmentation, initialization).
 class PhiloxStream {
  public:
   explicit PhiloxStream(uint64_t seed, uint64_t stream = 0) : seed_(seed), stream_(stream) {}
@@ -84,7 +84,7 @@ class PhiloxStream {
     normal_from(a, next(), &first, &second);
     return first;
   }
-  // values[i] = mean + deviation * N(0, 1), from whole blocks of words, as vector code: what initialises networks.
+  // values[i] = mean + deviation * N(0, 1), from whole blocks of words, as vector code: what initializes networks.
   void fill_normal(float* values, int64_t count, float mean, float deviation);
 
  private:

@@ -31,7 +31,7 @@ __device__ __forceinline__ unsigned thread_in_block() {
   return (threadIdx.z * blockDim.y + threadIdx.y) * blockDim.x + threadIdx.x;
 }
 
-// Over groups of `Lanes` neighbouring lanes (a power of two, at most 32). Every lane of the warp must call
+// Over groups of `Lanes` neighboring lanes (a power of two, at most 32). Every lane of the warp must call
 // it. Each step adds what the lane `step` away holds: both sides compute the same sum, as a + b is b + a.
 template <unsigned Lanes = kWarp, class T, class Join>
 __device__ __forceinline__ T warp_reduce(T value, Join join) {

@@ -1,5 +1,5 @@
 // A row of one to three matrices, for kernels that reduce over a row and then write a value for each of its
-// elements (softmax, normalisation). A kernel is written once against this interface:
+// elements (softmax, normalization). A kernel is written once against this interface:
 //
 //   const Row row(columns, index, {x});
 //   const float best = row.reduce(-INFINITY, [](float v) { return v; }, Max());

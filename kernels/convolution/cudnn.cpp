@@ -309,7 +309,7 @@ struct Plan {
   std::shared_ptr<void> descriptor;
 };
 
-// Makes `plan` of a configuration; false if it does not finalise, or wants too much memory.
+// Makes `plan` of a configuration; false if it does not finalize, or wants too much memory.
 bool finalize(Plan& plan, const Descriptor& configuration, const Target& target) {
   Descriptor made(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
   target.set(made, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP);

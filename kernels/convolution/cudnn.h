@@ -31,7 +31,7 @@ struct Choice {
   bool found = false;
   int64_t engine = -1;  // cuDNN's number of it
   int64_t workspace_bytes = 0;
-  int refused = 0, failed = 0;  // candidates before it: by their notes, and at their finalisation or by their workspace
+  int refused = 0, failed = 0;  // candidates before it: by their notes, and at their finalization or by their workspace
   int nondeterministic = 0;     // of the refused
   std::string recipe;           // the engine and its settings, as text: enough to make the plan again
   std::string reason;           // when nothing was found
@@ -45,7 +45,7 @@ std::string version();
 class DescribedDevice {
  public:
   explicit DescribedDevice(const std::string& json);
-  // Builds and finalises the plan that would run there; at most `most` of those that may run, the first one first;
+  // Builds and finalizes the plan that would run there; at most `most` of those that may run, the first one first;
   // the one of a recipe (Error where cuDNN does not make it).
   Choice plan(const Problem&) const;
   std::vector<Choice> plans(const Problem&, int most) const;

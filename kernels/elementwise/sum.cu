@@ -19,7 +19,7 @@ constexpr int64_t kBlocks = 1024;   // enough to fill the largest chips, few eno
 constexpr int64_t kLeastSteps = 8;  // vectors that a thread sums before a further part is worth its stage
 
 // The terms of sums: x, or products x * other where `other` is there. at<V>(i, factor(sum)) gives those of V
-// elements from number i on; factor<F>(sum) is what all terms of a sum need, for F neighbouring sums.
+// elements from number i on; factor<F>(sum) is what all terms of a sum need, for F neighboring sums.
 template <class T>
 struct SumTerms {
   const T* __restrict__ x;

@@ -7,14 +7,14 @@
 namespace saccade {
 namespace {
 
-// The jitter and the normalisation of one sample. Without jitter a pixel has 256 values, so they are tabled.
-struct Colours {
+// The jitter and the normalization of one sample. Without jitter a pixel has 256 values, so they are tabled.
+struct Colors {
   bool jittered;
-  float gain, offset, saturation, rest;  // p -> gain p + offset, then saturation p + rest grey(p)
-  float scale[3], shift[3];              // normalisation of a value in [0, 255]
+  float gain, offset, saturation, rest;  // p -> gain p + offset, then saturation p + rest gray(p)
+  float scale[3], shift[3];              // normalization of a value in [0, 255]
   float plain[3][256];
 
-  explicit Colours(const Normalization& normalization) {
+  explicit Colors(const Normalization& normalization) {
     for (int c = 0; c < 3; ++c) {
       scale[c] = 1 / (255 * normalization.std[c]);
       shift[c] = -normalization.mean[c] / normalization.std[c];
@@ -26,7 +26,7 @@ struct Colours {
   void set(const Augmentation& a) {
     jittered = a.brightness != 1 || a.contrast != 1 || a.saturation != 1;
     gain = a.contrast * a.brightness;
-    offset = (1 - a.contrast) * a.brightness * a.grey_mean;
+    offset = (1 - a.contrast) * a.brightness * a.gray_mean;
     saturation = a.saturation;
     rest = 1 - a.saturation;
   }
@@ -38,9 +38,9 @@ struct Colours {
     }
     float pixel[3];
     for (int c = 0; c < 3; ++c) pixel[c] = gain * from[c] + offset;
-    const float grey = rest * (0.299f * pixel[0] + 0.587f * pixel[1] + 0.114f * pixel[2]);
+    const float gray = rest * (0.299f * pixel[0] + 0.587f * pixel[1] + 0.114f * pixel[2]);
     for (int c = 0; c < 3; ++c) {
-      const float v = std::min(255.0f, std::max(0.0f, saturation * pixel[c] + grey));
+      const float v = std::min(255.0f, std::max(0.0f, saturation * pixel[c] + gray));
       to[c] = v * scale[c] + shift[c];
     }
   }
@@ -52,11 +52,11 @@ void fill_row(int64_t pixels, const float* value, float* to) {
 }
 
 // One row of the output from one row of the picture (null: the row lies in the padding).
-void augment_row(const Augmentation& a, const Colours& colours, int64_t width, const uint8_t* from,
+void augment_row(const Augmentation& a, const Colors& colors, int64_t width, const uint8_t* from,
                  float* to) {
   constexpr uint8_t black[3] = {0, 0, 0};
   float padding[3];
-  colours.map(black, padding);
+  colors.map(black, padding);
   // Columns [begin, end) of the output see the picture.
   const int64_t begin = from ? std::clamp<int64_t>(-int64_t{a.shift_x}, 0, width) : width;
   const int64_t end = from ? std::clamp<int64_t>(width - int64_t{a.shift_x}, begin, width) : width;
@@ -65,7 +65,7 @@ void augment_row(const Augmentation& a, const Colours& colours, int64_t width, c
     const int64_t first = begin + a.shift_x;
     const int64_t step = a.flip ? -3 : 3;
     const uint8_t* pixel = from + (a.flip ? width - 1 - first : first) * 3;
-    for (int64_t x = begin; x < end; ++x, pixel += step) colours.map(pixel, to + x * 3);
+    for (int64_t x = begin; x < end; ++x, pixel += step) colors.map(pixel, to + x * 3);
   }
   fill_row(width - end, padding, to + end * 3);
 }
@@ -79,14 +79,14 @@ void Augment<Device::cpu>::forward(Context& context, int64_t count, int64_t heig
                                    const Normalization& normalization, float* y) {
   const int64_t picture = height * width * 3;
   parallel_for(context, count, 1, [&](int64_t first, int64_t last) {
-    Colours colours(normalization);
+    Colors colors(normalization);
     for (int64_t n = first; n < last; ++n) {
       const Augmentation& a = table[n];
-      colours.set(a);
+      colors.set(a);
       for (int64_t row = 0; row < height; ++row) {
         const int64_t source = row + a.shift_y;
         const bool inside = source >= 0 && source < height;
-        augment_row(a, colours, width, inside ? images + a.image * picture + source * width * 3 : nullptr,
+        augment_row(a, colors, width, inside ? images + a.image * picture + source * width * 3 : nullptr,
                     y + n * picture + row * width * 3);
       }
       const int64_t top = std::clamp<int64_t>(a.erase_y, 0, height),

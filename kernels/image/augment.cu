@@ -11,28 +11,28 @@ constexpr unsigned kThreads = 256;
 constexpr int kInFlight = 2;  // vectors of a thread
 
 // One sample's map from a pixel of the cache to three values, in the arithmetic of the CPU version.
-struct Colours {
+struct Colors {
   bool jittered;
-  float gain, offset, saturation, rest;  // p -> gain p + offset, then saturation p + rest grey(p)
+  float gain, offset, saturation, rest;  // p -> gain p + offset, then saturation p + rest gray(p)
 
-  __device__ explicit Colours(const Augmentation& a)
+  __device__ explicit Colors(const Augmentation& a)
       : jittered(a.brightness != 1 || a.contrast != 1 || a.saturation != 1),
         gain(a.contrast * a.brightness),
-        offset((1 - a.contrast) * a.brightness * a.grey_mean),
+        offset((1 - a.contrast) * a.brightness * a.gray_mean),
         saturation(a.saturation),
         rest(1 - a.saturation) {}
 
   __device__ __forceinline__ void jitter(float (&pixel)[3]) const {
 #pragma unroll
     for (float& v : pixel) v = gain * v + offset;
-    const float grey = rest * (0.299f * pixel[0] + 0.587f * pixel[1] + 0.114f * pixel[2]);
+    const float gray = rest * (0.299f * pixel[0] + 0.587f * pixel[1] + 0.114f * pixel[2]);
 #pragma unroll
-    for (float& v : pixel) v = fminf(255.0f, fmaxf(0.0f, saturation * v + grey));
+    for (float& v : pixel) v = fminf(255.0f, fmaxf(0.0f, saturation * v + gray));
   }
 };
 
 // The three values of output pixel (row, column).
-__device__ __forceinline__ void augment_pixel(const Augmentation& a, const Colours& colours, int height, int width,
+__device__ __forceinline__ void augment_pixel(const Augmentation& a, const Colors& colors, int height, int width,
                                               const uint8_t* __restrict__ picture, const Normalization& norm,
                                               int row, int column, float (&pixel)[3]) {
   // Differences in 64 bits: a box or a shift may lie anywhere.
@@ -47,7 +47,7 @@ __device__ __forceinline__ void augment_pixel(const Augmentation& a, const Colou
   const uint8_t* from = picture + (y * width + (a.flip ? width - 1 - x : x)) * 3;
 #pragma unroll
   for (int c = 0; c < 3; ++c) pixel[c] = inside ? static_cast<float>(from[c]) : 0.0f;
-  if (colours.jittered) colours.jitter(pixel);
+  if (colors.jittered) colors.jitter(pixel);
 #pragma unroll
   for (int c = 0; c < 3; ++c) pixel[c] = (pixel[c] / 255 - norm.mean[c]) / norm.std[c];
 }
@@ -59,7 +59,7 @@ __global__ void __launch_bounds__(kThreads)
     augment(int height, int width, const uint8_t* __restrict__ images, const Augmentation* __restrict__ table,
             Normalization norm, T* __restrict__ y) {
   const Augmentation& a = table[blockIdx.y];
-  const Colours colours(a);
+  const Colors colors(a);
   const int64_t elements = int64_t{height} * width * 3;
   const uint8_t* picture = images + a.image * elements;
   const int64_t first = (static_cast<int64_t>(blockIdx.x) * kInFlight * kThreads + threadIdx.x) * V;
@@ -75,7 +75,7 @@ __global__ void __launch_bounds__(kThreads)
       const int index = at_pixel + p;
       if (p * 3 - start >= V) continue;
       float pixel[3];
-      augment_pixel(a, colours, height, width, picture, norm, index / width, index % width, pixel);
+      augment_pixel(a, colors, height, width, picture, norm, index / width, index % width, pixel);
 #pragma unroll
       for (int lane = 0; lane < V; ++lane) {  // which lanes are this pixel's: no indexing, all stays in registers
         const int c = start + lane - 3 * p;

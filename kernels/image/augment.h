@@ -1,5 +1,5 @@
 // From a cache of 8-bit pictures to the input of a network, in one pass: gather, flip, shift (pad and crop),
-// colour jitter, normalisation, erasing. Output (n, y, x) is
+// color jitter, normalization, erasing. Output (n, y, x) is
 //
 //   erased box:  fill[c]
 //   elsewhere:   (v[c] / 255 - mean[c]) / std[c],   v = clamp(jitter(p), 0, 255)
@@ -8,8 +8,8 @@
 // `flip`, or black outside of the picture: flip, pad with black, then crop. The jitter is, in this order,
 //
 //   brightness  b:  p = b p
-//   contrast    k:  p = k p + (1 - k) b grey_mean       (grey_mean: of the whole picture as cached)
-//   saturation  s:  p = s p + (1 - s) grey(p),          grey(p) = 0.299 r + 0.587 g + 0.114 b
+//   contrast    k:  p = k p + (1 - k) b gray_mean       (gray_mean: of the whole picture as cached)
+//   saturation  s:  p = s p + (1 - s) gray(p),          gray(p) = 0.299 r + 0.587 g + 0.114 b
 //
 // clamped once at the end, so that it is one affine map and needs no second pass (libraries that clamp after
 // each step differ where a step saturates). Erasing: Zhong et al., "Random erasing data augmentation", AAAI
@@ -35,8 +35,8 @@ struct Augmentation {
   int32_t erase_y = 0, erase_x = 0;  // corner of the erased box in the output
   int32_t erase_height = 0, erase_width = 0;
   float brightness = 1, contrast = 1, saturation = 1;
-  float grey_mean = 0;        // in [0, 255]; looked at if contrast is not 1
-  float fill[3] = {0, 0, 0};  // after normalisation: 0 is the mean of the data set
+  float gray_mean = 0;        // in [0, 255]; looked at if contrast is not 1
+  float fill[3] = {0, 0, 0};  // after normalization: 0 is the mean of the data set
 };
 
 // Of pictures in [0, 1]. The default is ImageNet's.

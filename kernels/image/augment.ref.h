@@ -27,11 +27,11 @@ void Augment<Device::reference>::forward(Context&, int64_t count, int64_t height
           pixel[c] = inside ? T(images[((a.image * height + source_y) * width + source_x) * 3 + c]) : T(0);
 
         const T brightness(a.brightness), contrast(a.contrast), saturation(a.saturation),
-            grey_mean(a.grey_mean);
+            gray_mean(a.gray_mean);
         for (T& v : pixel) v = brightness * v;
-        for (T& v : pixel) v = contrast * v + (T(1) - contrast) * brightness * grey_mean;
-        const T grey = T(0.299) * pixel[0] + T(0.587) * pixel[1] + T(0.114) * pixel[2];
-        for (T& v : pixel) v = saturation * v + (T(1) - saturation) * grey;
+        for (T& v : pixel) v = contrast * v + (T(1) - contrast) * brightness * gray_mean;
+        const T gray = T(0.299) * pixel[0] + T(0.587) * pixel[1] + T(0.114) * pixel[2];
+        for (T& v : pixel) v = saturation * v + (T(1) - saturation) * gray;
 
         for (int c = 0; c < 3; ++c) {
           const T v = pixel[c] < T(0) ? T(0) : pixel[c] > T(255) ? T(255) : pixel[c];

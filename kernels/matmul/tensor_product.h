@@ -51,8 +51,8 @@ struct Slice {
   }
 };
 
-// Four neighbouring columns of C for each lane, from the pairs of two instructions side by side: the even
-// lanes give the right pair away and get the left one of their neighbour, the odd ones the other way round.
+// Four neighboring columns of C for each lane, from the pairs of two instructions side by side: the even
+// lanes give the right pair away and get the left one of their neighbor, the odd ones the other way round.
 __device__ __forceinline__ Pack<float, 4> gather_four(float left0, float left1, float right0, float right1) {
   const bool odd = threadIdx.x % 2 != 0;
   const float away0 = odd ? left0 : right0, away1 = odd ? left1 : right1;

@@ -16,7 +16,7 @@
 // An operand is a function object:
 //
 //   using Element = T;
-//   static constexpr bool along_k;  // neighbours in memory lie along k, or else along the rows of A (columns
+//   static constexpr bool along_k;  // neighbors in memory lie along k, or else along the rows of A (columns
 //   of B) Pack<T, kPack<T>> operator()(uint32_t i, uint32_t l) const;
 //
 // which returns the elements (i, l), (i, l + 1), ... where along_k, else (i, l), (i + 1, l), ...; those
@@ -58,7 +58,7 @@ __device__ __forceinline__ Pack<T, kPack<T>> load_row(const T* row, uint32_t fir
   return pack;
 }
 
-// A matrix: [size, k] where neighbours lie along k, else [k, size].
+// A matrix: [size, k] where neighbors lie along k, else [k, size].
 template <class T, bool along_k_, bool wide>
 struct Dense {
   using Element = T;

@@ -32,7 +32,7 @@ float squared_difference(int64_t dim, const float* a, const float* b) {
 }
 
 // u = x / max(|x|, clamp), row by row.
-void normalise(Context& context, int64_t rows, int64_t dim, const float* x, float* u) {
+void normalize(Context& context, int64_t rows, int64_t dim, const float* x, float* u) {
   parallel_for(context, rows, grain_of(dim), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const float* row = x + r * dim;
@@ -89,7 +89,7 @@ void add_near_and_own(Context& context, Metric metric, bool transposed, int64_t 
 }
 
 // grad_x from the gradient g of u = x / |x|: (g - (g.u) u) / |x|; below the clamp g / clamp.
-void undo_normalisation(Context& context, int64_t rows, int64_t dim, const float* x, const float* u,
+void undo_normalization(Context& context, int64_t rows, int64_t dim, const float* x, const float* u,
                         float* grad_x) {
   parallel_for(context, rows, grain_of(dim), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
@@ -113,8 +113,8 @@ void PairwiseDistance<Device::cpu>::forward(Context& context, Metric metric, int
   const Context::Scratch scratch(context, static_cast<size_t>((n + m) * (cosine ? dim : 1)) * sizeof(float));
   float *of_x = scratch.as<float>(), *of_y = of_x + n * (cosine ? dim : 1);
   if (cosine) {
-    normalise(context, n, dim, x, of_x);
-    normalise(context, m, dim, y, of_y);
+    normalize(context, n, dim, x, of_x);
+    normalize(context, m, dim, y, of_y);
     std::fill(distance, distance + n * m, 1.0f);
     sgemm(context, false, true, n, m, dim, -1, of_x, dim, of_y, dim, 1, distance, m);
     return;
@@ -143,11 +143,11 @@ void PairwiseDistance<Device::cpu>::backward(Context& context, Metric metric, bo
   if (metric == Metric::cosine) {
     const Context::Scratch scratch(context, static_cast<size_t>((n + m) * dim) * sizeof(float));
     float *u = scratch.as<float>(), *v = u + n * dim;
-    normalise(context, n, dim, x, u);
-    normalise(context, m, dim, y, v);
+    normalize(context, n, dim, x, u);
+    normalize(context, m, dim, y, v);
     sgemm(context, transposed, false, n, dim, m, -1, grad_distance, transposed ? n : m, v, dim, 0, grad_x,
           dim);
-    undo_normalisation(context, n, dim, x, u, grad_x);
+    undo_normalization(context, n, dim, x, u, grad_x);
     return;
   }
   const Context::Scratch scratch(context, static_cast<size_t>(n + m + n * m) * sizeof(float));

@@ -119,7 +119,7 @@ struct Sums {
   bool transposed;
   uint32_t count;  // rows of x
   uint32_t parts;
-  uint32_t words, span;  // a row of x has `words` words of bits; neighbouring bits are `span` apart
+  uint32_t words, span;  // a row of x has `words` words of bits; neighboring bits are `span` apart
   float* part;           // [parts, count]
   uint32_t* near;        // [count, words], [words, count] when transposed
 

@@ -56,7 +56,7 @@ void PairwiseDistance<Device::reference>::backward(Context&, Metric metric, bool
         grad[static_cast<size_t>(k)] +=
             metric == Metric::cosine ? -weight * b[k] / other : weight * (a[k] - b[k]);
     }
-    // cosine: through the normalisation, whose gradient is (g - (g.u) u) / |x|; below the clamp g / clamp.
+    // cosine: through the normalization, whose gradient is (g - (g.u) u) / |x|; below the clamp g / clamp.
     T along(0);
     if (metric == Metric::cosine && norm > T(kClamp))
       for (int64_t k = 0; k < dim; ++k) along += grad[static_cast<size_t>(k)] * a[k] / norm;

@@ -70,7 +70,7 @@ void add_squares(int64_t pitch, int64_t count, const float* __restrict x, double
 }
 
 // What the ReLU saw, without a residual. One function for both directions, so that they agree to the bit.
-inline float normalised(float x, float mean, float scale, float beta) {
+inline float normalized(float x, float mean, float scale, float beta) {
 #ifdef __FP_FAST_FMAF
   return std::fma(x - mean, scale, beta);
 #else
@@ -126,7 +126,7 @@ enum class Mask { none, from_y, from_x };
 template <Mask kMask>
 inline float masked(float grad, float x, float y, float mean, float scale, float beta) {
   if (kMask == Mask::from_y) return y > 0 ? grad : 0.0f;
-  if (kMask == Mask::from_x) return normalised(x, mean, scale, beta) > 0 ? grad : 0.0f;
+  if (kMask == Mask::from_x) return normalized(x, mean, scale, beta) > 0 ? grad : 0.0f;
   return grad;
 }
 
@@ -135,7 +135,7 @@ void apply_row(int64_t channels, const float* x, const float* mean, const float*
                const float* residual, float* y) {
 #pragma omp simd
   for (int64_t c = 0; c < channels; ++c) {
-    float z = normalised(x[c], mean[c], scale[c], beta[c]);
+    float z = normalized(x[c], mean[c], scale[c], beta[c]);
     if (kResidual) z += residual[c];
     y[c] = kRelu && !(z > 0) ? 0.0f : z;
   }

@@ -38,10 +38,10 @@ struct Affine {
 
 // (x - mean) * scale + beta for a thread's channels.
 template <int V>
-struct Normalise {
+struct Normalize {
   Pack<float, V> mean, scale, beta;
 
-  __device__ __forceinline__ Normalise(const Affine& affine, uint32_t channel)
+  __device__ __forceinline__ Normalize(const Affine& affine, uint32_t channel)
       : mean(load_lanes<V>(affine.mean + channel)), scale(load_lanes<V>(affine.gamma + channel)), beta{} {
     const Pack<float, V> invstd = load_lanes<V>(affine.invstd + channel);
 #pragma unroll
@@ -169,7 +169,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   const uint32_t channel = (blockIdx.y * blockDim.x + threadIdx.x) * V;
   if (channel >= m.channels) return;
   const int64_t part = gridDim.x - 1 - blockIdx.x, begin = m.part_begin(part);
-  const Normalise<V> normalise(affine, channel);
+  const Normalize<V> normalize(affine, channel);
   for (int64_t last = m.part_end(part) - 1 - threadIdx.y; last >= begin; last -= kRows * blockDim.y) {
     Pack<T, V> in[kRows], other[kRows];
 #pragma unroll
@@ -186,7 +186,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
       const Pack<float, V> value = widen(in[r]);
       Pack<float, V> z;
 #pragma unroll
-      for (int i = 0; i < V; ++i) z.lane[i] = normalise(i, value.lane[i]);
+      for (int i = 0; i < V; ++i) z.lane[i] = normalize(i, value.lane[i]);
       if (kResidual) {
         const Pack<float, V> more = widen(other[r]);
 #pragma unroll
@@ -212,7 +212,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   const uint32_t first = blockIdx.y * blockDim.x * V, channel = first + threadIdx.x * V;
   Pack<float, V> sum = {}, product = {};
   if (channel < m.channels) {
-    const Normalise<V> normalise(affine, channel);
+    const Normalize<V> normalize(affine, channel);
     const int64_t end = m.part_end(blockIdx.x);
 #pragma unroll 2
     for (int64_t row = m.part_begin(blockIdx.x) + threadIdx.y; row < end; row += blockDim.y) {
@@ -226,12 +226,12 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
       }
       if (kMask == Mask::from_x) {
 #pragma unroll
-        for (int i = 0; i < V; ++i) grad.lane[i] = normalise(i, value.lane[i]) > 0 ? grad.lane[i] : 0.0f;
+        for (int i = 0; i < V; ++i) grad.lane[i] = normalize(i, value.lane[i]) > 0 ? grad.lane[i] : 0.0f;
       }
 #pragma unroll
       for (int i = 0; i < V; ++i) {
         sum.lane[i] += grad.lane[i];
-        product.lane[i] = fmaf(grad.lane[i], value.lane[i] - normalise.mean.lane[i], product.lane[i]);
+        product.lane[i] = fmaf(grad.lane[i], value.lane[i] - normalize.mean.lane[i], product.lane[i]);
       }
       if (g) store<V * sizeof(T)>(g + at, narrow<T>(grad));
     }
@@ -280,7 +280,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   const uint32_t channel = (blockIdx.y * blockDim.x + threadIdx.x) * V;
   if (channel >= m.channels) return;
   const int64_t part = gridDim.x - 1 - blockIdx.x, begin = m.part_begin(part);
-  const Normalise<V> normalise(affine, channel);
+  const Normalize<V> normalize(affine, channel);
   Pack<float, V> constant = {}, slope = {};
   if (grad_gamma) {
     const float count = static_cast<float>(m.rows);
@@ -311,9 +311,9 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
       Pack<float, V> out;
 #pragma unroll
       for (int i = 0; i < V; ++i) {
-        const float gone = kRelu && !(normalise(i, value.lane[i]) > 0) ? 0.0f : grad.lane[i];
-        out.lane[i] = normalise.scale.lane[i] *
-                      (gone - constant.lane[i] - (value.lane[i] - normalise.mean.lane[i]) * slope.lane[i]);
+        const float gone = kRelu && !(normalize(i, value.lane[i]) > 0) ? 0.0f : grad.lane[i];
+        out.lane[i] = normalize.scale.lane[i] *
+                      (gone - constant.lane[i] - (value.lane[i] - normalize.mean.lane[i]) * slope.lane[i]);
       }
       store<V * sizeof(T)>(grad_x + row * m.channels + channel, narrow<T>(out));
     }

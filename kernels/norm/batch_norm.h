@@ -1,4 +1,4 @@
-// Batch normalisation fused with the residual sum and the ReLU that follow it, on a matrix x [rows, channels]
+// Batch normalization fused with the residual sum and the ReLU that follow it, on a matrix x [rows, channels]
 // (an NHWC image is rows = N H W). Per channel c:
 //
 //   mean = sum_r x[r,c] / rows,   var = sum_r (x[r,c] - mean)^2 / rows,   invstd = 1 / sqrt(var + eps)

@@ -94,7 +94,7 @@ __global__ void __launch_bounds__(kThreads)
     uint32_t count = 0;
 #pragma unroll
     for (int p = 0; p < kPer; p += V) {
-      // Vectors of V neighbours; without them the lanes of a warp are the neighbours.
+      // Vectors of V neighbors; without them the lanes of a warp are the neighbors.
       const uint32_t c = chunk + (V > 1 ? threadIdx.x * V : p * kThreads + threadIdx.x);
       Pack<T, V> value = {};
       if (c < columns) value = load<V * sizeof(T)>(x + c);

@@ -23,7 +23,7 @@ constexpr int kWarps = kThreads / kWarp;
 constexpr int kDigitBits = 8;
 constexpr uint32_t kDigits = 1u << kDigitBits;
 constexpr int kRounds = 8;                      // keys of a thread
-constexpr uint32_t kTile = kThreads * kRounds;  // of a block: each warp takes kWarp * kRounds neighbours
+constexpr uint32_t kTile = kThreads * kRounds;  // of a block: each warp takes kWarp * kRounds neighbors
 constexpr unsigned kScanThreads = 1024;
 static_assert(kDigits == kThreads, "a thread a digit");
 

@@ -101,7 +101,7 @@ void checker::fresh_shared_memory(void* dynamic, size_t bytes) {
   const auto begin = reinterpret_cast<uintptr_t>(__start_simt_shared) / 16 * 16;
   const size_t whole = (reinterpret_cast<uintptr_t>(__stop_simt_shared) - begin + 15) / 16 * 16;
   static const bool once = (__tsan_java_init(begin, whole), false);
-  if (once) return;  // never: it is there to be initialised
+  if (once) return;  // never: it is there to be initialized
   __tsan_java_free(begin, whole);
   __tsan_java_alloc(begin, whole);
 #endif

@@ -27,7 +27,7 @@
 #define __shared__ static __attribute__((section("simt_shared")))
 #endif
 
-// Where the running thread stands. constinit: read without a check that it was initialised.
+// Where the running thread stands. constinit: read without a check that it was initialized.
 extern constinit thread_local uint3 threadIdx, blockIdx;
 extern constinit thread_local dim3 blockDim, gridDim;
 constexpr int warpSize = 32;

@@ -253,7 +253,7 @@ void count_global(Counts& counts, const Request& request) {
     for (const uintptr_t end = at + request.bytes; at < end;) {
       const uintptr_t sector = at / kSectorBytes, stop = std::min(end, (sector + 1) * kSectorBytes);
       const auto bytes = static_cast<uint32_t>(((uint64_t{1} << (stop - at)) - 1) << at % kSectorBytes);
-      unsigned i = count;  // neighbours come one after the other: search from the end
+      unsigned i = count;  // neighbors come one after the other: search from the end
       while (i > 0 && parts[i - 1].sector != sector) --i;
       if (i > 0)
         parts[i - 1].bytes |= bytes;

@@ -22,9 +22,9 @@ Source coded(const char* field, std::vector<std::string> values) {
   return {{field, std::move(values)}, {field}};
 }
 
-Source colours(const char* name, const char* prefix, std::vector<std::string> values) {
+Source colors(const char* name, const char* prefix, std::vector<std::string> values) {
   Source source{{name, values}, {}};
-  for (const std::string& colour : values) source.fields.push_back(prefix + colour);
+  for (const std::string& color : values) source.fields.push_back(prefix + color);
   return source;
 }
 
@@ -40,8 +40,8 @@ std::vector<Source> market_sources() {
       coded("bag", {"no", "yes"}),
       coded("handbag", {"no", "yes"}),
       coded("age", {"young", "teenager", "adult", "old"}),
-      colours("upper_colour", "up", {"black", "white", "red", "purple", "gray", "blue", "green", "yellow"}),
-      colours("lower_colour", "down",
+      colors("upper_color", "up", {"black", "white", "red", "purple", "gray", "blue", "green", "yellow"}),
+      colors("lower_color", "down",
               {"black", "white", "pink", "gray", "blue", "green", "brown", "yellow", "purple"}),
   };
 }
@@ -56,8 +56,8 @@ std::vector<Source> duke_sources() {
       coded("bag", {"no", "yes"}),
       coded("handbag", {"no", "yes"}),
       coded("shoes", {"dark", "light"}),
-      colours("upper_colour", "up", {"black", "white", "red", "purple", "gray", "blue", "green", "brown"}),
-      colours("lower_colour", "down", {"black", "white", "red", "gray", "blue", "green", "brown"}),
+      colors("upper_color", "up", {"black", "white", "red", "purple", "gray", "blue", "green", "brown"}),
+      colors("lower_color", "down", {"black", "white", "red", "gray", "blue", "green", "brown"}),
   };
 }
 

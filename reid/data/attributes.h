@@ -13,7 +13,7 @@ constexpr int kUnknownAttribute = -1;  // takes no part in an attribute loss
 
 // One question about a person, with its possible answers.
 struct Attribute {
-  std::string name;                 // "gender", ..., "upper_colour"
+  std::string name;                 // "gender", ..., "upper_color"
   std::vector<std::string> values;  // answer c means values[c]
   int64_t classes() const { return static_cast<int64_t>(values.size()); }
 };
@@ -23,8 +23,8 @@ struct AttributeTable {
   std::vector<int> pids;       // sorted
   std::vector<int8_t> values;  // [pids, attributes]; kUnknownAttribute where the file gives no single answer
   std::vector<int64_t>
-      missing;  // [attributes]: persons with no answer (all colours "no", or a code out of range)
-  std::vector<int64_t> several;  // [attributes]: persons with more than one colour
+      missing;  // [attributes]: persons with no answer (all colors "no", or a code out of range)
+  std::vector<int64_t> several;  // [attributes]: persons with more than one color
 };
 
 struct AttributeSet {
@@ -35,10 +35,10 @@ struct AttributeSet {
 
 // Reads a MATLAB v5 file with a struct that has `train` and `test`, each with one row vector of codes a field
 // and `image_index`, the persons as strings. Everything is found by name: the order of fields differs between
-// the halves and between the files. Binary codes are 1 / 2; age is 1 to 4; the colour fields, of which one
+// the halves and between the files. Binary codes are 1 / 2; age is 1 to 4; the color fields, of which one
 // should say 2, are merged to one answer.
-//   Market-1501: gender hair up down clothes hat backpack bag handbag age upper_colour lower_colour
-//   DukeMTMC-reID: gender top boots hat backpack bag handbag shoes upper_colour lower_colour
+//   Market-1501: gender hair up down clothes hat backpack bag handbag age upper_color lower_color
+//   DukeMTMC-reID: gender top boots hat backpack bag handbag shoes upper_color lower_color
 // InputError names the file and what is wrong: no MATLAB file, a field that is missing, not numeric or of the
 // wrong length, a person that is no number or comes twice.
 AttributeSet read_attributes(const std::string& path);

@@ -104,14 +104,14 @@ std::vector<Taps> triangle_taps(int from, int to) {
   const double scale = static_cast<double>(from) / to, radius = std::max(1.0, scale);
   std::vector<Taps> all(to);
   for (int i = 0; i < to; ++i) {
-    const double centre = (i + 0.5) * scale;
-    const int first = std::max(0, static_cast<int>(std::floor(centre - radius)));
-    const int last = std::min(from - 1, static_cast<int>(std::ceil(centre + radius)));
+    const double center = (i + 0.5) * scale;
+    const int first = std::max(0, static_cast<int>(std::floor(center - radius)));
+    const int last = std::min(from - 1, static_cast<int>(std::ceil(center + radius)));
     double sum = 0;
     Taps& taps = all[i];
     taps.first = first;
     for (int j = first; j <= last; ++j) {
-      const double weight = std::max(0.0, 1 - std::fabs(j + 0.5 - centre) / radius);
+      const double weight = std::max(0.0, 1 - std::fabs(j + 0.5 - center) / radius);
       taps.weights.push_back(static_cast<float>(weight));
       sum += weight;
     }

@@ -24,16 +24,16 @@ struct Image {
 // leaves "._name.jpg" files that hold no picture).
 bool has_image_name(const std::string& path);
 
-// Reads a JPEG or PNG; grey is spread to RGB, alpha dropped, EXIF orientation ignored.
+// Reads a JPEG or PNG; gray is spread to RGB, alpha dropped, EXIF orientation ignored.
 // InputError names the file and the reason: unreadable, empty, neither format, truncated, damaged, or more
 // than 64 million pixels. A JPEG without its end marker counts as truncated: the decoder would fill the rest
-// in grey.
+// in gray.
 Image read_image(const std::string& path);
 Image decode_image(const uint8_t* bytes, size_t size, const std::string& name);
 
-// Resizes by the triangle filter with half-pixel centres: output pixel x looks at the source around
+// Resizes by the triangle filter with half-pixel centers: output pixel x looks at the source around
 // (x + 0.5) * source_width / width, with weights 1 - |distance| / r, r = max(1, source_width / width), that
-// are renormalised at the edges. Enlarging, this is bilinear interpolation without aligned corners;
+// are renormalized at the edges. Enlarging, this is bilinear interpolation without aligned corners;
 // shrinking, it averages over what it covers (antialiased; Pillow's BILINEAR up to rounding). Rounded once,
 // at the end.
 void resize(const Image& from, int height, int width, uint8_t* to);  // to: [height, width, 3]

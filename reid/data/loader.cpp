@@ -75,7 +75,7 @@ ImageCache::ImageCache(std::vector<std::string> paths, int height, int width, in
   // Not cleared: a page is first touched when its picture is decoded.
   pixels_.reset(new (std::nothrow) uint8_t[static_cast<size_t>(kept_ * picture_bytes_)]);
   check(pixels_ != nullptr, "no memory for ", kept_ * picture_bytes_, " bytes of pictures");
-  grey_means_ = std::make_unique<float[]>(static_cast<size_t>(kept_));
+  gray_means_ = std::make_unique<float[]>(static_cast<size_t>(kept_));
   ready_ = std::make_unique<std::atomic<bool>[]>(static_cast<size_t>(kept_));
 }
 
@@ -90,18 +90,18 @@ float ImageCache::decode(int64_t index, uint8_t* to) const {
 ImageCache::Picture ImageCache::get(int64_t index, std::vector<uint8_t>& scratch) {
   if (index >= kept_) {
     scratch.resize(static_cast<size_t>(picture_bytes_));
-    const float grey_mean = decode(index, scratch.data());
-    return {scratch.data(), grey_mean};
+    const float gray_mean = decode(index, scratch.data());
+    return {scratch.data(), gray_mean};
   }
   uint8_t* pixels = pixels_.get() + index * picture_bytes_;
   if (!ready_[index].load(std::memory_order_acquire)) {
     const std::lock_guard<std::mutex> lock(locks_[index % kLocks]);
     if (!ready_[index].load(std::memory_order_relaxed)) {
-      grey_means_[index] = decode(index, pixels);
+      gray_means_[index] = decode(index, pixels);
       ready_[index].store(true, std::memory_order_release);
     }
   }
-  return {pixels, grey_means_[index]};
+  return {pixels, gray_means_[index]};
 }
 
 namespace {
@@ -214,7 +214,7 @@ void Loader::make(int64_t index, Batch& batch, std::vector<uint8_t>& scratch, Co
     const ImageCache::Picture picture = cache_.get(static_cast<int64_t>(record), scratch);
     Augmentation a = draw_augmentation(config_.augment, config_.height, config_.width, config_.seed, epoch_,
                                        positions_[static_cast<size_t>(index)] + i);
-    a.grey_mean = picture.grey_mean;
+    a.gray_mean = picture.gray_mean;
     a.image = static_cast<int64_t>(record);
     if (!config_.pixels) {
       batch.table[static_cast<size_t>(i)] = a;

@@ -26,7 +26,7 @@ struct AugmentConfig {
   float erase = 0;  // probability of random erasing: a box that covers a fraction of the picture in
   float erase_area_min = 0.02f, erase_area_max = 0.4f;  // this range, height / width in [aspect, 1 / aspect];
   float erase_aspect = 0.3f;                            // 100 tries to fit it, then none
-  float erase_fill[3] = {0, 0, 0};                      // after normalisation; 0 is the mean of the data set
+  float erase_fill[3] = {0, 0, 0};                      // after normalization; 0 is the mean of the data set
   float brightness = 0, contrast = 0, saturation = 0;   // factors drawn from [max(0, 1 - v), 1 + v]
 
   static AugmentConfig none() { return {}; }
@@ -34,7 +34,7 @@ struct AugmentConfig {
 };
 
 // The random choices for one sample: a pure function of its arguments. `position` counts the samples of the
-// epoch. The fields `image` and `grey_mean` are left for the caller.
+// epoch. The fields `image` and `gray_mean` are left for the caller.
 Augmentation draw_augmentation(const AugmentConfig& config, int64_t height, int64_t width, uint64_t seed,
                                int64_t epoch, int64_t position);
 
@@ -46,7 +46,7 @@ class ImageCache {
 
   struct Picture {
     const uint8_t* pixels;  // [height, width, 3]
-    float grey_mean;        // in [0, 255]
+    float gray_mean;        // in [0, 255]
   };
   // `scratch` is used if the picture is not kept; the result may point into it. InputError from read_image().
   Picture get(int64_t index, std::vector<uint8_t>& scratch);
@@ -68,7 +68,7 @@ class ImageCache {
   int height_, width_;
   int64_t picture_bytes_, kept_;
   std::unique_ptr<uint8_t[]> pixels_;
-  std::unique_ptr<float[]> grey_means_;
+  std::unique_ptr<float[]> gray_means_;
   std::unique_ptr<std::atomic<bool>[]> ready_;
   std::mutex locks_[kLocks];
 };
@@ -88,7 +88,7 @@ struct LoaderConfig {
 };
 
 struct Batch {
-  std::vector<float> images;                     // [count, height, width, 3], normalised; with config.pixels
+  std::vector<float> images;                     // [count, height, width, 3], normalized; with config.pixels
   std::vector<Augmentation> table;               // [count]; without: `image` counts the records
   std::vector<int64_t> labels, camids, indices;  // [count]; indices: into the records
   int64_t count = 0, height = 0, width = 0;

@@ -38,7 +38,7 @@ Reranker::Reranker(Context& context, Metric metric, const RetrievalSet& query, c
   check_input(options.lambda >= 0 && options.lambda <= 1, "re-ranking needs a lambda from 0 to 1");
   check_input(count() < (int64_t{1} << 31), "re-ranking takes fewer than 2^31 images");
   kept_ = std::min(count(), std::max(options.k1 + 1, options.k2));
-  find_neighbours(context);
+  find_neighbors(context);
 
   const int64_t images = count();
   std::vector<SparseRow> v(static_cast<size_t>(images)), mean(static_cast<size_t>(images));
@@ -63,12 +63,12 @@ float Reranker::squared_distance(int64_t i, int64_t j) const {
 
 // d2 is symmetric: each tile on or above the diagonal serves its rows and, transposed, its columns. No tile
 // crosses from the queries to the gallery.
-void Reranker::find_neighbours(Context& context) {
+void Reranker::find_neighbors(Context& context) {
   const int64_t images = count(), queries = query_.count();
-  neighbours_.resize(static_cast<size_t>(images * kept_));
-  neighbour_d2_.resize(static_cast<size_t>(images * kept_));
+  neighbors_.resize(static_cast<size_t>(images * kept_));
+  neighbor_d2_.resize(static_cast<size_t>(images * kept_));
   largest_d2_.assign(static_cast<size_t>(images), 0.0f);
-  TopK<Device::cpu>::clear(context, images, kept_, neighbour_d2_.data(), neighbours_.data());
+  TopK<Device::cpu>::clear(context, images, kept_, neighbor_d2_.data(), neighbors_.data());
   std::vector<int64_t> starts;
   for (int64_t i = 0; i < queries; i += kTile) starts.push_back(i);
   for (int64_t i = queries; i < images; i += kTile) starts.push_back(i);
@@ -98,8 +98,8 @@ void Reranker::take_tile(Context& context, int64_t i0, int64_t i1, int64_t j0, i
 
   const auto take = [&](int64_t first_row, int64_t height, int64_t first, int64_t width, const float* d2) {
     TopK<Device::cpu>::update(context, height, width, first, kept_, false, d2, width,
-                              neighbour_d2_.data() + first_row * kept_,
-                              neighbours_.data() + first_row * kept_);
+                              neighbor_d2_.data() + first_row * kept_,
+                              neighbors_.data() + first_row * kept_);
     parallel_for(context, height, 16, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         float most = largest_d2_[static_cast<size_t>(first_row + i)];
@@ -118,7 +118,7 @@ void Reranker::take_tile(Context& context, int64_t i0, int64_t i1, int64_t j0, i
 // R(i,k), in the order of N(i,k).
 std::vector<int32_t> Reranker::reciprocal(int64_t i, int64_t k) const {
   const int64_t most = std::min(k + 1, kept_);
-  const auto nearest = [&](int64_t image) { return neighbours_.begin() + image * kept_; };
+  const auto nearest = [&](int64_t image) { return neighbors_.begin() + image * kept_; };
   std::vector<int32_t> mutual;
   for (int64_t p = 0; p < most; ++p) {
     const int64_t j = nearest(i)[p];
@@ -146,14 +146,14 @@ std::vector<int32_t> Reranker::expanded(int64_t i) const {
 }
 
 Reranker::SparseRow Reranker::weights(int64_t i) const {
-  const auto nearest = neighbours_.begin() + i * kept_;
+  const auto nearest = neighbors_.begin() + i * kept_;
   const float largest = largest_d2_[static_cast<size_t>(i)], scale = largest > 0 ? 1 / largest : 1.0f;
   SparseRow row;
   float sum = 0;
   for (const int32_t j : expanded(i)) {
     const auto place = std::find(nearest, nearest + kept_, j) - nearest;
     const float d2 =
-        place < kept_ ? neighbour_d2_[static_cast<size_t>(i * kept_ + place)] : squared_distance(i, j);
+        place < kept_ ? neighbor_d2_[static_cast<size_t>(i * kept_ + place)] : squared_distance(i, j);
     row.push_back({j, std::exp(-d2 * scale)});
     sum += row.back().weight;
   }
@@ -165,10 +165,10 @@ Reranker::SparseRow Reranker::mean_of_nearest(int64_t i, const std::vector<Spars
   const int64_t k2 = std::min(options_.k2, kept_);
   SparseRow all;
   for (int64_t p = 0; p < k2; ++p) {
-    const SparseRow& row = v[static_cast<size_t>(neighbours_[static_cast<size_t>(i * kept_ + p)])];
+    const SparseRow& row = v[static_cast<size_t>(neighbors_[static_cast<size_t>(i * kept_ + p)])];
     all.insert(all.end(), row.begin(), row.end());
   }
-  // Stable: equal indices are added up in the order of their neighbours.
+  // Stable: equal indices are added up in the order of their neighbors.
   std::stable_sort(all.begin(), all.end(), [](const Entry& a, const Entry& b) { return a.index < b.index; });
   SparseRow mean;
   for (const Entry& entry : all) {

@@ -13,8 +13,8 @@
 //   J(q,g)    = 1 - m / (2 - m),  m = sum over j of min(V'(q,j), V'(g,j))          (eq. 10)
 //   result    = (1 - lambda) J(q,g) + lambda d(q,g)                                (eq. 13)
 //
-// round() goes to the even number at a half. Sets smaller than k1 + 1 images work: neighbours end where the
-// images end. Held: max(k1 + 1, k2) neighbours and the sparse V and V' of each image, and one tile of
+// round() goes to the even number at a half. Sets smaller than k1 + 1 images work: neighbors end where the
+// images end. Held: max(k1 + 1, k2) neighbors and the sparse V and V' of each image, and one tile of
 // distances. The products are those of half an N x N matrix, and queries x gallery once more for the result.
 #pragma once
 
@@ -31,7 +31,7 @@ struct RerankOptions {
 
 class Reranker {
  public:
-  // Does the work for all images. For cosine d2 is the squared distance of the normalised features. The sets'
+  // Does the work for all images. For cosine d2 is the squared distance of the normalized features. The sets'
   // features must outlive this. Throws InputError for what FeatureRows refuses, an empty side, different
   // widths, k1 or k2 below 1 and lambda outside 0 to 1.
   Reranker(Context&, Metric, const RetrievalSet& query, const RetrievalSet& gallery,
@@ -49,7 +49,7 @@ class Reranker {
 
   int64_t count() const { return query_.count() + gallery_.count(); }
   float squared_distance(int64_t i, int64_t j) const;
-  void find_neighbours(Context&);
+  void find_neighbors(Context&);
   void take_tile(Context&, int64_t i0, int64_t i1, int64_t j0, int64_t j1, float* tile, float* transposed);
   std::vector<int32_t> reciprocal(int64_t i, int64_t k) const;
   std::vector<int32_t> expanded(int64_t i) const;
@@ -59,9 +59,9 @@ class Reranker {
 
   RerankOptions options_;
   FeatureRows query_, gallery_;
-  int64_t kept_;                     // neighbours of each image
-  std::vector<float> neighbour_d2_;  // [N,kept], rising
-  std::vector<int64_t> neighbours_;  // [N,kept]
+  int64_t kept_;                     // neighbors of each image
+  std::vector<float> neighbor_d2_;  // [N,kept], rising
+  std::vector<int64_t> neighbors_;  // [N,kept]
   std::vector<float> largest_d2_;    // [N]
   std::vector<SparseRow> query_v_;   // V' of the queries
   std::vector<SparseRow> inverted_;  // for each image j: (gallery image g, V'(g,j)) where V'(g,j) > 0

@@ -29,7 +29,7 @@ enum class Metric : uint8_t { euclidean, cosine };
 inline float distance_of_key(Metric metric, float key) {
   return metric == Metric::euclidean ? std::sqrt(key) : 1 + key;
 }
-// The squared Euclidean distance; for cosine that between the normalised rows, 2 - 2 cosine.
+// The squared Euclidean distance; for cosine that between the normalized rows, 2 - 2 cosine.
 inline float squared_distance_of_key(Metric metric, float key) {
   return metric == Metric::euclidean ? key : std::max(2 + 2 * key, 0.0f);
 }

@@ -181,7 +181,7 @@ double distance_to_segment(double x, double y, Point a, Point b) {
 
 }  // namespace
 
-Canvas::Canvas(int height, int width, Colour background)
+Canvas::Canvas(int height, int width, Color background)
     : image_(height, width),
       coverage_(static_cast<size_t>(height) * width),
       left_(width),
@@ -191,8 +191,8 @@ Canvas::Canvas(int height, int width, Colour background)
   box(0, 0, width, height, background);
 }
 
-void Canvas::box(int x, int y, int box_width, int box_height, Colour colour, double opacity) {
-  const uint8_t value[3] = {colour.red, colour.green, colour.blue};
+void Canvas::box(int x, int y, int box_width, int box_height, Color color, double opacity) {
+  const uint8_t value[3] = {color.red, color.green, color.blue};
   for (int row = std::max(y, 0); row < std::min(y + box_height, height()); ++row)
     for (int column = std::max(x, 0); column < std::min(x + box_width, width()); ++column)
       for (int c = 0; c < 3; ++c) {
@@ -235,8 +235,8 @@ void Canvas::cover(const std::vector<Point>& points, double pen) {
   }
 }
 
-void Canvas::blend(Colour colour, double opacity) {
-  const uint8_t value[3] = {colour.red, colour.green, colour.blue};
+void Canvas::blend(Color color, double opacity) {
+  const uint8_t value[3] = {color.red, color.green, color.blue};
   for (int y = top_; y < bottom_; ++y)
     for (int x = left_; x < right_; ++x) {
       float& covered = coverage_[static_cast<size_t>(y) * width() + x];
@@ -252,9 +252,9 @@ void Canvas::blend(Colour colour, double opacity) {
   right_ = bottom_ = 0;
 }
 
-void Canvas::stroke(const std::vector<Point>& points, double pen, Colour colour, double opacity) {
+void Canvas::stroke(const std::vector<Point>& points, double pen, Color color, double opacity) {
   cover(points, pen);
-  blend(colour, opacity);
+  blend(color, opacity);
 }
 
 double Canvas::text_width(const std::string& line, double size) {
@@ -263,10 +263,10 @@ double Canvas::text_width(const std::string& line, double size) {
   return line.empty() ? 0 : (units - kGap) * size / kCapital;
 }
 
-void Canvas::text(const std::string& line, double x, double y, double size, Colour colour, Align align,
+void Canvas::text(const std::string& line, double x, double y, double size, Color color, Align align,
                   bool bold) {
   const double scale = size / kCapital, width_of_line = text_width(line, size);
-  double at = align == Align::left ? x : align == Align::centre ? x - width_of_line / 2 : x - width_of_line;
+  double at = align == Align::left ? x : align == Align::center ? x - width_of_line / 2 : x - width_of_line;
   for (const char c : line) {
     const Glyph& glyph = glyph_of(c);
     for (const auto& stroke : glyph.strokes) {
@@ -278,7 +278,7 @@ void Canvas::text(const std::string& line, double x, double y, double size, Colo
     }
     at += (glyph.width + kGap) * scale;
   }
-  blend(colour, 1);
+  blend(color, 1);
 }
 
 }  // namespace saccade

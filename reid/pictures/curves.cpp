@@ -12,10 +12,10 @@
 namespace saccade {
 namespace {
 
-constexpr Colour kPaper = {255, 255, 255}, kInk = {38, 42, 51}, kQuiet = {110, 116, 128};
-constexpr Colour kGrid = {226, 229, 235}, kPlot = {249, 250, 252}, kFrame = {190, 195, 205};
-// Told apart by most colour-blind readers (after Okabe and Ito), darkened for white paper.
-constexpr std::array<Colour, 7> kColours = {{{0, 104, 178},
+constexpr Color kPaper = {255, 255, 255}, kInk = {38, 42, 51}, kQuiet = {110, 116, 128};
+constexpr Color kGrid = {226, 229, 235}, kPlot = {249, 250, 252}, kFrame = {190, 195, 205};
+// Told apart by most color-blind readers (after Okabe and Ito), darkened for white paper.
+constexpr std::array<Color, 7> kColors = {{{0, 104, 178},
                                              {213, 94, 0},
                                              {0, 138, 100},
                                              {180, 84, 145},
@@ -79,7 +79,7 @@ std::vector<std::vector<std::pair<double, double>>> runs_of(const std::vector<do
   return runs;
 }
 
-// Centred mean over about a thirtieth of the points; what is not finite takes no part and stays a gap.
+// Centered mean over about a thirtieth of the points; what is not finite takes no part and stays a gap.
 std::vector<double> moving_average(const std::vector<double>& y) {
   const int64_t half = std::max<int64_t>(1, static_cast<int64_t>(y.size()) / 60),
                 count = static_cast<int64_t>(y.size());
@@ -121,14 +121,14 @@ struct Frame {
 };
 
 void draw_line(Canvas& canvas, const Frame& frame, const std::vector<double>& x, const std::vector<double>& y,
-               double pen, Colour colour, double opacity, bool markers) {
+               double pen, Color color, double opacity, bool markers) {
   for (const auto& run : runs_of(x, y)) {
     std::vector<Point> points;
     for (const auto& [run_x, run_y] : run) points.push_back(frame.at(run_x, run_y));
-    canvas.stroke(points, pen, colour, opacity);
+    canvas.stroke(points, pen, color, opacity);
     if (!markers && run.size() > 1) continue;
     for (const Point point : points) {
-      canvas.stroke({point}, pen * 3.2, colour);
+      canvas.stroke({point}, pen * 3.2, color);
       canvas.stroke({point}, pen * 1.3, kPaper);
     }
   }
@@ -148,14 +148,14 @@ void draw_axes(Canvas& canvas, const Frame& frame, const std::string& x_label, b
   for (const double value : xs) {
     const double x = std::round(frame.at(value, 0).x) + 0.5;
     canvas.stroke({{x, frame.top + 0.5}, {x, frame.bottom - 0.5}}, 1, kGrid);
-    canvas.text(number_text(value, x_step), x, frame.bottom + 19, 10, kQuiet, Align::centre);
+    canvas.text(number_text(value, x_step), x, frame.bottom + 19, 10, kQuiet, Align::center);
   }
   canvas.stroke({{frame.left + 0.5, frame.top + 0.5},
                  {frame.left + 0.5, frame.bottom + 0.5},
                  {frame.right + 0.5, frame.bottom + 0.5}},
                 1.4, kFrame);
   if (label_x)
-    canvas.text(x_label, (frame.left + frame.right) / 2.0, frame.bottom + 42, 11, kInk, Align::centre);
+    canvas.text(x_label, (frame.left + frame.right) / 2.0, frame.bottom + 42, 11, kInk, Align::center);
 }
 
 // On the line of the panel's title, from the right; a series that finds no room there is left out.
@@ -171,7 +171,7 @@ void draw_legend(Canvas& canvas, const Frame& frame, const Panel& panel) {
     const double begin = x - Canvas::text_width(label, 10.5) - 32;
     if (begin < room) break;
     const double y = frame.top - 13;
-    canvas.stroke({{begin + 2, y - 5}, {begin + 22, y - 5}}, 3, kColours[i % kColours.size()]);
+    canvas.stroke({{begin + 2, y - 5}, {begin + 22, y - 5}}, 3, kColors[i % kColors.size()]);
     canvas.text(label, x, y, 10.5, kInk, Align::right);
     x = begin - 18;
   }
@@ -185,15 +185,15 @@ void draw_panel(Canvas& canvas, const Frame& frame, const Panel& panel, const st
   bool drawn = false;
   for (size_t i = 0; i < panel.series.size(); ++i) {
     const Series& series = panel.series[i];
-    const Colour colour = kColours[i % kColours.size()];
+    const Color color = kColors[i % kColors.size()];
     const std::vector<double> shown = shown_values(series);
-    if (shown != series.y) draw_line(canvas, frame, series.x, series.y, 1, colour, 0.35, false);
-    draw_line(canvas, frame, series.x, shown, 2.4, colour, 1, series.x.size() <= 40);
+    if (shown != series.y) draw_line(canvas, frame, series.x, series.y, 1, color, 0.35, false);
+    draw_line(canvas, frame, series.x, shown, 2.4, color, 1, series.x.size() <= 40);
     drawn = drawn || !runs_of(series.x, series.y).empty();
   }
   if (!drawn)
     canvas.text("no data", (frame.left + frame.right) / 2.0, (frame.top + frame.bottom) / 2.0 + 6, 13, kQuiet,
-                Align::centre);
+                Align::center);
 }
 
 Range y_range(const Panel& panel) {

@@ -9,8 +9,8 @@
 namespace saccade {
 namespace {
 
-constexpr Colour kPaper = {255, 255, 255}, kInk = {38, 42, 51}, kQuiet = {110, 116, 128};
-constexpr Colour kRight = {24, 150, 72}, kWrong = {208, 44, 44}, kQuery = {52, 62, 84},
+constexpr Color kPaper = {255, 255, 255}, kInk = {38, 42, 51}, kQuiet = {110, 116, 128};
+constexpr Color kRight = {24, 150, 72}, kWrong = {208, 44, 44}, kQuery = {52, 62, 84},
                  kRule = {226, 229, 235};
 constexpr int kShown = 10, kBorder = 4, kGap = 12, kLabel = 26, kLeft = 30, kTop = 100, kQueryGap = 26;
 
@@ -38,7 +38,7 @@ struct Layout {
 };
 
 void draw_cell(Canvas& canvas, const Layout& layout, const RankedPicture& picture, int x, int y,
-               Colour frame) {
+               Color frame) {
   canvas.box(x, y, layout.width + 2 * kBorder, layout.height + 2 * kBorder, frame);
   canvas.picture(resize(picture.image, layout.height, layout.width), x + kBorder, y + kBorder);
 }
@@ -47,7 +47,7 @@ void draw_row(Canvas& canvas, const Layout& layout, const RankedRow& row, int y)
   const int baseline = y + layout.height + 2 * kBorder + 18;
   const double middle = layout.width / 2.0 + kBorder;
   draw_cell(canvas, layout, row.query, layout.x_of(0), y, kQuery);
-  canvas.text(label_of(row.query), layout.x_of(0) + middle, baseline, 10, kInk, Align::centre, /*bold=*/true);
+  canvas.text(label_of(row.query), layout.x_of(0) + middle, baseline, 10, kInk, Align::center, /*bold=*/true);
   for (int rank = 0; rank < std::min<int>(kShown, static_cast<int>(row.gallery.size())); ++rank) {
     const RankedPicture& found = row.gallery[static_cast<size_t>(rank)];
     const int x = layout.x_of(rank + 1);
@@ -83,9 +83,9 @@ Image draw_ranked(const std::string& title, const std::vector<RankedRow>& rows, 
   canvas.text("wrong", legend + 100, 38, 11, kInk);
 
   const double middle = picture_width / 2.0 + kBorder;
-  canvas.text("query", layout.x_of(0) + middle, kTop - 14, 11, kQuiet, Align::centre);
+  canvas.text("query", layout.x_of(0) + middle, kTop - 14, 11, kQuiet, Align::center);
   for (int rank = 1; rank <= kShown; ++rank)
-    canvas.text(std::to_string(rank), layout.x_of(rank) + middle, kTop - 14, 11, kQuiet, Align::centre);
+    canvas.text(std::to_string(rank), layout.x_of(rank) + middle, kTop - 14, 11, kQuiet, Align::center);
   const double rule = layout.x_of(1) - (kQueryGap + kGap) / 2.0;
   canvas.stroke({{rule, kTop - 30.0}, {rule, layout.y_of(rows.size()) - 10.0}}, 1.5, kRule);
   for (size_t i = 0; i < rows.size(); ++i) draw_row(canvas, layout, rows[i], layout.y_of(i));

@@ -21,7 +21,7 @@ struct RankedRow {
 };
 
 // One row a query: the query, then its top ten, framed green (right) or red (wrong), each with person and
-// camera. A mark tells right from wrong without colour, too.
+// camera. A mark tells right from wrong without color, too.
 Image draw_ranked(const std::string& title, const std::vector<RankedRow>& rows, int picture_height = 160,
                   int picture_width = 80);
 

@@ -27,7 +27,7 @@ enum Attribute : int {
 };
 
 // A value is an index from 0: in the `.mat` file the binary ones and the age are stored as value + 1, a
-// colour as a field of its own per colour (2 where it is the colour, 1 elsewhere).
+// color as a field of its own per color (2 where it is the color, 1 elsewhere).
 using AttributeValues = std::array<int, kAttributes>;
 
 struct AttributeInfo {

@@ -1,6 +1,6 @@
 // A small anti-aliased software canvas: shapes are drawn as a coverage (0..1 a pixel, from the distance to
-// the edge) times a colour that any callable computes. Coordinates are pixels, x right, y down; pixel (i, j)
-// has its centre at (i + 0.5, j + 0.5). Colours are linear from 0 to 1 and are not clamped until `to_bytes`.
+// the edge) times a color that any callable computes. Coordinates are pixels, x right, y down; pixel (i, j)
+// has its center at (i + 0.5, j + 0.5). Colors are linear from 0 to 1 and are not clamped until `to_bytes`.
 #pragma once
 
 #include <algorithm>
@@ -50,7 +50,7 @@ class Canvas {
   // What a pixel shows, for measuring what is visible: the label of the last shape that covers most of it.
   uint8_t label(int x, int y) const { return labels_[static_cast<size_t>(y) * width_ + x]; }
 
-  // The one drawing loop. shade(x, y, &color) returns the coverage of the pixel centre (x, y) and sets its
+  // The one drawing loop. shade(x, y, &color) returns the coverage of the pixel center (x, y) and sets its
   // color.
   template <class Shade>
   void paint(const Box& bounds, uint8_t label, Shade&& shade) {

@@ -1,4 +1,4 @@
-// How hard the generated set is. Every knob is here; the defaults are tuned so that colour alone does not
+// How hard the generated set is. Every knob is here; the defaults are tuned so that color alone does not
 // identify a person across cameras, while a small network trained for minutes gets far but not all the way.
 //
 // Measured with 100 identities, 4 cameras, 6 images, seed 1: a small residual network (ID + batch-hard
@@ -11,7 +11,7 @@ namespace saccade::synthetic {
 struct Difficulty {
   // Cameras: spread of each property over the cameras of a set.
   float exposure = 0.25f;    // log of the brightness gain, +- this
-  float cast = 0.10f;        // log of the gain of each colour channel, +- this
+  float cast = 0.10f;        // log of the gain of each color channel, +- this
   float gamma = 0.20f;       // log of the exponent of the tone curve, +- this
   float saturation = 0.30f;  // saturation falls from 1 by up to this
   float blur = 0.7f;         // Gaussian blur up to this many output pixels
@@ -32,7 +32,7 @@ struct Difficulty {
   float bystander = 0.35f;  // chance of another person behind or beside
   float clutter = 1.0f;     // scales the number of background objects
   // Identities.
-  float hue_jitter = 1.0f;    // scales how far a garment's colour strays from the name of the colour
+  float hue_jitter = 1.0f;    // scales how far a garment's color strays from the name of the color
   float build_spread = 1.0f;  // scales the spread of body proportions
   float plain = 0.30f;        // chance that a garment has no pattern
   float print = 0.55f;        // chance of a print on the chest

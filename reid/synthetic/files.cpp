@@ -41,12 +41,12 @@ Variable made(matvar_t* variable) {
   return Variable(variable);
 }
 
-// One field of the file: a binary attribute or the age as value + 1, or one colour as 2 (it is) or 1 (it is
+// One field of the file: a binary attribute or the age as value + 1, or one color as 2 (it is) or 1 (it is
 // not).
 struct Field {
   std::string name;
   Attribute attribute;
-  int color;  // -1: not a colour
+  int color;  // -1: not a color
 };
 
 void append_colors(Attribute attribute, const char* prefix, std::vector<Field>* fields) {

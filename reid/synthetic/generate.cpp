@@ -91,7 +91,7 @@ bool can_hide(const AttributeValues& values, int attribute) {
 HiddenAttributes draw_hidden(const AttributeValues& values, double chance, PhiloxStream* random) {
   HiddenAttributes hidden{};
   for (int a = 0; a < kAttributes; ++a) hidden[a] = random->uniform() < chance && can_hide(values, a);
-  // What covers the torso hides sleeves and colour together, and what covers the legs all that is said of
+  // What covers the torso hides sleeves and color together, and what covers the legs all that is said of
   // them.
   hidden[kUp] = hidden[kUpColor];
   hidden[kDown] = hidden[kClothes] = hidden[kDownColor];

@@ -12,7 +12,7 @@
 
 namespace saccade::synthetic {
 
-// Cloth: a colour, and a pattern in a second colour that follows the body's surface.
+// Cloth: a color, and a pattern in a second color that follows the body's surface.
 struct Garment {
   enum Pattern { plain, stripes, pinstripes, check, dots, band, block, mottled };
   Color base, accent;

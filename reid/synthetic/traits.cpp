@@ -54,7 +54,7 @@ float around(float mean, float spread, PhiloxStream* random) {
 Garment draw_garment(Color base, float plain, PhiloxStream* random) {
   Garment garment;
   garment.base = base;
-  // The second colour is a lighter or darker shade, or any colour: it never covers most of the cloth.
+  // The second color is a lighter or darker shade, or any color: it never covers most of the cloth.
   const float shade = random->uniform() < 0.5f ? 0.45f : 1.7f;
   garment.accent = random->uniform() < 0.5f ? any_color(random) : base * shade + Color{0.05f, 0.05f, 0.05f};
   garment.pattern = random->uniform() < plain ? Garment::plain : 1 + static_cast<int>(random->below(7));

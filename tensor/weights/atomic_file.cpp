@@ -85,7 +85,7 @@ void AtomicFile::commit() {
   if (close(std::exchange(file_, -1)) != 0) fail("closing");
   if (std::rename(temporary_.c_str(), target_.c_str()) != 0) fail("renaming the finished file");
   temporary_.clear();
-  // From here on the file is whole; a folder that cannot be synchronised (some network disks) is no failure.
+  // From here on the file is whole; a folder that cannot be synchronized (some network disks) is no failure.
   const int folder = open(folder_of(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) return;
   fsync(folder);

@@ -70,7 +70,7 @@ TEST_CASE("parameters: first write of a step overwrites, later ones add, frozen 
   CHECK_THROWS_AS(arena.add("late", {1}, ones), Error);
 }
 
-TEST_CASE("a parameter's first values depend on seed and name, not on its neighbours") {
+TEST_CASE("a parameter's first values depend on seed and name, not on its neighbors") {
   Context context(Device::cpu, 0, 1);
   const auto random = [](float* v, int64_t n, PhiloxStream& r) { for (int64_t i = 0; i < n; ++i) v[i] = r.normal(); };
   ParameterArena small, large;

@@ -57,7 +57,7 @@ def global_average_pool(x, a):
     return flat.mean(1)
 
 
-def generalised_mean_pool(x, a):
+def generalized_mean_pool(x, a):
     flat = x["x"].flatten(1, -2)
     return flat.clamp(min=a["epsilon"]).pow(x["p"]).mean(1).pow(1 / x["p"])
 
@@ -79,7 +79,7 @@ def region_pool(x, a):
     return torch.stack(pooled)
 
 
-# --- Normalisation ---
+# --- Normalization ---
 
 
 def batch_norm(x, a):
@@ -162,7 +162,7 @@ def topk(x, a):
 
 
 def augment(x, a):
-    """Flip, pad with black, crop; brightness, contrast, saturation; clamp; normalise; erase."""
+    """Flip, pad with black, crop; brightness, contrast, saturation; clamp; normalize; erase."""
     images, (mean, std) = x["images"], x["normalization"]
     height, width = images.shape[1:3]
     out = torch.empty(0, height, width, 3, dtype=torch.float64)
@@ -171,11 +171,11 @@ def augment(x, a):
         pad_h, pad_w = height + abs(dy), width + abs(dx)
         picture = F.pad(picture, (0, 0, pad_w, pad_w, pad_h, pad_h))
         picture = picture[pad_h + dy : pad_h + dy + height, pad_w + dx : pad_w + dx + width]
-        brightness, contrast, saturation, grey_mean = colour[:4]
+        brightness, contrast, saturation, gray_mean = colour[:4]
         picture = picture * brightness
-        picture = picture * contrast + (1 - contrast) * (grey_mean * brightness)
-        grey = picture @ torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)
-        picture = (picture * saturation + (1 - saturation) * grey[..., None]).clamp(0, 255) / 255
+        picture = picture * contrast + (1 - contrast) * (gray_mean * brightness)
+        gray = picture @ torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)
+        picture = (picture * saturation + (1 - saturation) * gray[..., None]).clamp(0, 255) / 255
         picture = (picture - mean) / std
         picture[max(0, top) : max(0, top + box_h), max(0, left) : max(0, left + box_w)] = colour[4:]
         out = torch.cat([out, picture[None]])
@@ -303,7 +303,7 @@ OPS = {
     "fill": lambda x, a: torch.full_like(x["x"], a["value"]),
     "gather_rows": lambda x, a: x["x"][x["index"]],
     "gelu": lambda x, a: F.gelu(x["x"]),
-    "generalised_mean_pool": generalised_mean_pool,
+    "generalized_mean_pool": generalized_mean_pool,
     "global_average_pool": global_average_pool,
     "gradient_clip": gradient_clip,
     "group_max": group_max,

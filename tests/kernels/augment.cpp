@@ -40,7 +40,7 @@ Augmentation random_augmentation(PhiloxStream& random, int64_t images, int heigh
     a.brightness = random.uniform(0, 2);
     a.contrast = random.uniform(0, 2);
     a.saturation = random.uniform(0, 2);
-    a.grey_mean = random.uniform(0, 255);
+    a.gray_mean = random.uniform(0, 255);
   }
   return a;
 }
@@ -152,14 +152,14 @@ TEST_CASE("augment does by hand what its contract says") {
   CHECK(reds(a) == std::vector<int>{200, 255, 255});
   a.brightness = 1;
   a.contrast = 0.5f;
-  a.grey_mean = 6;
+  a.gray_mean = 6;
   CHECK(reds(a) == std::vector<int>{8, 13, 18});
   a.contrast = 1;
-  a.saturation = 0;  // grey = 0.299 red
+  a.saturation = 0;  // gray = 0.299 red
   CHECK(reds(a) == std::vector<int>{3, 6, 9});
 }
 
-TEST_CASE("the default normalisation is ImageNet's") {
+TEST_CASE("the default normalization is ImageNet's") {
   Context context(Device::cpu, 0, 1);
   const uint8_t pixel[3] = {255, 0, 128};
   const Augmentation a;

@@ -1,4 +1,4 @@
-// Batch normalisation where a block's part is long: so many rows that each block walks down its part in
+// Batch normalization where a block's part is long: so many rows that each block walks down its part in
 // several turns. (Shapes of layers: the registry.)
 #include "kernels/norm/batch_norm.h"
 
@@ -6,7 +6,7 @@
 
 using namespace saccade;
 
-TEST_CASE("batch normalisation's passes walk down parts of many rows") {
+TEST_CASE("batch normalization's passes walk down parts of many rows") {
   constexpr int64_t rows =
       4096 * 1024 + 1000;  // one channel: 4096 blocks, whose 256 threads have 4 rows in flight
   std::vector<float> x(rows), grad(rows);

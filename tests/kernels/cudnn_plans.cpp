@@ -1,5 +1,5 @@
 // Every convolution of the networks, as cuDNN would run it on devices that need not be there: its graph is
-// built and a plan finalised for a described A100, H200, B200 and RTX 5090. What only a GPU can show is that
+// built and a plan finalized for a described A100, H200, B200 and RTX 5090. What only a GPU can show is that
 // it runs.
 #include <fstream>
 #include <iterator>
@@ -101,7 +101,7 @@ struct Tally {
   std::set<int64_t> engines;
 };
 
-void finalise(Tally& tally, const cudnn::DescribedDevice& device, const std::vector<Layer>& layers,
+void finalize(Tally& tally, const cudnn::DescribedDevice& device, const std::vector<Layer>& layers,
               bool bf16) {
   for (const Layer& layer : layers)
     for (const Pass pass : {Pass::forward, Pass::data, Pass::weight}) {
@@ -121,7 +121,7 @@ void finalise(Tally& tally, const cudnn::DescribedDevice& device, const std::vec
 
 }  // namespace
 
-TEST_CASE("cuDNN finalises a deterministic plan for every convolution of the networks, with no driver",
+TEST_CASE("cuDNN finalizes a deterministic plan for every convolution of the networks, with no driver",
           "[cudnn]") {
   std::string reason;
   if (!cudnn::is_available(&reason)) {
@@ -135,13 +135,13 @@ TEST_CASE("cuDNN finalises a deterministic plan for every convolution of the net
     INFO(name);
     for (const bool bf16 : {true, false}) {
       Tally tally;
-      finalise(tally, device, resnet50(), bf16);
-      finalise(tally, device, quickstart(), bf16);
+      finalize(tally, device, resnet50(), bf16);
+      finalize(tally, device, quickstart(), bf16);
       nondeterministic += tally.nondeterministic;
       std::string engines;
       for (const int64_t engine : tally.engines) engines += concat(" ", engine);
       WARN(name << ", " << (bf16 ? "bf16" : "f32") << ", cuDNN " << cudnn::version() << ": " << tally.plans
-                << " plans finalised, " << tally.refused << " candidates refused (" << tally.nondeterministic
+                << " plans finalized, " << tally.refused << " candidates refused (" << tally.nondeterministic
                 << " nondeterministic), " << tally.failed << " failed, workspace up to "
                 << (tally.workspace >> 20) << " MiB, engines" << engines);
     }

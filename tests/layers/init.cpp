@@ -1,4 +1,4 @@
-// Each initialiser has the moments that its paper or PyTorch states.
+// Each initializer has the moments that its paper or PyTorch states.
 #include "layers/init.h"
 
 #include <algorithm>
@@ -11,7 +11,7 @@ using namespace saccade;
 namespace {
 
 struct Moments {
-  double mean, deviation, fourth, largest;  // fourth: standardised, 3 for a normal and 1.8 for a uniform
+  double mean, deviation, fourth, largest;  // fourth: standardized, 3 for a normal and 1.8 for a uniform
 };
 
 Moments moments_of(const Initializer& initialize, int64_t count) {
@@ -58,7 +58,7 @@ TEST_CASE("fans count what feeds an output and what an input feeds") {
   CHECK(init::fan_out(kLinear) == 751);
 }
 
-TEST_CASE("initialisers have the stated moments") {
+TEST_CASE("initializers have the stated moments") {
   check_moments(init::normal(0.01f, 0.5f), 0.5, 0.01, true);
   check_moments(init::uniform(-0.25f, 0.25f), 0, 0.25 / std::sqrt(3.0), false);
   check_moments(init::kaiming_normal_fan_in(kConvolution), 0, std::sqrt(2.0 / 240), true);

@@ -116,7 +116,7 @@ TEST_CASE("Market attributes are bound by name and merged to twelve") {
   test.order.insert(test.order.begin() + 4, "image_index");
   train.codes["age"] = {1, 2, 3, 4, 5};
   train.codes["gender"] = {1, 2, 1, 2, 0};
-  // Person 2 wears no known upper colour, person 3 two lower ones, person 4 green over yellow.
+  // Person 2 wears no known upper color, person 3 two lower ones, person 4 green over yellow.
   train.codes["upblack"] = {1, 2, 1, 2, 2};
   train.codes["upgreen"] = {1, 1, 2, 1, 1};
   train.codes["downblack"] = {1, 2, 1, 1, 1};
@@ -135,15 +135,15 @@ TEST_CASE("Market attributes are bound by name and merged to twelve") {
     CHECK(answer(set, set.train, 6, "age") == "unknown");
     CHECK(answer(set, set.train, 3, "gender") == "female");
     CHECK(answer(set, set.train, 6, "gender") == "unknown");
-    CHECK(answer(set, set.train, 2, "upper_colour") == "unknown");
-    CHECK(answer(set, set.train, 3, "upper_colour") == "black");
-    CHECK(answer(set, set.train, 4, "upper_colour") == "green");
-    CHECK(answer(set, set.train, 3, "lower_colour") == "unknown");
-    CHECK(answer(set, set.train, 4, "lower_colour") == "yellow");
-    CHECK(answer(set, set.train, 2, "lower_colour") == "blue");
+    CHECK(answer(set, set.train, 2, "upper_color") == "unknown");
+    CHECK(answer(set, set.train, 3, "upper_color") == "black");
+    CHECK(answer(set, set.train, 4, "upper_color") == "green");
+    CHECK(answer(set, set.train, 3, "lower_color") == "unknown");
+    CHECK(answer(set, set.train, 4, "lower_color") == "yellow");
+    CHECK(answer(set, set.train, 2, "lower_color") == "blue");
     CHECK(answer(set, set.test, 101, "hat") == "yes");
     CHECK(answer(set, set.test, 102, "hat") == "no");
-    const size_t upper = index_of(set, "upper_colour"), lower = index_of(set, "lower_colour");
+    const size_t upper = index_of(set, "upper_color"), lower = index_of(set, "lower_color");
     CHECK(set.attributes[upper].classes() == 8);
     CHECK(set.attributes[lower].classes() == 9);
     CHECK(set.train.missing[upper] == 1);
@@ -152,10 +152,10 @@ TEST_CASE("Market attributes are bound by name and merged to twelve") {
     CHECK(set.train.several[lower] == 1);
     CHECK_THAT(
         set.notice,
-        ContainsSubstring("train: upper_colour is unknown for 1 of 5 persons (1 without a value, 0 with"));
+        ContainsSubstring("train: upper_color is unknown for 1 of 5 persons (1 without a value, 0 with"));
     CHECK_THAT(
         set.notice,
-        ContainsSubstring("train: lower_colour is unknown for 1 of 5 persons (0 without a value, 1 with"));
+        ContainsSubstring("train: lower_color is unknown for 1 of 5 persons (0 without a value, 1 with"));
     CHECK_THAT(set.notice,
                ContainsSubstring("train: gender is unknown for 1 of 5") && !ContainsSubstring("test:"));
   }
@@ -172,28 +172,28 @@ TEST_CASE("attribute files as dirty as the published ones are counted exactly") 
   const AttributeSet market = read_attributes(folder / "market_attribute.mat");
   CHECK(market.train.pids.size() == 751);
   CHECK(market.test.pids.size() == 750);
-  CHECK(market.train.missing[index_of(market, "upper_colour")] == 78);
-  CHECK(market.train.missing[index_of(market, "lower_colour")] == 30);
+  CHECK(market.train.missing[index_of(market, "upper_color")] == 78);
+  CHECK(market.train.missing[index_of(market, "lower_color")] == 30);
 
   Half duke_train = clean_half(kDukeFields, 1, 702), duke_test = clean_half(kDukeFields, 703, 1110);
   duke_train.codes["upblack"][10] = 1;
   duke_train.codes["top"][369] = duke_train.codes["top"][600] = 0;
   for (int i = 0; i < 23; ++i) duke_test.codes["downred"][i * 40] = 2;
-  duke_test.codes["downwhite"][0] = 2;  // three colours
+  duke_test.codes["downwhite"][0] = 2;  // three colors
   for (int i = 0; i < 11; ++i) duke_test.codes["downblue"][i * 90 + 7] = 1;
   std::reverse(duke_test.order.begin(), duke_test.order.end());
   write_attributes(folder / "duke_attribute.mat", "duke_attribute", duke_train, duke_test, true);
   const AttributeSet duke = read_attributes(folder / "duke_attribute.mat");
   REQUIRE(duke.attributes.size() == 10);
-  CHECK(duke.attributes[index_of(duke, "upper_colour")].classes() == 8);
-  CHECK(duke.attributes[index_of(duke, "lower_colour")].classes() == 7);
+  CHECK(duke.attributes[index_of(duke, "upper_color")].classes() == 8);
+  CHECK(duke.attributes[index_of(duke, "lower_color")].classes() == 7);
   CHECK(duke.train.pids.size() == 702);
   CHECK(duke.test.pids.size() == 1110);
-  CHECK(duke.train.missing[index_of(duke, "upper_colour")] == 1);
+  CHECK(duke.train.missing[index_of(duke, "upper_color")] == 1);
   CHECK(duke.train.missing[index_of(duke, "top")] == 2);
   CHECK(answer(duke, duke.train, 370, "top") == "unknown");
-  CHECK(duke.test.several[index_of(duke, "lower_colour")] == 23);
-  CHECK(duke.test.missing[index_of(duke, "lower_colour")] == 11);
+  CHECK(duke.test.several[index_of(duke, "lower_color")] == 23);
+  CHECK(duke.test.missing[index_of(duke, "lower_color")] == 11);
 }
 
 TEST_CASE("a wrong attribute file is refused by name and reason") {

@@ -258,7 +258,7 @@ TEST_CASE("cosine and real features agree with brute force in f64", "[evaluation
   for (const Metric metric : {Metric::euclidean, Metric::cosine}) {
     const Evaluation result = evaluate_features(context, metric, query.view(), gallery.view());
     const Evaluation expected = brute_force(distances_of(metric, query, gallery), query, gallery);
-    // f32 may swap two neighbours whose distances agree to seven digits: one such swap moves mAP by less.
+    // f32 may swap two neighbors whose distances agree to seven digits: one such swap moves mAP by less.
     CHECK(result.map == Approx(expected.map).margin(1e-6));
     CHECK(result.minp == Approx(expected.minp).margin(1e-6));
     CHECK(result.valid_queries == expected.valid_queries);

@@ -62,11 +62,11 @@ TEST_CASE("a PNG keeps every pixel, a JPEG nearly") {
   CHECK(worst <= 24);
 }
 
-TEST_CASE("grey pictures become RGB and alpha is dropped") {
+TEST_CASE("gray pictures become RGB and alpha is dropped") {
   const TestFolder folder;
-  const uint8_t grey[4] = {0, 100, 200, 255};
-  stbi_write_png((folder / "grey.png").c_str(), 2, 2, 1, grey, 2);
-  CHECK(read_image(folder / "grey.png").pixels ==
+  const uint8_t gray[4] = {0, 100, 200, 255};
+  stbi_write_png((folder / "gray.png").c_str(), 2, 2, 1, gray, 2);
+  CHECK(read_image(folder / "gray.png").pixels ==
         std::vector<uint8_t>{0, 0, 0, 100, 100, 100, 200, 200, 200, 255, 255, 255});
   const uint8_t rgba[4] = {10, 20, 30, 0};
   stbi_write_png((folder / "rgba.png").c_str(), 1, 1, 4, rgba, 4);
@@ -154,16 +154,16 @@ TEST_CASE("a header that claims a huge picture is refused before memory is taken
 TEST_CASE("resize follows its formula") {
   Image two(1, 2);
   two.pixels = {0, 0, 0, 200, 100, 40};
-  SECTION("enlarging interpolates between pixel centres and holds the border") {
+  SECTION("enlarging interpolates between pixel centers and holds the border") {
     const Image four = resize(two, 1, 4);
     CHECK(four.pixels == std::vector<uint8_t>{0, 0, 0, 50, 25, 10, 150, 75, 30, 200, 100, 40});
   }
   SECTION("shrinking averages what it covers") {
-    // Radius 2 around centre 2 of four pixels: weights 1/4 3/4 3/4 1/4 over their sum 2.
+    // Radius 2 around center 2 of four pixels: weights 1/4 3/4 3/4 1/4 over their sum 2.
     Image four(1, 4);
     four.pixels = {0, 0, 0, 80, 80, 80, 160, 160, 160, 240, 8, 240};
     const Image one = resize(four, 1, 2);
-    // Centre 1: pixels at distance 0.5, 0.5, 1.5 weigh 3/4, 3/4, 1/4.
+    // Center 1: pixels at distance 0.5, 0.5, 1.5 weigh 3/4, 3/4, 1/4.
     CHECK(int{one.pixels[0]} == static_cast<int>(std::lround((0.75 * 0 + 0.75 * 80 + 0.25 * 160) / 1.75)));
     CHECK(int{one.pixels[4]} == static_cast<int>(std::lround((0.25 * 80 + 0.75 * 160 + 0.75 * 8) / 1.75)));
   }

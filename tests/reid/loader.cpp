@@ -99,7 +99,7 @@ TEST_CASE("batches do not depend on workers, on the cache or on where the epoch 
   }
 }
 
-TEST_CASE("without augmentation every sample is its resized, normalised picture, in order") {
+TEST_CASE("without augmentation every sample is its resized, normalized picture, in order") {
   const TinySet set(7);
   LoaderConfig config = small_config(2);
   config.augment = AugmentConfig::none();

@@ -10,20 +10,20 @@ using namespace saccade;
 
 namespace {
 
-bool is_colour(const Image& image, int y, int x, Colour colour) {
+bool is_color(const Image& image, int y, int x, Color color) {
   const uint8_t* pixel = image.at(y, x);
-  return pixel[0] == colour.red && pixel[1] == colour.green && pixel[2] == colour.blue;
+  return pixel[0] == color.red && pixel[1] == color.green && pixel[2] == color.blue;
 }
 
-int64_t count_colour(const Image& image, Colour colour) {
+int64_t count_color(const Image& image, Color color) {
   int64_t count = 0;
   for (int y = 0; y < image.height; ++y)
-    for (int x = 0; x < image.width; ++x) count += is_colour(image, y, x, colour);
+    for (int x = 0; x < image.width; ++x) count += is_color(image, y, x, color);
   return count;
 }
 
-constexpr Colour kWhite = {255, 255, 255}, kBlack = {0, 0, 0};
-constexpr Colour kRight = {24, 150, 72}, kWrong = {208, 44, 44};
+constexpr Color kWhite = {255, 255, 255}, kBlack = {0, 0, 0};
+constexpr Color kRight = {24, 150, 72}, kWrong = {208, 44, 44};
 
 }  // namespace
 
@@ -35,17 +35,17 @@ TEST_CASE("a canvas draws inside of its borders and clips the rest") {
   canvas.picture(Image(4, 4, 9), 300, 300);
   canvas.stroke({{-100, 10.5}, {100, 10.5}}, 1, kBlack);
   canvas.text("clipped on every side", -10, 3, 12, {200, 0, 0});
-  CHECK(is_colour(canvas.image(), 12, 4, kWhite));
-  CHECK(is_colour(canvas.image(), 19, 29, {9, 9, 9}));
-  for (int x = 0; x < 30; ++x) CHECK(is_colour(canvas.image(), 10, x, kBlack));
-  CHECK(is_colour(canvas.image(), 8, 15, kWhite));
+  CHECK(is_color(canvas.image(), 12, 4, kWhite));
+  CHECK(is_color(canvas.image(), 19, 29, {9, 9, 9}));
+  for (int x = 0; x < 30; ++x) CHECK(is_color(canvas.image(), 10, x, kBlack));
+  CHECK(is_color(canvas.image(), 8, 15, kWhite));
 }
 
 TEST_CASE("a stroke that crosses itself is no darker there, and its edges are soft") {
   Canvas canvas(40, 40, kWhite);
   canvas.stroke({{5, 5}, {35, 35}, {35, 5}, {5, 35}}, 4, kBlack, 0.5);
-  CHECK(is_colour(canvas.image(), 20, 20, {128, 128, 128}));
-  CHECK(is_colour(canvas.image(), 10, 10, {128, 128, 128}));
+  CHECK(is_color(canvas.image(), 20, 20, {128, 128, 128}));
+  CHECK(is_color(canvas.image(), 10, 10, {128, 128, 128}));
   int64_t soft = 0;
   for (const uint8_t value : canvas.image().pixels) soft += value > 128 && value < 255;
   CHECK(soft > 50);
@@ -60,7 +60,7 @@ TEST_CASE("every printable character has a shape of its own") {
     Canvas canvas(60, 60, kWhite);
     canvas.text(std::string(1, c), 10, 40, 24, kBlack);
     INFO(c);
-    CHECK(count_colour(canvas.image(), kWhite) < 60 * 60 - 4);
+    CHECK(count_color(canvas.image(), kWhite) < 60 * 60 - 4);
     CHECK(std::find(seen.begin(), seen.end(), canvas.image().pixels) == seen.end());
     seen.push_back(canvas.image().pixels);
   }
@@ -76,7 +76,7 @@ TEST_CASE("text is aligned") {
     int first = 200, last = 0;
     for (int x = 0; x < 200; ++x)
       for (int y = 0; y < 30; ++y)
-        if (!is_colour(canvas.image(), y, x, kWhite)) {
+        if (!is_color(canvas.image(), y, x, kWhite)) {
           first = std::min(first, x);
           last = std::max(last, x);
         }
@@ -84,7 +84,7 @@ TEST_CASE("text is aligned") {
   };
   CHECK(columns_with_ink(Align::left).first >= 98);
   CHECK(columns_with_ink(Align::right).second <= 101);
-  const auto [first, last] = columns_with_ink(Align::centre);
+  const auto [first, last] = columns_with_ink(Align::center);
   CHECK(std::abs((first + last + 1) / 2 - 100) <= 1);
 }
 
@@ -108,7 +108,7 @@ TEST_CASE("ticks are round and inside") {
 }
 
 TEST_CASE("curves land where their values are") {
-  const Colour first = {0, 104, 178}, second = {213, 94, 0};
+  const Color first = {0, 104, 178}, second = {213, 94, 0};
   Series flat{"flat", {}, {}}, rising{"rising", {}, {}};
   for (int i = 0; i <= 50; ++i) {
     flat.x.push_back(i);
@@ -119,10 +119,10 @@ TEST_CASE("curves land where their values are") {
   const Image image = draw_curves("title", {{"scores", {flat, rising}, 0, 1}}, "epoch", 700, 400);
   CHECK(image.width == 700);
   // The plot reaches from y = 108 (value 1) to 428 (value 0): 0.25 lies at 348.
-  CHECK(is_colour(image, 347, 500, first));
-  CHECK(count_colour(image, first) > 500);
+  CHECK(is_color(image, 347, 500, first));
+  CHECK(count_color(image, first) > 500);
   // rising = 0.5 at x = 25: column (78 + 666) / 2, row 268.
-  CHECK(is_colour(image, 268, 372, second));
+  CHECK(is_color(image, 268, 372, second));
   CHECK(draw_curves("title", {{"scores", {flat, rising}, 0, 1}}, "epoch", 700, 400).pixels == image.pixels);
 }
 
@@ -149,7 +149,7 @@ TEST_CASE("curves take whatever a training leaves") {
     x.push_back(i);
     y.push_back(i % 500 == 0 ? nan : random.normal());
   }
-  CHECK(count_colour(draw_curves("noise", {{"a", {{"a", x, y}}}}), {0, 104, 178}) > 500);
+  CHECK(count_color(draw_curves("noise", {{"a", {{"a", x, y}}}}), {0, 104, 178}) > 500);
   CHECK_THROWS_AS(draw_curves("", {{"a", {{"a", {1, 2}, {1}}}}}), Error);
 }
 
@@ -168,18 +168,18 @@ TEST_CASE("ranked pictures are framed by whether they are right") {
   const Image image = draw_ranked("title", {row}, 160, 80);
   // Query at x = 30; ranks from 30 + 26 + 100 on, 100 apart; frames 4 wide around 80 x 160; rows from y =
   // 100.
-  CHECK(is_colour(image, 101, 157, kRight));
-  CHECK(is_colour(image, 266, 242, kRight));
-  CHECK(is_colour(image, 101, 257, kWrong));
-  CHECK(is_colour(image, 180, 200, {77, 77, 77}));
-  CHECK(is_colour(image, 180, 400, kWhite));  // no third picture
-  CHECK_FALSE(is_colour(image, 101, 31, kRight));
-  CHECK_FALSE(is_colour(image, 101, 31, kWrong));
+  CHECK(is_color(image, 101, 157, kRight));
+  CHECK(is_color(image, 266, 242, kRight));
+  CHECK(is_color(image, 101, 257, kWrong));
+  CHECK(is_color(image, 180, 200, {77, 77, 77}));
+  CHECK(is_color(image, 180, 400, kWhite));  // no third picture
+  CHECK_FALSE(is_color(image, 101, 31, kRight));
+  CHECK_FALSE(is_color(image, 101, 31, kWrong));
 
   row.average_precision = 0.5;
   row.gallery.assign(25, picture(true, 1));  // ten are shown
   const Image wide = draw_ranked("title", {row, row}, 160, 80);
   CHECK(wide.width > image.width);
-  CHECK(is_colour(wide, 101, 30 + 26 + 10 * 100 + 1, kRight));
+  CHECK(is_color(wide, 101, 30 + 26 + 10 * 100 + 1, kRight));
   CHECK(draw_ranked("no rows", {}).height > 0);
 }

@@ -16,7 +16,7 @@ namespace {
 
 using Dense = std::vector<std::vector<double>>;
 
-std::vector<std::vector<double>> normalised_rows(Metric metric, const OwnedSet& query,
+std::vector<std::vector<double>> normalized_rows(Metric metric, const OwnedSet& query,
                                                  const OwnedSet& gallery) {
   Dense rows;
   for (const OwnedSet* set : {&query, &gallery})
@@ -34,7 +34,7 @@ std::vector<std::vector<double>> normalised_rows(Metric metric, const OwnedSet& 
 // Step by step as the authors publish it, down to the division by the column maximum and the transpose.
 Dense dense_rerank(Metric metric, const OwnedSet& query, const OwnedSet& gallery, int k1, int k2,
                    double lambda) {
-  const Dense x = normalised_rows(metric, query, gallery);
+  const Dense x = normalized_rows(metric, query, gallery);
   const size_t n = x.size(), queries = query.pids.size();
   Dense squared(n, std::vector<double>(n)), original = squared;
   for (size_t i = 0; i < n; ++i)
@@ -154,7 +154,7 @@ TEST_CASE("re-ranking works for one query and galleries far under fifty images",
     INFO(images << " gallery images");
     CHECK(largest_error(context, Metric::euclidean, query, gallery, {}) < 1e-6);
   }
-  // All images the same: every distance is 0 and no row can be normalised.
+  // All images the same: every distance is 0 and no row can be normalized.
   const OwnedSet same{"query", {1}, {1}, {2, 2}, 2}, twice{"gallery", {1, 1}, {2, 3}, {2, 2, 2, 2}, 2};
   CHECK(largest_error(context, Metric::euclidean, same, twice, {}) < 1e-6);
 }

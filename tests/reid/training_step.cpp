@@ -19,7 +19,7 @@ namespace {
 
 constexpr int64_t kHeight = 16, kWidth = 8, kPeople = 4, kBatch = 8, kPictures = 16;
 
-// Pictures of four people, each of a colour and a stripe of its own, with noise.
+// Pictures of four people, each of a color and a stripe of its own, with noise.
 std::vector<uint8_t> pictures() {
   PhiloxStream random(3);
   std::vector<uint8_t> bytes;

@@ -221,7 +221,7 @@ TEST_CASE("op refuses what does not fit, in one line that says why") {
   refused(folder, "run group_maks --attr groups=2" + with({features, keep}), "the nearest is group_max");
   refused(folder, "run group_max" + with({features, keep}), "needs the attribute groups");
   refused(folder, "run group_max --attr grups=2" + with({features, keep}), "groups");
-  refused(folder, max + " --attr colour=2" + with({features, keep}), "no attribute colour");
+  refused(folder, max + " --attr color=2" + with({features, keep}), "no attribute color");
   refused(folder, "run group_max --attr groups=two" + with({features, keep}), "not a number");
   refused(folder, "run group_max --attr groups=1.5" + with({features, keep}), "not a whole number");
   refused(folder, "run group_max --attr groups=3" + with({features, keep}), "3 groups");

@@ -16,20 +16,20 @@ __global__ void reverse(const int* in, int* out, bool fault) {
   out[threadIdx.x] = cells[blockDim.x - 1 - threadIdx.x];  // fault: reverse
 }
 
-__global__ void neighbour_warp(const int* in, int* out, bool fault) {
+__global__ void neighbor_warp(const int* in, int* out, bool fault) {
   __shared__ int cells[kThreads];
   cells[threadIdx.x] = in[threadIdx.x];
   __syncwarp();
   if (!fault) __syncthreads();
-  out[threadIdx.x] = cells[(threadIdx.x + 32) % kThreads];  // fault: neighbour_warp
+  out[threadIdx.x] = cells[(threadIdx.x + 32) % kThreads];  // fault: neighbor_warp
 }
 
-__global__ void neighbour_lane(const int* in, int* out, bool fault) {
+__global__ void neighbor_lane(const int* in, int* out, bool fault) {
   __shared__ int cells[32];
   cells[threadIdx.x] = in[threadIdx.x];
   const int sum = __shfl_xor_sync(kAllLanes, in[threadIdx.x], 1);
   if (!fault) __syncwarp();
-  out[threadIdx.x] = cells[threadIdx.x ^ 1u] + 0 * sum;  // fault: neighbour_lane
+  out[threadIdx.x] = cells[threadIdx.x ^ 1u] + 0 * sum;  // fault: neighbor_lane
 }
 
 __global__ void two_turns(const int* in, int* out, bool fault) {
@@ -122,10 +122,10 @@ void reverse_without_barrier(const int* in, int* out, unsigned n, bool fault) {
   launch(reverse, 1, n, 0, nullptr, in, out, fault);
 }
 void cross_warp_read(const int* in, int* out, bool fault) {
-  launch(neighbour_warp, 1, kThreads, 0, nullptr, in, out, fault);
+  launch(neighbor_warp, 1, kThreads, 0, nullptr, in, out, fault);
 }
 void shuffle_as_barrier(const int* in, int* out, bool fault) {
-  launch(neighbour_lane, 1, 32, 0, nullptr, in, out, fault);
+  launch(neighbor_lane, 1, 32, 0, nullptr, in, out, fault);
 }
 void second_turn(const int* in, int* out, bool fault) {
   launch(two_turns, 1, 1024, 0, nullptr, in, out, fault);

@@ -30,7 +30,7 @@ void skip_a_barrier(float* out, unsigned n, bool fault);
 // three times their sum.
 void reduce_twice(const float* in, float* out);
 
-// Traffic. out = in, coalesced or with neighbours `stride` elements apart; n a multiple of 32 * stride.
+// Traffic. out = in, coalesced or with neighbors `stride` elements apart; n a multiple of 32 * stride.
 void copy_strided(const float* in, float* out, unsigned n, unsigned stride);
 // A warp reads a column of a 32x32 tile of shared memory whose rows are `pitch` words apart: 32 or 33.
 void read_column(const float* in, float* out, bool padded);

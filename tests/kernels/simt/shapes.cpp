@@ -49,7 +49,7 @@ std::vector<Case> checker_cases(const std::string& op) {
         // More vectors than a tile takes, each of as many channels as there are.
         {.name = "two tiles of vectors", .inputs = {{{1, 3, 1, 264}}}}}},
       // A value that is the clamp passes its gradient on.
-      {"generalised_mean_pool",
+      {"generalized_mean_pool",
        {{.name = "at the clamp",
          .inputs = {{{1, 2, 3, 4}, {Fill::values, 0, 1, {0.125, 1, 0.5, 0, 2}}}, {{1}, {Fill::constant, 3}}},
          .attributes = {{"epsilon", 0.125}}}}},

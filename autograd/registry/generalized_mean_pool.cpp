@@ -1,4 +1,4 @@
-#include "kernels/pool/generalised_mean_pool.h"
+#include "kernels/pool/generalized_mean_pool.h"
 
 #include "autograd/functions/pooling.h"
 #include "autograd/registry/registry.h"
@@ -6,12 +6,12 @@
 namespace saccade {
 
 static const Registration registration{{
-    .name = "generalised_mean_pool",
+    .name = "generalized_mean_pool",
     .inputs = {{"x"}, {"p"}},
     .outputs = {{"y"}},
     .attributes = {{"epsilon", false, 1e-6}},
     .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes& a) -> std::vector<Variable> {
-      return {generalised_mean_pool(tape, in[0], in[1], a.at("epsilon"))};
+      return {generalized_mean_pool(tape, in[0], in[1], a.at("epsilon"))};
     },
     .cases = {{.name = "empty", .inputs = {{{0, 4, 2, 3}}, {{1}, {Fill::constant, 3}}}},
               {.name = "one",
@@ -44,7 +44,7 @@ static const Registration registration{{
     .floor =
         [](const std::vector<Shape>& in, const Attributes&, int element) {
           const int64_t outputs = in[0][0] * in[0][-1];
-          return GeneralisedMeanPool<Device::cpu>::floor(in[0][0], outputs ? in[0].count() / outputs : 0,
+          return GeneralizedMeanPool<Device::cpu>::floor(in[0][0], outputs ? in[0].count() / outputs : 0,
                                                          in[0][-1], element);
         },
     .devices = devices_with_gpu(),

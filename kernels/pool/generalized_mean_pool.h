@@ -1,4 +1,4 @@
-// Generalised-mean pooling: y[n,c] = (mean over positions of max(x[n,q,c], epsilon)^p)^(1/p).
+// Generalized-mean pooling: y[n,c] = (mean over positions of max(x[n,q,c], epsilon)^p)^(1/p).
 // x [N,P,C], y [N,C], p [1] on the device (it is learned), p > 0; epsilon > 0 and epsilon^p must be a normal
 // number. p = 1 is the mean, p -> infinity the maximum. Overwrites its outputs. Source: Radenovic, Tolias,
 // Chum, "Fine-tuning CNN image retrieval with no human annotation", 2018, eq. 3. Floor: forward s (N P C + N
@@ -11,7 +11,7 @@
 namespace saccade {
 
 template <Device D>
-struct GeneralisedMeanPool {
+struct GeneralizedMeanPool {
   template <class T>
   static void forward(Context&, int64_t batch, int64_t positions, int64_t channels, double epsilon,
                       const T* x, const T* p, T* y);

@@ -1,4 +1,4 @@
-#include "kernels/pool/generalised_mean_pool.h"
+#include "kernels/pool/generalized_mean_pool.h"
 
 #include <algorithm>
 #include <cmath>
@@ -30,7 +30,7 @@ void sum_of_powers(const float* x, int64_t positions, int64_t channels, int64_t 
 
 template <>
 template <>
-void GeneralisedMeanPool<Device::cpu>::forward(Context& context, int64_t batch, int64_t positions,
+void GeneralizedMeanPool<Device::cpu>::forward(Context& context, int64_t batch, int64_t positions,
                                                int64_t channels, double epsilon, const float* x,
                                                const float* p, float* y) {
   const int64_t blocks = (channels + kBlock - 1) / kBlock;
@@ -56,7 +56,7 @@ void GeneralisedMeanPool<Device::cpu>::forward(Context& context, int64_t batch, 
 
 template <>
 template <>
-void GeneralisedMeanPool<Device::cpu>::backward(Context& context, int64_t batch, int64_t positions,
+void GeneralizedMeanPool<Device::cpu>::backward(Context& context, int64_t batch, int64_t positions,
                                                 int64_t channels, double epsilon, const float* grad_y,
                                                 const float* x, const float* p, const float* y, float* grad_x,
                                                 float* grad_p) {

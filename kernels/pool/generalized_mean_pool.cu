@@ -1,8 +1,8 @@
 #include "kernels/common/columns.h"
 #include "kernels/common/launch.h"
 #include "kernels/common/vector.h"
-#include "kernels/pool/generalised_mean_pool.h"
-#include "kernels/pool/generalised_mean_pool.plain.h"
+#include "kernels/pool/generalized_mean_pool.h"
+#include "kernels/pool/generalized_mean_pool.plain.h"
 
 namespace saccade {
 
@@ -29,7 +29,7 @@ __device__ __forceinline__ float power_of(float x, float p) {  // x > 0
 // exponential nor logarithm; which it is, is the same for all threads.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
-    generalised_mean_pool_forward(Sizes s, const T* __restrict__ x, const T* __restrict__ p,
+    generalized_mean_pool_forward(Sizes s, const T* __restrict__ x, const T* __restrict__ p,
                                   T* __restrict__ y) {
   alignas(16) __shared__ float sums[V * kThreads];
   const uint32_t first = blockIdx.y * blockDim.x * V, channel = first + threadIdx.x * V;
@@ -63,7 +63,7 @@ __global__ void __launch_bounds__(kThreads)
 // partial may be null, partial without kSlope alone.
 template <class T, int V, bool kSlope>
 __global__ void __launch_bounds__(kThreads)
-    generalised_mean_pool_backward(Sizes s, const T* __restrict__ grad_y, const T* __restrict__ x,
+    generalized_mean_pool_backward(Sizes s, const T* __restrict__ grad_y, const T* __restrict__ x,
                                    const T* __restrict__ p, const T* __restrict__ y, T* __restrict__ grad_x,
                                    float* __restrict__ partial) {
   const uint32_t channel = (blockIdx.y * blockDim.x + threadIdx.x) * V;
@@ -107,7 +107,7 @@ __global__ void __launch_bounds__(kThreads)
 
 template <class T>
 __global__ void __launch_bounds__(kThreads)
-    generalised_mean_pool_power(int64_t count, const float* __restrict__ partial, const T* __restrict__ p,
+    generalized_mean_pool_power(int64_t count, const float* __restrict__ partial, const T* __restrict__ p,
                                 T* __restrict__ grad_p) {
   float sum = 0;
 #pragma unroll 4
@@ -117,7 +117,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 Sizes narrowed(int64_t positions, int64_t channels, double epsilon) {
-  check(positions >= 1 && channels < (int64_t{1} << 31), "generalised_mean_pool: ", positions,
+  check(positions >= 1 && channels < (int64_t{1} << 31), "generalized_mean_pool: ", positions,
         " positions of ", channels, " channels");
   return {positions, static_cast<uint32_t>(channels), static_cast<float>(epsilon)};
 }
@@ -125,7 +125,7 @@ Sizes narrowed(int64_t positions, int64_t channels, double epsilon) {
 template <class T, int V>
 void run_forward(Context& context, int64_t batch, const Sizes& s, const T* x, const T* p, T* y) {
   const ColumnTile tile(s.channels / V, kThreads);
-  launch(generalised_mean_pool_forward<T, V>, {blocks_for(batch, 1), tile.tiles}, tile.block(), 0,
+  launch(generalized_mean_pool_forward<T, V>, {blocks_for(batch, 1), tile.tiles}, tile.block(), 0,
          context.stream(), s, x, p, y);
 }
 
@@ -136,11 +136,11 @@ void run_backward(Context& context, int64_t batch, const Sizes& s, const T* grad
   const int64_t parts = batch * tile.tiles;
   Context::Scratch scratch(context, grad_p ? static_cast<size_t>(parts) * sizeof(float) : 0);
   const auto kernel =
-      grad_p ? generalised_mean_pool_backward<T, V, true> : generalised_mean_pool_backward<T, V, false>;
+      grad_p ? generalized_mean_pool_backward<T, V, true> : generalized_mean_pool_backward<T, V, false>;
   launch(kernel, {blocks_for(batch, 1), tile.tiles}, tile.block(), 0, context.stream(), s, grad_y, x, p, y,
          grad_x, scratch.as<float>());
   if (grad_p)
-    launch(generalised_mean_pool_power<T>, 1, kThreads, 0, context.stream(), parts, scratch.as<float>(), p,
+    launch(generalized_mean_pool_power<T>, 1, kThreads, 0, context.stream(), parts, scratch.as<float>(), p,
            grad_p);
 }
 
@@ -150,34 +150,34 @@ void plain_backward(Context& context, int64_t batch, const Sizes& s, const T* gr
   const int64_t means = batch * s.channels;
   Context::Scratch slopes(context, static_cast<size_t>(means) * sizeof(float));
   each(context, means,
-       PlainGeneralisedMeanGradient<T>{s.positions, s.channels, s.epsilon, grad_y, x, p, y, grad_x,
+       PlainGeneralizedMeanGradient<T>{s.positions, s.channels, s.epsilon, grad_y, x, p, y, grad_x,
                                        slopes.as<float>()});
-  if (grad_p) each(context, 1, PlainGeneralisedMeanPower<T>{means, slopes.as<float>(), grad_p});
+  if (grad_p) each(context, 1, PlainGeneralizedMeanPower<T>{means, slopes.as<float>(), grad_p});
 }
 
 }  // namespace
 
 template <>
 template <class T>
-void GeneralisedMeanPool<kGpu>::forward(Context& context, int64_t batch, int64_t positions, int64_t channels,
+void GeneralizedMeanPool<kGpu>::forward(Context& context, int64_t batch, int64_t positions, int64_t channels,
                                         double epsilon, const T* x, const T* p, T* y) {
   check_element<T>(context);
   const Sizes s = narrowed(positions, channels, epsilon);
   if (context.kernels == Kernels::plain)
-    return each(context, batch * channels, PlainGeneralisedMean<T>{positions, channels, s.epsilon, x, p, y});
+    return each(context, batch * channels, PlainGeneralizedMean<T>{positions, channels, s.epsilon, x, p, y});
   constexpr int kWide = kVector<T, true>;
   const bool wide = channels % kWide == 0 && aligned(x, 16) && aligned(y, 16);
   const auto run = wide ? run_forward<T, kWide> : run_forward<T, 1>;
   run(context, batch, s, x, p, y);
 }
-template void GeneralisedMeanPool<kGpu>::forward(Context&, int64_t, int64_t, int64_t, double, const float*,
+template void GeneralizedMeanPool<kGpu>::forward(Context&, int64_t, int64_t, int64_t, double, const float*,
                                                  const float*, float*);
-template void GeneralisedMeanPool<kGpu>::forward(Context&, int64_t, int64_t, int64_t, double, const bf16*,
+template void GeneralizedMeanPool<kGpu>::forward(Context&, int64_t, int64_t, int64_t, double, const bf16*,
                                                  const bf16*, bf16*);
 
 template <>
 template <class T>
-void GeneralisedMeanPool<kGpu>::backward(Context& context, int64_t batch, int64_t positions, int64_t channels,
+void GeneralizedMeanPool<kGpu>::backward(Context& context, int64_t batch, int64_t positions, int64_t channels,
                                          double epsilon, const T* grad_y, const T* x, const T* p, const T* y,
                                          T* grad_x, T* grad_p) {
   check_element<T>(context);
@@ -189,9 +189,9 @@ void GeneralisedMeanPool<kGpu>::backward(Context& context, int64_t batch, int64_
                                                      : run_backward<T, 1>;
   run(context, batch, narrowed(positions, channels, epsilon), grad_y, x, p, y, grad_x, grad_p);
 }
-template void GeneralisedMeanPool<kGpu>::backward(Context&, int64_t, int64_t, int64_t, double, const float*,
+template void GeneralizedMeanPool<kGpu>::backward(Context&, int64_t, int64_t, int64_t, double, const float*,
                                                   const float*, const float*, const float*, float*, float*);
-template void GeneralisedMeanPool<kGpu>::backward(Context&, int64_t, int64_t, int64_t, double, const bf16*,
+template void GeneralizedMeanPool<kGpu>::backward(Context&, int64_t, int64_t, int64_t, double, const bf16*,
                                                   const bf16*, const bf16*, const bf16*, bf16*, bf16*);
 
 }  // namespace saccade

@@ -2,13 +2,13 @@
 
 #include <cmath>
 
-#include "kernels/pool/generalised_mean_pool.h"
+#include "kernels/pool/generalized_mean_pool.h"
 
 namespace saccade {
 
 template <>
 template <class T>
-void GeneralisedMeanPool<Device::reference>::forward(Context&, int64_t batch, int64_t positions,
+void GeneralizedMeanPool<Device::reference>::forward(Context&, int64_t batch, int64_t positions,
                                                      int64_t channels, double epsilon, const T* x, const T* p,
                                                      T* y) {
   using std::pow;
@@ -25,7 +25,7 @@ void GeneralisedMeanPool<Device::reference>::forward(Context&, int64_t batch, in
 
 template <>
 template <class T>
-void GeneralisedMeanPool<Device::reference>::backward(Context&, int64_t batch, int64_t positions,
+void GeneralizedMeanPool<Device::reference>::backward(Context&, int64_t batch, int64_t positions,
                                                       int64_t channels, double epsilon, const T* grad_y,
                                                       const T* x, const T* p, const T* y, T* grad_x,
                                                       T* grad_p) {

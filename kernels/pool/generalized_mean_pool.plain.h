@@ -1,4 +1,4 @@
-// generalised_mean_pool.h, plainly: a thread for each mean, and in the gradient one more for p.
+// generalized_mean_pool.h, plainly: a thread for each mean, and in the gradient one more for p.
 #pragma once
 
 #include "kernels/common/each.h"
@@ -7,7 +7,7 @@ namespace saccade {
 inline namespace SACCADE_TARGET {
 
 template <class T>
-struct PlainGeneralisedMean {
+struct PlainGeneralizedMean {
   int64_t positions, channels;
   float epsilon;
   const T *x, *p;
@@ -26,7 +26,7 @@ struct PlainGeneralisedMean {
 };
 
 template <class T>
-struct PlainGeneralisedMeanGradient {
+struct PlainGeneralizedMeanGradient {
   int64_t positions, channels;
   float epsilon;
   const T *grad_y, *x, *p, *y;
@@ -50,7 +50,7 @@ struct PlainGeneralisedMeanGradient {
 };
 
 template <class T>
-struct PlainGeneralisedMeanPower {
+struct PlainGeneralizedMeanPower {
   int64_t count;
   const float* slopes;
   T* grad_p;
