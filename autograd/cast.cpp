@@ -16,8 +16,10 @@ void check_shapes(const Tensor& to, const Tensor& from) {
 template <class F>
 void on_device(const Context& context, DType dtype, F&& f) {
   dispatch_f32(context, DType::f32, [&]<Device D, class>() {
-    if constexpr (D == Device::reference) refuse(context, dtype);
-    else f.template operator()<D>();
+    if constexpr (D == Device::reference)
+      refuse(context, dtype);
+    else
+      f.template operator()<D>();
   });
 }
 

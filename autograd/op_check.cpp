@@ -25,7 +25,9 @@ std::vector<Bound> to_bounds(Context& context, const Tensor& tensor) {
   return out;
 }
 
-Tensor random_state(Context& context) { return Tensor::from<int64_t>(context, {2}, {17, 3}); }
+Tensor random_state(Context& context) {
+  return Tensor::from<int64_t>(context, {2}, {17, 3});
+}
 
 Outcome run_op(const Op& op, const Case& test_case, Context& context, DType dtype,
                const std::vector<std::vector<double>>& values, bool with_gradients) {
@@ -41,8 +43,9 @@ Outcome run_op(const Op& op, const Case& test_case, Context& context, DType dtyp
   for (size_t i = 0; i < outputs.size(); ++i) {
     outcome.outputs.push_back(to_bounds(context, outputs[i].value));
     if (!with_gradients || !outputs[i].needs_gradient() || !op.outputs[i].differentiable) continue;
-    const Tensor wide = Tensor::from(context, outputs[i].shape(),
-                                     cotangent(test_case.name, i, static_cast<size_t>(outputs[i].value.count())));
+    const Tensor wide =
+        Tensor::from(context, outputs[i].shape(),
+                     cotangent(test_case.name, i, static_cast<size_t>(outputs[i].value.count())));
     ends.push_back(outputs[i]);
     cotangents.push_back(converted(context, wide, outputs[i].dtype()));
   }
@@ -75,8 +78,8 @@ void compare(CheckResult& result, const std::string& what, const std::vector<Bou
     if (!(error <= c * unit + absolute) && got[i].value != reference[i].value) {  // equal infinities pass
       result.passed = false;
       if (result.failure.empty())
-        result.failure = concat(what, "[", i, "] = ", got[i].value, ", reference ", reference[i].value, ", S ",
-                                bound[i].magnitude, ", c ", c);
+        result.failure = concat(what, "[", i, "] = ", got[i].value, ", reference ", reference[i].value,
+                                ", S ", bound[i].magnitude, ", c ", c);
     }
   }
 }
@@ -110,7 +113,8 @@ CheckResult check_parity(const Op& op, const Case& test_case, Context& context, 
   const Outcome bound = run_op(op, test_case, host, DType::bound, values, true);
   const double c = test_case.tolerance > 0 ? test_case.tolerance : op.tolerance;
   CheckResult result;
-  const std::string head = concat(op.name, "/", test_case.name, " on ", name_of(context.device()), " ", name_of(dtype), ": ");
+  const std::string head =
+      concat(op.name, "/", test_case.name, " on ", name_of(context.device()), " ", name_of(dtype), ": ");
   for (size_t i = 0; i < op.outputs.size(); ++i) {
     const bool exact = op.outputs[i].kind != Kind::floating;
     if (op.outputs[i].pick) {
@@ -167,8 +171,8 @@ CheckResult check_gradient(const Op& op, const Case& test_case, double fault) {
       if (!(error <= allowed)) {
         result.passed = false;
         if (result.failure.empty())
-          result.failure = concat(op.name, "/", test_case.name, ": grad_", op.inputs[i].name, "[", k, "] = ",
-                                  gradient[k].value, ", finite differences ", numeric);
+          result.failure = concat(op.name, "/", test_case.name, ": grad_", op.inputs[i].name, "[", k,
+                                  "] = ", gradient[k].value, ", finite differences ", numeric);
       }
     }
   }

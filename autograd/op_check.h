@@ -12,9 +12,9 @@ std::vector<double> cotangent(const std::string& case_name, size_t output, size_
 
 struct CheckResult {
   bool passed = true;
-  std::string failure;      // the first one: op, case, tensor, index, both values
-  double worst = 0;         // the largest |out - ref| / (eps * S) seen
-  int64_t compared = 0;     // numbers that were compared
+  std::string failure;   // the first one: op, case, tensor, index, both values
+  double worst = 0;      // the largest |out - ref| / (eps * S) seen
+  int64_t compared = 0;  // numbers that were compared
 };
 
 // Runs the case on `context` in `dtype` and as the f64 oracle, with the inputs rounded to `dtype` and one random

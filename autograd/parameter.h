@@ -15,14 +15,14 @@ namespace saccade {
 using Initializer = std::function<void(float* values, int64_t count, PhiloxStream& random)>;
 
 struct Parameter {
-  std::string name;          // the torchvision name
-  Shape shape;               // ours: convolution weights KRSC (files hold OIHW)
-  bool trainable = true;     // false: a buffer, which no optimizer sees
-  bool frozen = false;       // trainable, but kept as it is
-  int group = 0;             // index into the optimizer's groups
-  int64_t offset = 0;        // first element in its arena
-  Tensor value, grad;        // views of the arenas
-  Tensor narrow;             // value rounded to bf16, where the context computes in bf16
+  std::string name;           // the torchvision name
+  Shape shape;                // ours: convolution weights KRSC (files hold OIHW)
+  bool trainable = true;      // false: a buffer, which no optimizer sees
+  bool frozen = false;        // trainable, but kept as it is
+  int group = 0;              // index into the optimizer's groups
+  int64_t offset = 0;         // first element in its arena
+  Tensor value, grad;         // views of the arenas
+  Tensor narrow;              // value rounded to bf16, where the context computes in bf16
   bool grad_written = false;  // the first write of a step overwrites, later ones add
   Initializer initialize;
 };
@@ -42,8 +42,8 @@ class ParameterArena {
   std::deque<Parameter>& all() { return parameters_; }
   const std::deque<Parameter>& all() const { return parameters_; }
 
-  void begin_step();                        // gradients count as unwritten
-  void mark_moved();                        // after a replayed step, which no function saw: everything counts as written
+  void begin_step();  // gradients count as unwritten
+  void mark_moved();  // after a replayed step, which no function saw: everything counts as written
   void finish_gradients(Context& context);  // zeroes what no function wrote
 
   // Rounds all values into their bf16 copy, if there is one. The optimizer keeps the copy in step with what it moves; call

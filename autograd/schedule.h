@@ -10,7 +10,8 @@ namespace saccade {
 
 // gamma to the power of the milestones (in epochs) that `epoch`, counted from 0, has reached.
 inline double step_factor(int64_t epoch, const std::vector<int64_t>& milestones, double gamma) {
-  return std::pow(gamma, std::count_if(milestones.begin(), milestones.end(), [&](int64_t m) { return m <= epoch; }));
+  return std::pow(gamma,
+                  std::count_if(milestones.begin(), milestones.end(), [&](int64_t m) { return m <= epoch; }));
 }
 
 // Half a cosine from 1 at position 0 to 0 at `epochs` (Loshchilov and Hutter: "SGDR", ICLR 2017, eq. 5 without restarts).

@@ -12,21 +12,26 @@ int Tape::new_slot(const Tensor& value, Parameter* parameter) {
   return static_cast<int>(slots_.size()) - 1;
 }
 
-Variable Tape::input(const Tensor& value) { return {value, record_ ? new_slot(value) : -1}; }
+Variable Tape::input(const Tensor& value) {
+  return {value, record_ ? new_slot(value) : -1};
+}
 
 Variable Tape::leaf(Parameter& parameter, const Tensor& value) {
   const bool learns = record_ && parameter.trainable && !parameter.frozen;
   return {value, learns ? new_slot(value, &parameter) : -1};
 }
 
-Variable Tape::parameter(Parameter& parameter) { return leaf(parameter, parameter.value); }
+Variable Tape::parameter(Parameter& parameter) {
+  return leaf(parameter, parameter.value);
+}
 
 Variable Tape::weight(Parameter& parameter) {
   return leaf(parameter, parameter.narrow ? parameter.narrow : parameter.value);
 }
 
 std::vector<Variable> Tape::record_many(const std::vector<Tensor>& outputs,
-                                        std::initializer_list<const Variable*> inputs, BackwardOfMany backward) {
+                                        std::initializer_list<const Variable*> inputs,
+                                        BackwardOfMany backward) {
   bool needed = false;
   for (const Variable* x : inputs) needed = needed || x->needs_gradient();
   std::vector<Variable> variables;
@@ -40,10 +45,12 @@ std::vector<Variable> Tape::record_many(const std::vector<Tensor>& outputs,
   return variables;
 }
 
-Variable Tape::record(const Tensor& output, std::initializer_list<const Variable*> inputs, Backward backward) {
-  return record_many({output}, inputs, [backward = std::move(backward)](Tape& tape, const std::vector<Tensor>& grads) {
-    backward(tape, grads[0]);
-  })[0];
+Variable Tape::record(const Tensor& output, std::initializer_list<const Variable*> inputs,
+                      Backward backward) {
+  return record_many({output}, inputs,
+                     [backward = std::move(backward)](Tape& tape, const std::vector<Tensor>& grads) {
+                       backward(tape, grads[0]);
+                     })[0];
 }
 
 Tape::Target Tape::gradient_of(const Variable& x) {
@@ -66,8 +73,8 @@ Tape::Target Tape::gradient_of(const Variable& x) {
 void Tape::add_gradient(const Variable& x, const Tensor& grad) {
   if (!x.needs_gradient()) return;
   Slot& slot = slots_[static_cast<size_t>(x.slot)];
-  check(grad.shape() == slot.shape, context_.current_op ? context_.current_op : "backward", ": a gradient of shape ",
-        grad.shape().text(), " for a value of shape ", slot.shape.text());
+  check(grad.shape() == slot.shape, context_.current_op ? context_.current_op : "backward",
+        ": a gradient of shape ", grad.shape().text(), " for a value of shape ", slot.shape.text());
   if (slot.parameter) return add_to_parameter(*slot.parameter, grad);
   if (!slot.grad) {
     slot.grad = grad;
@@ -94,7 +101,8 @@ void Tape::take_arrivals() {
 void Tape::backward(const Variable& loss) {
   check(loss.value.count() == 1, "backward without a cotangent needs a scalar, not ", loss.shape().text());
   const Tensor one = empty_like(loss.value);
-  dispatch(context_, one.dtype(), [&]<Device D, class T>() { SetAll<D>::to(context_, 1, 1.0, one.data<T>()); });
+  dispatch(context_, one.dtype(),
+           [&]<Device D, class T>() { SetAll<D>::to(context_, 1, 1.0, one.data<T>()); });
   backward({loss}, {one});
 }
 

@@ -52,9 +52,10 @@ class Tape {
   bool recording() const { return record_; }
 
   Variable constant(const Tensor& value) { return {value, -1}; }
-  Variable input(const Tensor& value);       // a leaf whose gradient is asked for with grad()
-  Variable parameter(Parameter& parameter);  // as it is stored; its gradient goes to the parameter's own arena
-  Variable weight(Parameter& parameter);     // in the precision of the context: bf16 from the arena's bf16 copy
+  Variable input(const Tensor& value);  // a leaf whose gradient is asked for with grad()
+  Variable parameter(
+      Parameter& parameter);              // as it is stored; its gradient goes to the parameter's own arena
+  Variable weight(Parameter& parameter);  // in the precision of the context: bf16 from the arena's bf16 copy
 
   Tensor empty(const Shape& shape, DType dtype) { return Tensor(context_, shape, dtype); }
   Tensor empty_like(const Tensor& tensor) { return Tensor(context_, tensor.shape(), tensor.dtype()); }
@@ -74,8 +75,9 @@ class Tape {
     Tensor tensor;    // where the gradient goes
     bool accumulate;  // add to what is there, or overwrite
   };
-  Target gradient_of(const Variable& x);                     // for kernels that can add in place
-  void add_gradient(const Variable& x, const Tensor& grad);  // takes `grad` over, or adds it; no need: ignores
+  Target gradient_of(const Variable& x);  // for kernels that can add in place
+  void add_gradient(const Variable& x,
+                    const Tensor& grad);  // takes `grad` over, or adds it; no need: ignores
 
   // Goes back from `output` with the cotangent `grad` (1 for a scalar loss), freeing what was saved on the way.
   void backward(const Variable& loss);

@@ -98,9 +98,17 @@ void measure(const Options& options) {
     return static_cast<double>(batch) / seconds[std::min(i, seconds.size() - 1)];
   };
   const nlohmann::ordered_json line = {
-      {"config", concat(options.mode, "_", height, "x", width, "_", options.precision)}, {"side", "Saccade"}, {"device", options.device}, {"layout", "nhwc"},
-      {"batch", batch}, {"threads", context.threads()}, {"images_per_second", rate_at(0.5)}, {"p10", rate_at(0.9)},
-      {"p90", rate_at(0.1)}, {"steps", seconds.size()}, {"peak_bytes", peak_bytes(context)},
+      {"config", concat(options.mode, "_", height, "x", width, "_", options.precision)},
+      {"side", "Saccade"},
+      {"device", options.device},
+      {"layout", "nhwc"},
+      {"batch", batch},
+      {"threads", context.threads()},
+      {"images_per_second", rate_at(0.5)},
+      {"p10", rate_at(0.9)},
+      {"p90", rate_at(0.1)},
+      {"steps", seconds.size()},
+      {"peak_bytes", peak_bytes(context)},
       {"seconds_to_first_step", first}};
   std::cout << line.dump() << '\n';
 }
@@ -114,12 +122,16 @@ int main(int argc, char** argv) {
   app.add_option("--height", options.height)->capture_default_str();
   app.add_option("--width", options.width)->capture_default_str();
   app.add_option("--batch", options.batch)->capture_default_str();
-  app.add_option("--channels", options.channels, "of the stem; all of the network scales with it")->capture_default_str();
+  app.add_option("--channels", options.channels, "of the stem; all of the network scales with it")
+      ->capture_default_str();
   app.add_option("--device", options.device, "cpu, simt, cuda or cuda:N")->capture_default_str();
-  app.add_option("--precision", options.precision)->check(CLI::IsMember({"f32", "tf32", "bf16"}))->capture_default_str();
+  app.add_option("--precision", options.precision)
+      ->check(CLI::IsMember({"f32", "tf32", "bf16"}))
+      ->capture_default_str();
   app.add_option("--threads", options.threads)->capture_default_str();
   app.add_flag("--tune", options.tune, "time cuDNN's plans in the first step");
-  app.add_option("--seconds", options.seconds, "of measuring, after two steps of warm-up")->capture_default_str();
+  app.add_option("--seconds", options.seconds, "of measuring, after two steps of warm-up")
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   try {
     measure(options);

@@ -5,8 +5,12 @@
 
 namespace saccade::init {
 
-int64_t fan_in(const Shape& weight) { return weight.count() / weight[0]; }
-int64_t fan_out(const Shape& weight) { return weight.count() / weight[-1]; }
+int64_t fan_in(const Shape& weight) {
+  return weight.count() / weight[0];
+}
+int64_t fan_out(const Shape& weight) {
+  return weight.count() / weight[-1];
+}
 
 Initializer constant(float value) {
   return [value](float* values, int64_t count, PhiloxStream&) { std::fill_n(values, count, value); };

@@ -14,8 +14,8 @@ namespace saccade::layers {
 // Convolution with a square filter and no bias unless asked for. Parameters: <name>.weight [K,R,S,C], <name>.bias.
 class Conv2d {
  public:
-  Conv2d(ParameterArena& arena, const std::string& name, int64_t in, int64_t out, int64_t size, int64_t stride,
-         int64_t padding, bool with_bias = false);
+  Conv2d(ParameterArena& arena, const std::string& name, int64_t in, int64_t out, int64_t size,
+         int64_t stride, int64_t padding, bool with_bias = false);
   Variable operator()(Tape& tape, const Variable& x) const;  // [N,H,W,in] -> [N,P,Q,out]
   ConvolutionOptions options;
 

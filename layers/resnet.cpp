@@ -62,11 +62,13 @@ ResNet::Block ResNet::make_block(ParameterArena& arena, const std::string& name,
   struct Step {
     int64_t in, out, size, stride;
   };
-  const std::vector<Step> steps = bottleneck ? std::vector<Step>{{in, width, 1, 1}, {width, width, 3, stride}, {width, out, 1, 1}}
-                                             : std::vector<Step>{{in, width, 3, stride}, {width, out, 3, 1}};
+  const std::vector<Step> steps =
+      bottleneck ? std::vector<Step>{{in, width, 1, 1}, {width, width, 3, stride}, {width, out, 1, 1}}
+                 : std::vector<Step>{{in, width, 3, stride}, {width, out, 3, 1}};
   for (size_t i = 0; i < steps.size(); ++i) {
     const Step& s = steps[i];
-    block.convolutions.emplace_back(arena, concat(name, ".conv", i + 1), s.in, s.out, s.size, s.stride, s.size / 2);
+    block.convolutions.emplace_back(arena, concat(name, ".conv", i + 1), s.in, s.out, s.size, s.stride,
+                                    s.size / 2);
     block.norms.emplace_back(arena, concat(name, ".bn", i + 1), s.out);
   }
   if (stride != 1 || in != out) {
@@ -78,7 +80,8 @@ ResNet::Block ResNet::make_block(ParameterArena& arena, const std::string& name,
 
 Variable ResNet::Block::operator()(Tape& tape, const Variable& x, Mode mode) const {
   Variable y = x;
-  for (size_t i = 0; i + 1 < convolutions.size(); ++i) y = norms[i](tape, convolutions[i](tape, y), mode, true);
+  for (size_t i = 0; i + 1 < convolutions.size(); ++i)
+    y = norms[i](tape, convolutions[i](tape, y), mode, true);
   y = convolutions.back()(tape, y);
   const Variable residual = shortcut ? (*shortcut_norm)(tape, (*shortcut)(tape, x), mode) : x;
   return norms.back()(tape, y, mode, true, &residual);

@@ -41,8 +41,8 @@ class ResNet {
     std::optional<BatchNorm> shortcut_norm;
     Variable operator()(Tape& tape, const Variable& x, Mode mode) const;
   };
-  static Block make_block(ParameterArena& arena, const std::string& name, bool bottleneck, int64_t in, int64_t width,
-                          int64_t stride);
+  static Block make_block(ParameterArena& arena, const std::string& name, bool bottleneck, int64_t in,
+                          int64_t width, int64_t stride);
 
   bool compact_;
   std::optional<Conv2d> stem_;

@@ -18,7 +18,8 @@ void append(std::ostringstream& out, const char* what, const std::vector<std::st
   if (names.empty()) return;
   out << names.size() << ' ' << what << ':';
   constexpr size_t kShown = 8;
-  for (size_t i = 0; i < std::min(names.size(), kShown); ++i) out << ' ' << names[i] << (i + 1 < names.size() ? "," : "");
+  for (size_t i = 0; i < std::min(names.size(), kShown); ++i)
+    out << ' ' << names[i] << (i + 1 < names.size() ? "," : "");
   if (names.size() > kShown) out << " and " << names.size() - kShown << " more";
   out << '\n';
 }
@@ -45,14 +46,17 @@ LoadReport load_weights(Context& context, ParameterArena& arena, const WeightFil
       continue;
     }
     met.insert(tensor.name);
-    const bool floating = tensor.dtype == DType::f32 || tensor.dtype == DType::f64 || tensor.dtype == DType::bf16;
+    const bool floating =
+        tensor.dtype == DType::f32 || tensor.dtype == DType::f64 || tensor.dtype == DType::bf16;
     if (tensor.shape != file_shape(*p) || !floating) {
-      report.reshaped.push_back(concat(tensor.name, ": file ", name_of(tensor.dtype), " ", Shape(tensor.shape).text(),
-                                       ", network ", Shape(file_shape(*p)).text()));
+      report.reshaped.push_back(concat(tensor.name, ": file ", name_of(tensor.dtype), " ",
+                                       Shape(tensor.shape).text(), ", network ",
+                                       Shape(file_shape(*p)).text()));
       continue;
     }
     const HostTensor ours = p->shape.rank() == 4 ? permute_oihw_to_krsc(tensor) : tensor;
-    const Tensor value = Tensor::from_host(context, p->shape, ours.dtype, ours.bytes.data(), static_cast<size_t>(p->shape.count()));
+    const Tensor value = Tensor::from_host(context, p->shape, ours.dtype, ours.bytes.data(),
+                                           static_cast<size_t>(p->shape.count()));
     copy(context, p->value, converted(context, value, p->value.dtype()));
     ++report.loaded;
   }

@@ -17,13 +17,15 @@ ReidModel::ReidModel(ParameterArena& arena, const ModelConfig& config)
     neck_->bias.frozen = true;  // a shift would move the hyperspheres of the classes apart from the origin
   }
   if (config.identities > 0)
-    classifier_.emplace(arena, "classifier", size, config.identities, false, init::normal(0.001f), Initializer());
+    classifier_.emplace(arena, "classifier", size, config.identities, false, init::normal(0.001f),
+                        Initializer());
 }
 
 ReidModel::Output ReidModel::operator()(Tape& tape, const Variable& images, Mode mode) const {
   const Variable map = backbone_(tape, images, mode);
   Output out;
-  const Variable pooled = exponent_ ? generalized_mean_pool(tape, map, tape.weight(*exponent_)) : global_average_pool(tape, map);
+  const Variable pooled =
+      exponent_ ? generalized_mean_pool(tape, map, tape.weight(*exponent_)) : global_average_pool(tape, map);
   out.embedding = widened(tape, pooled);
   out.feature = neck_ ? (*neck_)(tape, out.embedding, mode) : out.embedding;
   if (classifier_ && mode != Mode::eval) out.logits = widened(tape, (*classifier_)(tape, out.feature));

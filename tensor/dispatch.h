@@ -46,10 +46,12 @@ void dispatch(const Context& context, DType dtype, F&& f) {
 template <class F>
 void dispatch_f32(const Context& context, DType dtype, F&& f) {
 #ifdef SACCADE_CUDA
-  if (context.device() == Device::cuda && dtype == DType::f32) return f.template operator()<Device::cuda, float>();
+  if (context.device() == Device::cuda && dtype == DType::f32)
+    return f.template operator()<Device::cuda, float>();
 #endif
 #ifdef SACCADE_SIMT
-  if (context.device() == Device::simt && dtype == DType::f32) return f.template operator()<Device::simt, float>();
+  if (context.device() == Device::simt && dtype == DType::f32)
+    return f.template operator()<Device::simt, float>();
 #endif
   dispatch_cpu(context, dtype, f);
 }

@@ -22,7 +22,9 @@ size_t size_class(size_t bytes) {
 
 // A ticket says who owns the bytes: the pool (-1), or block `index` of segment `number`.
 constexpr int64_t kPool = -1;
-int64_t ticket_of(int64_t number, size_t index) { return number << 32 | static_cast<int64_t>(index); }
+int64_t ticket_of(int64_t number, size_t index) {
+  return number << 32 | static_cast<int64_t>(index);
+}
 }  // namespace
 
 void Arena::plan() {
@@ -99,8 +101,9 @@ void* Memory::allocate(size_t bytes, int64_t* ticket) {
     segment.arena.blocks.push_back(block);
     return pool_take(rounded);
   }
-  check(index < segment.arena.blocks.size() && segment.arena.blocks[index].bytes == rounded,
-        "a segment asked for other memory than when it was recorded: its key must name every shape and switch");
+  check(
+      index < segment.arena.blocks.size() && segment.arena.blocks[index].bytes == rounded,
+      "a segment asked for other memory than when it was recorded: its key must name every shape and switch");
   Arena::Block& block = segment.arena.blocks[index];
   for (int other : block.overlaps)
     check(!segment.arena.blocks[static_cast<size_t>(other)].live,
@@ -150,13 +153,15 @@ void Memory::begin_segment(const std::string& key) {
 void Memory::end_segment() {
   check(active_ != nullptr, "no segment is open");
   SegmentPlan& segment = *active_;
-  const bool complete = separate_buffers(device_) || !segment.recorded || segment.next == segment.arena.blocks.size();
+  const bool complete =
+      separate_buffers(device_) || !segment.recorded || segment.next == segment.arena.blocks.size();
   if (!segment.recorded) {
     segment.arena.plan();
     segment.recorded = true;
   }
   active_ = nullptr;
-  check(complete, "a segment asked for less memory than when it was recorded: its key must name every switch");
+  check(complete,
+        "a segment asked for less memory than when it was recorded: its key must name every switch");
 }
 
 void Memory::abort_segment() noexcept {
@@ -172,7 +177,8 @@ Memory& memory_of(Context& context) {
 
 int64_t peak_bytes(const Context& context) {
   if (context.device() == Device::cuda)
-    return static_cast<int64_t>((context.memory ? context.memory->peak_bytes() : 0) + context.scratch_bytes());
+    return static_cast<int64_t>((context.memory ? context.memory->peak_bytes() : 0) +
+                                context.scratch_bytes());
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<int64_t>(usage.ru_maxrss) * 1024;

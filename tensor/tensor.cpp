@@ -21,7 +21,9 @@ Storage::Storage(Context& context, size_t size) : bytes(size) {
   data = memory->allocate(size, &ticket);
 }
 
-Storage::~Storage() { memory->release(data, bytes, ticket); }
+Storage::~Storage() {
+  memory->release(data, bytes, ticket);
+}
 
 Tensor::Tensor(Context& context, const Shape& shape, DType dtype)
     : shape_(shape), count_(shape.count()), dtype_(dtype) {
@@ -34,7 +36,8 @@ Tensor Tensor::zeros(Context& context, const Shape& shape, DType dtype) {
   return tensor;
 }
 
-Tensor Tensor::from_host(Context& context, const Shape& shape, DType dtype, const void* values, size_t count) {
+Tensor Tensor::from_host(Context& context, const Shape& shape, DType dtype, const void* values,
+                         size_t count) {
   check(static_cast<int64_t>(count) == shape.count(), count, " values for a tensor of shape ", shape.text());
   refuse_in_segment(context, "writes", shape, "make it before the segment begins");
   Tensor tensor(context, shape, dtype);
@@ -50,8 +53,8 @@ Tensor Tensor::reshape(const Shape& shape) const {
 }
 
 Tensor Tensor::slice(int64_t begin, int64_t end) const {
-  check(shape_.rank() >= 1 && 0 <= begin && begin <= end && end <= shape_[0], "rows ", begin, "..", end, " of ",
-        shape_.text());
+  check(shape_.rank() >= 1 && 0 <= begin && begin <= end && end <= shape_[0], "rows ", begin, "..", end,
+        " of ", shape_.text());
   std::vector<int64_t> sizes(shape_.begin(), shape_.end());
   const int64_t row = shape_[0] ? count_ / shape_[0] : 0;
   sizes[0] = end - begin;
@@ -95,25 +98,46 @@ void copy(Context& context, const Tensor& to, const Tensor& from) {
 namespace {
 double element(const void* data, DType dtype, int64_t i) {
   switch (dtype) {
-    case DType::f32: return static_cast<const float*>(data)[i];
-    case DType::bf16: return static_cast<float>(static_cast<const bf16*>(data)[i]);
-    case DType::f64: return static_cast<const double*>(data)[i];
-    case DType::i64: return static_cast<double>(static_cast<const int64_t*>(data)[i]);
-    case DType::i32: return static_cast<const int32_t*>(data)[i];
-    case DType::u8: return static_cast<const uint8_t*>(data)[i];
-    case DType::bound: return static_cast<const Bound*>(data)[i].value;
+    case DType::f32:
+      return static_cast<const float*>(data)[i];
+    case DType::bf16:
+      return static_cast<float>(static_cast<const bf16*>(data)[i]);
+    case DType::f64:
+      return static_cast<const double*>(data)[i];
+    case DType::i64:
+      return static_cast<double>(static_cast<const int64_t*>(data)[i]);
+    case DType::i32:
+      return static_cast<const int32_t*>(data)[i];
+    case DType::u8:
+      return static_cast<const uint8_t*>(data)[i];
+    case DType::bound:
+      return static_cast<const Bound*>(data)[i].value;
   }
   return 0;
 }
 void set_element(void* data, DType dtype, int64_t i, double value) {
   switch (dtype) {
-    case DType::f32: static_cast<float*>(data)[i] = static_cast<float>(value); break;
-    case DType::bf16: static_cast<bf16*>(data)[i] = bf16(static_cast<float>(value)); break;
-    case DType::f64: static_cast<double*>(data)[i] = value; break;
-    case DType::i64: static_cast<int64_t*>(data)[i] = static_cast<int64_t>(value); break;
-    case DType::i32: static_cast<int32_t*>(data)[i] = static_cast<int32_t>(value); break;
-    case DType::u8: static_cast<uint8_t*>(data)[i] = static_cast<uint8_t>(value); break;
-    case DType::bound: static_cast<Bound*>(data)[i] = Bound(value); break;
+    case DType::f32:
+      static_cast<float*>(data)[i] = static_cast<float>(value);
+      break;
+    case DType::bf16:
+      static_cast<bf16*>(data)[i] = bf16(static_cast<float>(value));
+      break;
+    case DType::f64:
+      static_cast<double*>(data)[i] = value;
+      break;
+    case DType::i64:
+      static_cast<int64_t*>(data)[i] = static_cast<int64_t>(value);
+      break;
+    case DType::i32:
+      static_cast<int32_t*>(data)[i] = static_cast<int32_t>(value);
+      break;
+    case DType::u8:
+      static_cast<uint8_t*>(data)[i] = static_cast<uint8_t>(value);
+      break;
+    case DType::bound:
+      static_cast<Bound*>(data)[i] = Bound(value);
+      break;
   }
 }
 }  // namespace

@@ -39,7 +39,8 @@ class Tensor {
   static Tensor from(Context& context, const Shape& shape, const std::vector<T>& values) {
     return from_host(context, shape, dtype_of<T>(), values.data(), values.size());
   }
-  static Tensor from_host(Context& context, const Shape& shape, DType dtype, const void* values, size_t count);
+  static Tensor from_host(Context& context, const Shape& shape, DType dtype, const void* values,
+                          size_t count);
 
   explicit operator bool() const { return storage_ != nullptr; }
   const Shape& shape() const { return shape_; }
@@ -51,14 +52,15 @@ class Tensor {
   // The first element. T must be the tensor's dtype.
   template <class T>
   T* data() const {
-    check(!storage_ || dtype_of<T>() == dtype_, "a ", name_of(dtype_), " tensor read as ", name_of(dtype_of<T>()));
+    check(!storage_ || dtype_of<T>() == dtype_, "a ", name_of(dtype_), " tensor read as ",
+          name_of(dtype_of<T>()));
     return static_cast<T*>(raw());
   }
   void* raw() const { return storage_ ? static_cast<char*>(storage_->data) + offset_ : nullptr; }
 
   // Both share the storage.
   Tensor reshape(const Shape& shape) const;
-  Tensor slice(int64_t begin, int64_t end) const;  // rows [begin, end) of the first dimension
+  Tensor slice(int64_t begin, int64_t end) const;                // rows [begin, end) of the first dimension
   Tensor view(int64_t first_element, const Shape& shape) const;  // for arenas of parameters
 
   uint64_t version() const { return storage_ ? storage_->version : 0; }

@@ -80,13 +80,16 @@ Evaluation evaluate_distance_file(Context& context, const Options& options) {
 
 Evaluation evaluate_checkpoint(Options options) {
   const DeviceChoice choice = choose_device(options.device);
-  TrainedModel trained(find_checkpoint(options.checkpoint), choice.device, choice.index, precision_named(options.precision));
+  TrainedModel trained(find_checkpoint(options.checkpoint), choice.device, choice.index,
+                       precision_named(options.precision));
   const ReidDataset dataset = load_reid_dataset(options.data, {.train = false});
   std::cerr << dataset.notice;
   if (options.metric.empty()) options.metric = trained.config().evaluation.metric;
-  Progress progress("extracting", static_cast<int64_t>(dataset.query.size() + dataset.gallery.size()), "images");
+  Progress progress("extracting", static_cast<int64_t>(dataset.query.size() + dataset.gallery.size()),
+                    "images");
   const auto features_of = [&](const std::vector<ImageRecord>& records) {
-    return extract_features(trained.context(), trained.model(), records, trained.config(), [&](int64_t count) { progress.advance(count); });
+    return extract_features(trained.context(), trained.model(), records, trained.config(),
+                            [&](int64_t count) { progress.advance(count); });
   };
   const Features query = features_of(dataset.query), gallery = features_of(dataset.gallery);
   progress.finish();
@@ -108,15 +111,23 @@ int main(int argc, char** argv) {
   auto* distances = app.add_option("--distances", options.distances,
                                    "safetensors with distances f32 [Q,G], query_pids, query_camids, "
                                    "gallery_pids, gallery_camids (i64)");
-  auto* checkpoint = app.add_option("--checkpoint", options.checkpoint, "checkpoint of a training run, or the run's folder");
-  auto* data = app.add_option("--data", options.data, "folder of query and bounding_box_test, or its parent: what the checkpoint's network is scored on");
-  auto* device = app.add_option("--device", options.device, "of the network: auto, cpu, cuda or cuda:N")->capture_default_str();
-  auto* precision = app.add_option("--precision", options.precision, "of the network: f32, tf32 or bf16")->check(CLI::IsMember({"f32", "tf32", "bf16"}))->capture_default_str();
-  auto* metric = app.add_option("--metric", options.metric, "without it euclidean, or the metric of the checkpoint's config")
+  auto* checkpoint =
+      app.add_option("--checkpoint", options.checkpoint, "checkpoint of a training run, or the run's folder");
+  auto* data = app.add_option(
+      "--data", options.data,
+      "folder of query and bounding_box_test, or its parent: what the checkpoint's network is scored on");
+  auto* device = app.add_option("--device", options.device, "of the network: auto, cpu, cuda or cuda:N")
+                     ->capture_default_str();
+  auto* precision = app.add_option("--precision", options.precision, "of the network: f32, tf32 or bf16")
+                        ->check(CLI::IsMember({"f32", "tf32", "bf16"}))
+                        ->capture_default_str();
+  auto* metric = app.add_option("--metric", options.metric,
+                                "without it euclidean, or the metric of the checkpoint's config")
                      ->check(CLI::IsMember({"euclidean", "cosine"}));
   auto* rerank =
       app.add_flag("--rerank", options.rerank, "k-reciprocal re-ranking (k1 20, k2 6, lambda 0.3)");
-  auto* single_shot = app.add_flag("--single-shot", options.single_shot, "one random image of each gallery person, ten draws");
+  auto* single_shot = app.add_flag("--single-shot", options.single_shot,
+                                   "one random image of each gallery person, ten draws");
   auto* seed = app.add_option("--seed", options.seed, "of the draws")->check(whole_number());
   app.add_flag("--json", options.json, "one JSON object on stdout");
   query->needs(gallery);
@@ -130,9 +141,10 @@ int main(int argc, char** argv) {
 
   return run_program("evaluate", app, argc, argv, [&] {
     Context context;
-    check_input(!options.distances.empty() || !options.query.empty() || !options.checkpoint.empty(),
-                "nothing to evaluate: give --checkpoint and --data, --query and --gallery, or --distances (--help "
-                "lists the options)");
+    check_input(
+        !options.distances.empty() || !options.query.empty() || !options.checkpoint.empty(),
+        "nothing to evaluate: give --checkpoint and --data, --query and --gallery, or --distances (--help "
+        "lists the options)");
     const Evaluation result = !options.checkpoint.empty() ? evaluate_checkpoint(options)
                               : options.distances.empty() ? evaluate_feature_files(context, options)
                                                           : evaluate_distance_file(context, options);

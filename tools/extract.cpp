@@ -22,20 +22,25 @@ int main(int argc, char** argv) {
   app.add_option("--images", images, "folder of .jpg and .png files")->required();
   app.add_option("--out", out, "safetensors file to write")->required();
   app.add_option("--device", device, "auto, cpu, cuda or cuda:N")->capture_default_str();
-  app.add_option("--precision", precision, "f32, tf32 or bf16")->check(CLI::IsMember({"f32", "tf32", "bf16"}))->capture_default_str();
+  app.add_option("--precision", precision, "f32, tf32 or bf16")
+      ->check(CLI::IsMember({"f32", "tf32", "bf16"}))
+      ->capture_default_str();
   app.add_flag("--json", json, "print a summary as JSON on stdout");
 
   return run_program("extract", app, argc, argv, [&] {
     check_output(out);  // now, and not after all the work
     const DeviceChoice choice = choose_device(device);
-    TrainedModel trained(find_checkpoint(checkpoint), choice.device, choice.index, precision_named(precision));
+    TrainedModel trained(find_checkpoint(checkpoint), choice.device, choice.index,
+                         precision_named(precision));
     const Folder folder = list_images(images);
     Progress progress("extracting", static_cast<int64_t>(folder.images.size()), "images");
-    const Features features = extract_features(trained.context(), trained.model(), folder.images, trained.config(),
-                                               [&](int64_t count) { progress.advance(count); });
+    const Features features =
+        extract_features(trained.context(), trained.model(), folder.images, trained.config(),
+                         [&](int64_t count) { progress.advance(count); });
     progress.finish();
     nlohmann::json files = nlohmann::json::array();
-    for (const ImageRecord& record : folder.images) files.push_back(std::filesystem::path(record.path).filename().string());
+    for (const ImageRecord& record : folder.images)
+      files.push_back(std::filesystem::path(record.path).filename().string());
     const std::vector<TensorView> tensors = {
         {"features", DType::f32, {features.count, features.size}, features.values.data(), false},
         {"pids", DType::i64, {features.count}, features.pids.data(), false},
@@ -43,7 +48,8 @@ int main(int argc, char** argv) {
     const auto text = files.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     write_safetensors(out, tensors, {{"files", text}});
     if (json) {
-      std::cout << nlohmann::json{{"images", features.count}, {"size", features.size}, {"out", out}}.dump() << '\n';
+      std::cout << nlohmann::json{{"images", features.count}, {"size", features.size}, {"out", out}}.dump()
+                << '\n';
     } else {
       std::cout << features.count << " features of size " << features.size << " in " << out << '\n';
     }

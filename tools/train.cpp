@@ -18,14 +18,27 @@ int main(int argc, char** argv) {
   std::vector<std::string> assignments;
   bool json = false;
   app.add_option("--config", config, "JSON file of settings; tools/configs/ holds examples")->required();
-  app.add_option("--data", options.data, "folder of bounding_box_train, query and bounding_box_test, or its parent")->required();
+  app.add_option("--data", options.data,
+                 "folder of bounding_box_train, query and bounding_box_test, or its parent")
+      ->required();
   app.add_option("--out", options.out, "folder for checkpoints, metrics.jsonl and result.json")->required();
-  app.add_option("--set", assignments, "change one setting: section.key=value (repeatable)")->allow_extra_args(false);
-  app.add_option("--device", device, "auto, cpu, cuda or cuda:N; simt runs the CUDA kernels on the host, for tests")->capture_default_str();
-  app.add_option("--precision", options.precision, "f32, tf32 or bf16")->check(CLI::IsMember({"f32", "tf32", "bf16"}))->capture_default_str();
-  app.add_option("--seed", options.seed, "of everything that is random")->check(whole_number())->capture_default_str();
-  app.add_option("--threads", options.threads, "compute threads; 0: one for each processor")->check(CLI::Range(0, 1024))->capture_default_str();
-  app.add_option("--max-steps", options.max_steps, "stop after this many steps; 0: as the schedule says")->check(whole_number(INT64_MAX))->capture_default_str();
+  app.add_option("--set", assignments, "change one setting: section.key=value (repeatable)")
+      ->allow_extra_args(false);
+  app.add_option("--device", device,
+                 "auto, cpu, cuda or cuda:N; simt runs the CUDA kernels on the host, for tests")
+      ->capture_default_str();
+  app.add_option("--precision", options.precision, "f32, tf32 or bf16")
+      ->check(CLI::IsMember({"f32", "tf32", "bf16"}))
+      ->capture_default_str();
+  app.add_option("--seed", options.seed, "of everything that is random")
+      ->check(whole_number())
+      ->capture_default_str();
+  app.add_option("--threads", options.threads, "compute threads; 0: one for each processor")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  app.add_option("--max-steps", options.max_steps, "stop after this many steps; 0: as the schedule says")
+      ->check(whole_number(INT64_MAX))
+      ->capture_default_str();
   app.add_flag("--resume", options.resume, "continue from the last checkpoint in --out");
   app.add_flag("--json", json, "print result.json on stdout");
 

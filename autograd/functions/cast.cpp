@@ -18,6 +18,8 @@ Variable in_precision(Tape& tape, const Variable& x) {
   return narrows ? cast(tape, x, DType::bf16) : x;
 }
 
-Variable widened(Tape& tape, const Variable& x) { return x.dtype() == DType::bf16 ? cast(tape, x, DType::f32) : x; }
+Variable widened(Tape& tape, const Variable& x) {
+  return x.dtype() == DType::bf16 ? cast(tape, x, DType::f32) : x;
+}
 
 }  // namespace saccade

@@ -8,14 +8,16 @@ Variable conv2d(Tape& tape, const Variable& x, const Variable& weight, const Var
                 const ConvolutionOptions& o) {
   tape.begin("conv2d");
   const Shape &xs = x.shape(), &ws = weight.shape();
-  check_input(xs.rank() == 4 && ws.rank() == 4 && xs[3] == ws[3], "conv2d: x ", xs.text(), " and weight ", ws.text(),
-              " do not fit [N,H,W,C] and [K,R,S,C]");
+  check_input(xs.rank() == 4 && ws.rank() == 4 && xs[3] == ws[3], "conv2d: x ", xs.text(), " and weight ",
+              ws.text(), " do not fit [N,H,W,C] and [K,R,S,C]");
   check_input(o.stride_h > 0 && o.stride_w > 0 && o.pad_h >= 0 && o.pad_w >= 0 && ws[1] > 0 && ws[2] > 0 &&
                   xs[1] + 2 * o.pad_h >= ws[1] && xs[2] + 2 * o.pad_w >= ws[2],
-              "conv2d: a ", ws[1], "x", ws[2], " filter does not fit x ", xs.text(), " with this stride and padding");
+              "conv2d: a ", ws[1], "x", ws[2], " filter does not fit x ", xs.text(),
+              " with this stride and padding");
   check_input(!bias || (bias->shape() == Shape{ws[0]}), "conv2d: the bias has shape ",
               bias ? bias->shape().text() : "", ", not [K]");
-  const Conv2dShape d{xs[0], xs[1], xs[2], xs[3], ws[0], ws[1], ws[2], o.stride_h, o.stride_w, o.pad_h, o.pad_w};
+  const Conv2dShape d{xs[0], xs[1],      xs[2],      xs[3],   ws[0],  ws[1],
+                      ws[2], o.stride_h, o.stride_w, o.pad_h, o.pad_w};
   const Tensor y = tape.empty({d.n, d.p(), d.q(), d.k}, x.dtype());
   const uint64_t keep = tape.recording() ? 0 : weight.value.version();
   dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
@@ -23,28 +25,31 @@ Variable conv2d(Tape& tape, const Variable& x, const Variable& weight, const Var
                        bias ? bias->value.data<T>() : static_cast<T*>(nullptr), y.data<T>(), keep);
   });
   const Variable b = bias ? *bias : Variable();
-  return tape.record(y, {&x, &weight, &b}, [d, x, weight, b, xv = Saved(x.value), wv = Saved(weight.value)](Tape& t, const Tensor& grad_y) {
-    Context& context = t.context();
-    if (weight.needs_gradient() || b.needs_gradient()) {
-      const bool in_place = weight.needs_gradient() && !b.needs_gradient();
-      const Tape::Target target = in_place ? t.gradient_of(weight) : Tape::Target{};
-      const bool direct = in_place && !target.accumulate;
-      const Tensor grad_w = direct ? target.tensor : t.empty_like(weight.value);
-      const Tensor grad_b = b.needs_gradient() ? t.empty_like(b.value) : Tensor();
-      dispatch(context, grad_y.dtype(), [&]<Device D, class T>() {
-        Conv2d<D>::backward_weight(context, d, xv.data<T>(), grad_y.data<T>(), grad_w.data<T>(), grad_b.data<T>());
+  return tape.record(
+      y, {&x, &weight, &b},
+      [d, x, weight, b, xv = Saved(x.value), wv = Saved(weight.value)](Tape& t, const Tensor& grad_y) {
+        Context& context = t.context();
+        if (weight.needs_gradient() || b.needs_gradient()) {
+          const bool in_place = weight.needs_gradient() && !b.needs_gradient();
+          const Tape::Target target = in_place ? t.gradient_of(weight) : Tape::Target{};
+          const bool direct = in_place && !target.accumulate;
+          const Tensor grad_w = direct ? target.tensor : t.empty_like(weight.value);
+          const Tensor grad_b = b.needs_gradient() ? t.empty_like(b.value) : Tensor();
+          dispatch(context, grad_y.dtype(), [&]<Device D, class T>() {
+            Conv2d<D>::backward_weight(context, d, xv.data<T>(), grad_y.data<T>(), grad_w.data<T>(),
+                                       grad_b.data<T>());
+          });
+          if (!direct) t.add_gradient(weight, grad_w);
+          if (b.needs_gradient()) t.add_gradient(b, grad_b);
+        }
+        if (x.needs_gradient()) {
+          const Tensor grad_x = t.empty_like(x.value);
+          dispatch(context, grad_y.dtype(), [&]<Device D, class T>() {
+            Conv2d<D>::backward_data(context, d, grad_y.data<T>(), wv.data<T>(), grad_x.data<T>());
+          });
+          t.add_gradient(x, grad_x);
+        }
       });
-      if (!direct) t.add_gradient(weight, grad_w);
-      if (b.needs_gradient()) t.add_gradient(b, grad_b);
-    }
-    if (x.needs_gradient()) {
-      const Tensor grad_x = t.empty_like(x.value);
-      dispatch(context, grad_y.dtype(), [&]<Device D, class T>() {
-        Conv2d<D>::backward_data(context, d, grad_y.data<T>(), wv.data<T>(), grad_x.data<T>());
-      });
-      t.add_gradient(x, grad_x);
-    }
-  });
 }
 
 }  // namespace saccade

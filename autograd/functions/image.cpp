@@ -41,7 +41,8 @@ AugmentTables::AugmentTables(Tape& tape, const Shape& images, const Tensor& plac
                              const Tensor& moments) {
   tape.begin("augment");
   const int64_t count = placement.shape().rank() ? placement.size(0) : 0;
-  check_input(images.rank() == 4 && images[3] == 3, "augment: images ", images.text(), " do not fit [I,H,W,3]");
+  check_input(images.rank() == 4 && images[3] == 3, "augment: images ", images.text(),
+              " do not fit [I,H,W,3]");
   check_input(placement.shape() == Shape{count, 8} && colour.shape() == Shape{count, 7} &&
                   moments.shape() == Shape{2, 3},
               "augment: placement ", placement.shape().text(), ", colour ", colour.shape().text(),

@@ -14,7 +14,8 @@ void add_product(Tape& t, const Variable& x, MatmulShape shape, const Tensor& a,
   const Tape::Target target = t.gradient_of(x);
   shape.accumulate = target.accumulate;
   dispatch(t.context(), x.dtype(), [&]<Device D, class T>() {
-    Matmul<D>::multiply(t.context(), shape, a.data<T>(), b.data<T>(), static_cast<T*>(nullptr), target.tensor.data<T>());
+    Matmul<D>::multiply(t.context(), shape, a.data<T>(), b.data<T>(), static_cast<T*>(nullptr),
+                        target.tensor.data<T>());
   });
 }
 
@@ -42,7 +43,8 @@ Variable linear(Tape& tape, const Variable& x, const Variable& w, const Variable
                         b ? b->value.data<T>() : static_cast<T*>(nullptr), y.data<T>());
   });
   const Variable bias = b ? *b : Variable();
-  const auto backward = [n, i, o, relu, x, w, bias, xs = Saved(x.value), ws = Saved(w.value), ys = Saved(y)](Tape& t, const Tensor& grad_y) {
+  const auto backward = [n, i, o, relu, x, w, bias, xs = Saved(x.value), ws = Saved(w.value), ys = Saved(y)](
+                            Tape& t, const Tensor& grad_y) {
     Tensor grad = grad_y;  // d loss / d (x w^T + b)
     if (relu) {
       grad = t.empty_like(grad_y);
@@ -64,13 +66,14 @@ Variable matmul(Tape& tape, const Variable& a, const Variable& b) {
   const int64_t m = a.shape()[0], k = a.shape()[1], n = b.shape()[1];
   const Tensor c = tape.empty({m, n}, a.dtype());
   dispatch(tape.context(), a.dtype(), [&]<Device D, class T>() {
-    Matmul<D>::multiply(tape.context(), {m, n, k}, a.value.data<T>(), b.value.data<T>(), static_cast<T*>(nullptr),
-                        c.data<T>());
+    Matmul<D>::multiply(tape.context(), {m, n, k}, a.value.data<T>(), b.value.data<T>(),
+                        static_cast<T*>(nullptr), c.data<T>());
   });
-  return tape.record(c, {&a, &b}, [m, n, k, a, b, as = Saved(a.value), bs = Saved(b.value)](Tape& t, const Tensor& grad) {
-    add_product(t, a, {m, k, n, false, true}, grad, bs.get());
-    add_product(t, b, {k, n, m, true}, as.get(), grad);
-  });
+  return tape.record(c, {&a, &b},
+                     [m, n, k, a, b, as = Saved(a.value), bs = Saved(b.value)](Tape& t, const Tensor& grad) {
+                       add_product(t, a, {m, k, n, false, true}, grad, bs.get());
+                       add_product(t, b, {k, n, m, true}, as.get(), grad);
+                     });
 }
 
 }  // namespace saccade

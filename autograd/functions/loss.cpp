@@ -11,45 +11,51 @@ namespace saccade {
 Variable cross_entropy(Tape& tape, const Variable& logits, const Tensor& labels, double smoothing) {
   tape.begin("cross_entropy");
   const Shape& shape = logits.shape();
-  check_input(shape.rank() == 2 && shape[1] > 0 && labels.shape() == Shape{shape[0]}, "cross_entropy: logits ",
-              shape.text(), " and labels ", labels.shape().text(), " do not fit [N,C] and [N]");
+  check_input(shape.rank() == 2 && shape[1] > 0 && labels.shape() == Shape{shape[0]},
+              "cross_entropy: logits ", shape.text(), " and labels ", labels.shape().text(),
+              " do not fit [N,C] and [N]");
   check_input(smoothing >= 0 && smoothing <= 1, "cross_entropy: smoothing must lie between 0 and 1");
   const DType wide = logits.dtype() == DType::bf16 ? DType::f32 : logits.dtype();
   const Tensor loss = tape.empty({1}, wide), grad_logits = tape.empty_like(logits.value);
   dispatch(tape.context(), logits.dtype(), [&]<Device D, class T>() {
-    CrossEntropy<D>::forward(tape.context(), shape[0], shape[1], logits.value.data<T>(), labels.data<int64_t>(), smoothing,
-                             loss.data<Accumulator<T>>(), grad_logits.data<T>());
+    CrossEntropy<D>::forward(tape.context(), shape[0], shape[1], logits.value.data<T>(),
+                             labels.data<int64_t>(), smoothing, loss.data<Accumulator<T>>(),
+                             grad_logits.data<T>());
   });
   return tape.record(loss, {&logits}, [logits, grad_logits](Tape& t, const Tensor& grad_loss) {
     dispatch(t.context(), grad_logits.dtype(), [&]<Device D, class T>() {
-      CrossEntropy<D>::backward(t.context(), logits.shape()[0], logits.shape()[1], grad_loss.data<Accumulator<T>>(),
-                                grad_logits.data<T>());
+      CrossEntropy<D>::backward(t.context(), logits.shape()[0], logits.shape()[1],
+                                grad_loss.data<Accumulator<T>>(), grad_logits.data<T>());
     });
     t.add_gradient(logits, grad_logits);
   });
 }
 
-Triplet batch_hard_triplet(Tape& tape, const Variable& embeddings, const Tensor& labels, double margin, bool squared) {
+Triplet batch_hard_triplet(Tape& tape, const Variable& embeddings, const Tensor& labels, double margin,
+                           bool squared) {
   tape.begin("batch_hard_triplet");
   const Shape& shape = embeddings.shape();
-  check_input(shape.rank() == 2 && labels.shape() == Shape{shape[0]}, "batch_hard_triplet: embeddings ", shape.text(),
-              " and labels ", labels.shape().text(), " do not fit [N,D] and [N]");
+  check_input(shape.rank() == 2 && labels.shape() == Shape{shape[0]}, "batch_hard_triplet: embeddings ",
+              shape.text(), " and labels ", labels.shape().text(), " do not fit [N,D] and [N]");
   const int64_t n = shape[0], d = shape[1];
   // Sums over bf16 are kept in f32, and so are the loss and the distances that backward needs.
   const DType wide = embeddings.dtype() == DType::bf16 ? DType::f32 : embeddings.dtype();
-  const Tensor loss = tape.empty({1}, wide), positive_d2 = tape.empty({n}, wide), negative_d2 = tape.empty({n}, wide);
+  const Tensor loss = tape.empty({1}, wide), positive_d2 = tape.empty({n}, wide),
+               negative_d2 = tape.empty({n}, wide);
   const Tensor positive = tape.empty({n}, DType::i64), negative = tape.empty({n}, DType::i64);
   dispatch(tape.context(), embeddings.dtype(), [&]<Device D, class T>() {
     using A = Accumulator<T>;
-    BatchHardTriplet<D>::forward(tape.context(), n, d, embeddings.value.data<T>(), labels.data<int64_t>(), margin, squared,
-                                 loss.data<A>(), positive.data<int64_t>(), negative.data<int64_t>(), positive_d2.data<A>(), negative_d2.data<A>());
+    BatchHardTriplet<D>::forward(tape.context(), n, d, embeddings.value.data<T>(), labels.data<int64_t>(),
+                                 margin, squared, loss.data<A>(), positive.data<int64_t>(),
+                                 negative.data<int64_t>(), positive_d2.data<A>(), negative_d2.data<A>());
   });
   const auto backward = [=, xs = Saved(embeddings.value)](Tape& t, const Tensor& grad_loss) {
     const Tensor grad = t.empty_like(xs.get());
     dispatch(t.context(), grad.dtype(), [&]<Device D, class T>() {
       using A = Accumulator<T>;
-      BatchHardTriplet<D>::backward(t.context(), n, d, grad_loss.data<A>(), xs.data<T>(), positive.data<int64_t>(), negative.data<int64_t>(),
-                                    positive_d2.data<A>(), negative_d2.data<A>(), margin, squared, grad.data<T>());
+      BatchHardTriplet<D>::backward(t.context(), n, d, grad_loss.data<A>(), xs.data<T>(),
+                                    positive.data<int64_t>(), negative.data<int64_t>(), positive_d2.data<A>(),
+                                    negative_d2.data<A>(), margin, squared, grad.data<T>());
     });
     t.add_gradient(embeddings, grad);
   };
@@ -58,8 +64,8 @@ Triplet batch_hard_triplet(Tape& tape, const Variable& embeddings, const Tensor&
 
 Variable weighted_sum(Tape& tape, const std::vector<Variable>& terms, const std::vector<double>& weights) {
   tape.begin("weighted_sum");
-  check(!terms.empty() && terms.size() == weights.size(), "weighted_sum: ", terms.size(), " terms and ", weights.size(),
-        " weights");
+  check(!terms.empty() && terms.size() == weights.size(), "weighted_sum: ", terms.size(), " terms and ",
+        weights.size(), " weights");
   const auto scaled = [](Tape& t, double factor, const Tensor& x) {
     const Tensor y = t.empty_like(x);
     dispatch(t.context(), x.dtype(), [&]<Device D, class T>() {
@@ -70,7 +76,8 @@ Variable weighted_sum(Tape& tape, const std::vector<Variable>& terms, const std:
   const Tensor sum = scaled(tape, weights[0], terms[0].value);
   for (size_t i = 1; i < terms.size(); ++i) {
     const Tensor& x = terms[i].value;
-    check(x.shape() == sum.shape(), "weighted_sum: terms of shapes ", x.shape().text(), " and ", sum.shape().text());
+    check(x.shape() == sum.shape(), "weighted_sum: terms of shapes ", x.shape().text(), " and ",
+          sum.shape().text());
     dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
       Axpy<D>::accumulate(tape.context(), x.count(), weights[i], x.data<T>(), sum.data<T>());
     });

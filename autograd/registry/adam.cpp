@@ -73,7 +73,8 @@ const Registration registration{{
       setup.begin("adam");
       Context& context = setup.context();
       const SpanTable spans(context, given[0].value.count(), given[5].value, given[6].value);
-      const StepTables tables(context, spans, given[7].value, given[8].value, given[9].value, given[10].value);
+      const StepTables tables(context, spans, given[7].value, given[8].value, given[9].value,
+                              given[10].value);
       return [tables](Tape& tape, const std::vector<Variable>& in, const Attributes& a) {
         const AdamRule rule{a.at("beta1"), a.at("beta2"), a.at("eps"), a.at("amsgrad") != 0,
                             a.at("decoupled") != 0};

@@ -42,8 +42,9 @@ std::vector<Variable> run(Tape& tape, const std::vector<Variable>& in, const Att
   return {y, tape.constant(mean), tape.constant(var)};
 }
 
-const std::vector<Port> outputs = {
-    {"y"}, {"new_running_mean", Kind::floating, false, true}, {"new_running_var", Kind::floating, false, true}};
+const std::vector<Port> outputs = {{"y"},
+                                   {"new_running_mean", Kind::floating, false, true},
+                                   {"new_running_var", Kind::floating, false, true}};
 const std::vector<AttributeSpec> attributes = {{"mode", false, kTrain},
                                                {"eps", false, 1e-5},
                                                {"momentum", false, 0.1},

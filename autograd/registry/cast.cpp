@@ -17,12 +17,12 @@ static const Registration registration{{
     .cases = {{.name = "empty", .inputs = {{{0, 3}}}},
               {.name = "one", .inputs = {{{1}}}},
               {.name = "odd", .inputs = {{{3, 5, 7}}}},
-              {.name = "extreme", .inputs = {{{9}, {Fill::values, 0, 1, {1e30, -1e-30, 0, 3e38, -65504}}}}, .kink = true},
+              {.name = "extreme",
+               .inputs = {{{9}, {Fill::values, 0, 1, {1e30, -1e-30, 0, 3e38, -65504}}}},
+               .kink = true},
               {.name = "large", .inputs = {{{513, 1025}}}, .small = false}},
-    .floor =
-        [](const std::vector<Shape>& in, const Attributes&, int element) {
-          return Cast<Device::cpu>::floor(in[0].count(), element, 4);
-        },
+    .floor = [](const std::vector<Shape>& in, const Attributes&,
+                int element) { return Cast<Device::cpu>::floor(in[0].count(), element, 4); },
     .devices = devices_with_gpu(),
 }};
 

@@ -20,9 +20,10 @@ const Registration linear_registration{{
               {.name = "odd", .inputs = {{{5, 7}}, {{3, 7}}, {{3}}}},
               {.name = "relu", .inputs = {{{5, 7}}, {{3, 7}}, {{3}}}, .attributes = {{"relu", 1}}},
               {.name = "embedding", .inputs = {{{64, 2048}}, {{751, 2048}}, {{751}}}, .small = false}},
-    .floor = [](const std::vector<Shape>& in, const Attributes&, int element) {
-      return Matmul<Device::cpu>::floor({in[0][0], in[1][0], in[0][1]}, element);
-    },
+    .floor =
+        [](const std::vector<Shape>& in, const Attributes&, int element) {
+          return Matmul<Device::cpu>::floor({in[0][0], in[1][0], in[0][1]}, element);
+        },
     .devices = devices_with_gpu(),
     .library = true,
     .versions = true,
@@ -40,9 +41,10 @@ const Registration matmul_registration{{
               {.name = "one", .inputs = {{{1, 1}}, {{1, 1}}}},
               {.name = "odd", .inputs = {{{5, 7}}, {{7, 3}}}},
               {.name = "large", .inputs = {{{129, 257}}, {{257, 65}}}, .small = false}},
-    .floor = [](const std::vector<Shape>& in, const Attributes&, int element) {
-      return Matmul<Device::cpu>::floor({in[0][0], in[1][1], in[0][1]}, element);
-    },
+    .floor =
+        [](const std::vector<Shape>& in, const Attributes&, int element) {
+          return Matmul<Device::cpu>::floor({in[0][0], in[1][1], in[0][1]}, element);
+        },
     .devices = devices_with_gpu(),
     .library = true,
     .versions = true,

@@ -48,7 +48,9 @@ std::vector<Variable> constants(Tape& tape, const std::vector<Tensor>& tensors) 
   return variables;
 }
 
-const std::vector<Op>& all_ops() { return table(); }
+const std::vector<Op>& all_ops() {
+  return table();
+}
 
 const Op& find_op(const std::string& name) {
   std::vector<std::string> names;
@@ -68,10 +70,14 @@ int64_t integer(const Attributes& attributes, const std::string& name) {
 
 DType dtype_for(const Port& port, DType floating) {
   switch (port.kind) {
-    case Kind::floating: return port.wide && floating == DType::bf16 ? DType::f32 : floating;
-    case Kind::u8: return DType::u8;
-    case Kind::i32: return DType::i32;
-    case Kind::i64: return DType::i64;
+    case Kind::floating:
+      return port.wide && floating == DType::bf16 ? DType::f32 : floating;
+    case Kind::u8:
+      return DType::u8;
+    case Kind::i32:
+      return DType::i32;
+    case Kind::i64:
+      return DType::i64;
   }
   return floating;
 }
@@ -93,13 +99,21 @@ std::vector<std::vector<double>> make_inputs(const Op& op, const Case& test_case
     for (size_t k = 0; k < values.size(); ++k) {
       const Fill& fill = input.fill;
       switch (fill.rule) {
-        case Fill::normal: values[k] = fill.low + fill.high * random.normal(); break;
-        case Fill::uniform: values[k] = fill.low + (fill.high - fill.low) * random.uniform(); break;
+        case Fill::normal:
+          values[k] = fill.low + fill.high * random.normal();
+          break;
+        case Fill::uniform:
+          values[k] = fill.low + (fill.high - fill.low) * random.uniform();
+          break;
         case Fill::integers:
           values[k] = fill.low + random.below(static_cast<uint32_t>(std::max(1.0, fill.high - fill.low)));
           break;
-        case Fill::constant: values[k] = fill.low; break;
-        case Fill::values: values[k] = fill.list[k % fill.list.size()]; break;
+        case Fill::constant:
+          values[k] = fill.low;
+          break;
+        case Fill::values:
+          values[k] = fill.list[k % fill.list.size()];
+          break;
       }
       if (op.inputs[i].kind == Kind::floating) values[k] = rounded(values[k], dtype);
     }

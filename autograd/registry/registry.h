@@ -47,8 +47,8 @@ inline AttributeSpec flag(const char* name, bool fallback) {
 // How a case fills one input. Values are a function of (case name, input index, position) alone.
 struct Fill {
   enum Rule { normal, uniform, integers, constant, values } rule = normal;
-  double low = 0, high = 1;           // uniform and integers: [low, high); normal: low + high * N(0,1)
-  std::vector<double> list = {};      // values: in order, repeated
+  double low = 0, high = 1;       // uniform and integers: [low, high); normal: low + high * N(0,1)
+  std::vector<double> list = {};  // values: in order, repeated
 };
 
 struct CaseInput {
@@ -60,13 +60,14 @@ struct Case {
   std::string name;
   std::vector<CaseInput> inputs;
   Attributes attributes = {};
-  bool kink = false;      // values at a corner of the function: finite differences are skipped
-  bool small = true;      // cheap enough for simt and for a full gradient check
-  double tolerance = 0;   // c of this case, when it must differ from the op's; `why` says the reason
+  bool kink = false;     // values at a corner of the function: finite differences are skipped
+  bool small = true;     // cheap enough for simt and for a full gradient check
+  double tolerance = 0;  // c of this case, when it must differ from the op's; `why` says the reason
   std::string why = {};
 };
 
-using OpRun = std::function<std::vector<Variable>(Tape&, const std::vector<Variable>& inputs, const Attributes&)>;
+using OpRun =
+    std::function<std::vector<Variable>(Tape&, const std::vector<Variable>& inputs, const Attributes&)>;
 
 struct Op {
   std::string name;
@@ -79,14 +80,16 @@ struct Op {
   std::function<OpRun(Tape&, const std::vector<Variable>& inputs, const Attributes&)> prepare = nullptr;
   // What a device cannot throw about: InputError for a label or an index out of range. Reads the inputs on the host, so
   // it is called where they come from outside (tools/op), not in a step.
-  std::function<void(Context&, const std::vector<Variable>& inputs, const Attributes&)> check_values = nullptr;
+  std::function<void(Context&, const std::vector<Variable>& inputs, const Attributes&)> check_values =
+      nullptr;
   std::vector<Case> cases;
   // Of the forward pass; element = bytes of a floating element.
   std::function<Floor(const std::vector<Shape>& inputs, const Attributes&, int element)> floor;
   std::vector<Device> devices = {Device::cpu};
-  bool library = false;       // computed by a vendor library on some device
-  bool versions = false;      // on CUDA by several kernels, among which Context::kernels chooses: see versions_of()
-  double tolerance = 8;       // c in |out - ref| <= c * eps * S + absolute
+  bool library = false;  // computed by a vendor library on some device
+  bool versions =
+      false;  // on CUDA by several kernels, among which Context::kernels chooses: see versions_of()
+  double tolerance = 8;  // c in |out - ref| <= c * eps * S + absolute
   double absolute = 1e-30;
 };
 
@@ -104,7 +107,9 @@ struct Registration {
 };
 
 // The devices of an op that has a CUDA version. Whether this build and this machine have them: is_available().
-inline std::vector<Device> devices_with_gpu() { return {Device::cpu, Device::simt, Device::cuda}; }
+inline std::vector<Device> devices_with_gpu() {
+  return {Device::cpu, Device::simt, Device::cuda};
+}
 
 // What Context::kernels may be for the op on a device: its default alone, or ours beside the vendor's, fast and plain.
 std::vector<Kernels> versions_of(const Op& op, Device device);

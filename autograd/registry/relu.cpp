@@ -1,6 +1,6 @@
+#include "kernels/activation/relu.h"
 #include "autograd/functions/activation.h"
 #include "autograd/registry/registry.h"
-#include "kernels/activation/relu.h"
 
 namespace saccade {
 
@@ -17,9 +17,8 @@ static const Registration registration{{
               {.name = "odd", .inputs = {{{3, 5, 7}}}},
               {.name = "zeros", .inputs = {{{9}, {Fill::constant}}}, .kink = true},
               {.name = "large", .inputs = {{{257, 1031}}}, .small = false}},
-    .floor = [](const std::vector<Shape>& in, const Attributes&, int element) {
-      return Relu<Device::cpu>::floor(in[0].count(), element);
-    },
+    .floor = [](const std::vector<Shape>& in, const Attributes&,
+                int element) { return Relu<Device::cpu>::floor(in[0].count(), element); },
     .devices = devices_with_gpu(),
 }};
 

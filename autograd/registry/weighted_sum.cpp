@@ -22,10 +22,8 @@ static const Registration registration{{
                .inputs = {{{257, 1031}}, {{257, 1031}}},
                .attributes = {{"weight_a", 0.1}},
                .small = false}},
-    .floor =
-        [](const std::vector<Shape>& in, const Attributes&, int element) {
-          return Axpy<Device::cpu>::floor(in[0].count(), element);
-        },
+    .floor = [](const std::vector<Shape>& in, const Attributes&,
+                int element) { return Axpy<Device::cpu>::floor(in[0].count(), element); },
     .devices = devices_with_gpu(),
     .versions = true,
 }};

@@ -12,10 +12,14 @@ namespace saccade {
 
 const char* name_of(Device device) {
   switch (device) {
-    case Device::cpu: return "cpu";
-    case Device::reference: return "reference";
-    case Device::simt: return "simt";
-    case Device::cuda: return "cuda";
+    case Device::cpu:
+      return "cpu";
+    case Device::reference:
+      return "reference";
+    case Device::simt:
+      return "simt";
+    case Device::cuda:
+      return "cuda";
   }
   return "?";
 }
@@ -26,9 +30,12 @@ const char* name_of(Kernels kernels) {
 
 const char* name_of(Precision precision) {
   switch (precision) {
-    case Precision::f32: return "f32";
-    case Precision::tf32: return "tf32";
-    case Precision::bf16: return "bf16";
+    case Precision::f32:
+      return "f32";
+    case Precision::tf32:
+      return "tf32";
+    case Precision::bf16:
+      return "bf16";
   }
   return "?";
 }
@@ -48,7 +55,9 @@ int processors_of_this_process() {
 }  // namespace
 
 Context::Context(Device device, int device_index, int threads)
-    : device_(device), device_index_(device_index), threads_(threads > 0 ? threads : processors_of_this_process()) {
+    : device_(device),
+      device_index_(device_index),
+      threads_(threads > 0 ? threads : processors_of_this_process()) {
   std::string reason;
   check_input(is_available(device, &reason), "device ", name_of(device), ": ", reason);
   stream_ = create_stream(device, device_index);

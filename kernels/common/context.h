@@ -89,7 +89,7 @@ class Context {
 
   Precision precision = Precision::f32;  // set before the first tensor is made
   Kernels kernels = Kernels::library;
-  bool replays_segments = true;          // false: every run of a Segment calls its work anew (for comparison)
+  bool replays_segments = true;  // false: every run of a Segment calls its work anew (for comparison)
 
   // Whether a library's plans are timed on the device at their first use; otherwise the library's first proposal is taken.
   // Timing is a chance, and another plan gives other bits: `tuned` holds what was chosen, and for what, as text. What is
@@ -100,7 +100,7 @@ class Context {
   // Set while a Segment runs: the host may read no device value then. See autograd/segment.h.
   bool in_segment = false;
   const char* current_op = nullptr;  // for messages
-  std::shared_ptr<Memory> memory;  // made by tensor/memory.h on first use
+  std::shared_ptr<Memory> memory;    // made by tensor/memory.h on first use
 
  private:
   struct Block {

@@ -146,7 +146,8 @@ double seconds(void* stream, const std::function<void()>& work) {
 
 void begin_capture(void* stream) {
   // Thread-local: what other threads do with their own streams is no part of it.
-  require(cudaStreamBeginCapture(static_cast<cudaStream_t>(stream), cudaStreamCaptureModeThreadLocal), "begin a graph");
+  require(cudaStreamBeginCapture(static_cast<cudaStream_t>(stream), cudaStreamCaptureModeThreadLocal),
+          "begin a graph");
 }
 
 void* end_capture(void* stream) {
@@ -169,7 +170,8 @@ void abandon_capture(void* stream) noexcept {
 }
 
 void launch_graph(void* graph, void* stream) {
-  require(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), static_cast<cudaStream_t>(stream)), "launch a graph");
+  require(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), static_cast<cudaStream_t>(stream)),
+          "launch a graph");
 }
 
 void destroy_graph(void* graph) noexcept {

@@ -201,7 +201,9 @@ double seconds_on_device(Context& context, const std::function<void()>& work) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-bool can_record(Device device) { return device == Device::cuda || device == Device::simt; }
+bool can_record(Device device) {
+  return device == Device::cuda || device == Device::simt;
+}
 
 namespace {
 #ifdef SACCADE_SIMT
@@ -213,8 +215,8 @@ std::unique_ptr<simt::Recording>& recording_of_this_thread() {
 }  // namespace
 
 void begin_recording([[maybe_unused]] Context& context) {
-  check(can_record(context.device()) && !recording_now, "work on ", name_of(context.device()), " cannot be recorded",
-        recording_now ? " twice at a time" : "");
+  check(can_record(context.device()) && !recording_now, "work on ", name_of(context.device()),
+        " cannot be recorded", recording_now ? " twice at a time" : "");
 #ifdef SACCADE_CUDA
   if (context.device() == Device::cuda) cuda_device::begin_capture(context.stream());
 #endif
@@ -231,7 +233,8 @@ std::shared_ptr<void> end_recording([[maybe_unused]] Context& context) {
   recording_now = false;
 #ifdef SACCADE_CUDA
   if (context.device() == Device::cuda)
-    return {cuda_device::end_capture(context.stream()), [](void* graph) { cuda_device::destroy_graph(graph); }};
+    return {cuda_device::end_capture(context.stream()),
+            [](void* graph) { cuda_device::destroy_graph(graph); }};
 #endif
 #ifdef SACCADE_SIMT
   simt::active_recording() = nullptr;
@@ -257,7 +260,8 @@ void replay([[maybe_unused]] Context& context, [[maybe_unused]] const std::share
   if (context.device() == Device::cuda) return cuda_device::launch_graph(recording.get(), context.stream());
 #endif
 #ifdef SACCADE_SIMT
-  for (const simt::Command& command : static_cast<const simt::Recording*>(recording.get())->commands) command.run();
+  for (const simt::Command& command : static_cast<const simt::Recording*>(recording.get())->commands)
+    command.run();
 #endif
 }
 

@@ -28,13 +28,15 @@ std::string concat(const Parts&... parts) {
 // Throws Error(parts...) unless `ok`.
 template <class... Parts>
 void check(bool ok, const Parts&... parts) {
-  if (!ok) [[unlikely]] throw Error(concat(parts...));
+  if (!ok) [[unlikely]]
+    throw Error(concat(parts...));
 }
 
 // Throws InputError(parts...) unless `ok`.
 template <class... Parts>
 void check_input(bool ok, const Parts&... parts) {
-  if (!ok) [[unlikely]] throw InputError(concat(parts...));
+  if (!ok) [[unlikely]]
+    throw InputError(concat(parts...));
 }
 
 }  // namespace saccade

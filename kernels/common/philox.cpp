@@ -31,7 +31,8 @@ inline void sin_cos_turns(float t, float* sine, float* cosine) {
 }
 
 // Box-Muller over kBlocks blocks of words: normals[4 * i + h] from block first + i.
-void normal_blocks(uint64_t seed, uint64_t stream, uint64_t first, float mean, float deviation, float* normals) {
+void normal_blocks(uint64_t seed, uint64_t stream, uint64_t first, float mean, float deviation,
+                   float* normals) {
   uint32_t words[4][kBlocks];
   float columns[4][kBlocks];
 #pragma omp simd

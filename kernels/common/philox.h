@@ -46,7 +46,9 @@ SACCADE_HD inline PhiloxWords random_words(const RandomState& state, uint32_t st
 }
 
 // Uniform in [0, 1) with 24 bits: exact in float, so CPU and CUDA agree bit for bit.
-SACCADE_HD inline float uniform_from(uint32_t word) { return static_cast<float>(word >> 8) * 0x1p-24f; }
+SACCADE_HD inline float uniform_from(uint32_t word) {
+  return static_cast<float>(word >> 8) * 0x1p-24f;
+}
 
 // Box-Muller: two standard normals from two words.
 SACCADE_HD inline void normal_from(uint32_t a, uint32_t b, float* first, float* second) {
@@ -67,7 +69,7 @@ class PhiloxStream {
     }
     return words_.word[used_++];
   }
-  float uniform() { return uniform_from(next()); }                       // [0, 1)
+  float uniform() { return uniform_from(next()); }  // [0, 1)
   float uniform(float low, float high) { return low + (high - low) * uniform(); }
   // Uniform integer in [0, bound), bound >= 1, without modulo bias (Lemire's method with rejection).
   uint32_t below(uint32_t bound) {

@@ -37,9 +37,11 @@ struct Plan {
     dnnl::reorder reorder;  // our weights -> packed; for the weight gradient packed -> ours
 
     Pass() = default;
-    Pass(const dnnl::engine& engine, const Descriptor& pd, const Md& weights, const Md& packed_weights, bool inward)
+    Pass(const dnnl::engine& engine, const Descriptor& pd, const Md& weights, const Md& packed_weights,
+         bool inward)
         : primitive(pd), packed(packed_weights), scratchpad(pd.scratchpad_desc()) {
-      reorder = inward ? dnnl::reorder({engine, weights, engine, packed}) : dnnl::reorder({engine, packed, engine, weights});
+      reorder = inward ? dnnl::reorder({engine, weights, engine, packed})
+                       : dnnl::reorder({engine, packed, engine, weights});
     }
   };
   using Forward = dnnl::convolution_forward;
@@ -49,8 +51,9 @@ struct Plan {
   Forward::primitive_desc forward_descriptor(const dnnl::engine& engine) const {
     const auto kind = dnnl::prop_kind::forward_training;
     const auto algorithm = dnnl::algorithm::convolution_direct;
-    const Forward::desc desc = bias ? Forward::desc(kind, algorithm, x, any_w, b, y, strides, padding, padding)
-                                    : Forward::desc(kind, algorithm, x, any_w, y, strides, padding, padding);
+    const Forward::desc desc = bias
+                                   ? Forward::desc(kind, algorithm, x, any_w, b, y, strides, padding, padding)
+                                   : Forward::desc(kind, algorithm, x, any_w, y, strides, padding, padding);
     return {desc, user_scratchpad(), engine};
   }
 
@@ -65,8 +68,8 @@ struct Plan {
   Pass<BackwardData::primitive_desc>& backward_data(const dnnl::engine& engine) {
     if (!data_.primitive) {
       const BackwardData::primitive_desc pd(
-          {dnnl::algorithm::convolution_direct, x, any_w, y, strides, padding, padding}, user_scratchpad(), engine,
-          forward_descriptor(engine));
+          {dnnl::algorithm::convolution_direct, x, any_w, y, strides, padding, padding}, user_scratchpad(),
+          engine, forward_descriptor(engine));
       check_not_slow(pd, "convolution, gradient of the input");
       data_ = {engine, pd, w, pd.weights_desc(), true};
     }
@@ -83,8 +86,8 @@ struct Plan {
       // block is not full, the buffers of two threads meet (seen with AVX2), and sums are wrong from time to time.
       const bool gathers = strides != memory::dims{1, 1} && x.dims()[1] % 16 != 0;
       while (gathers && std::string(pd.impl_info_str()).find("jit_1x1") != std::string::npos)
-        check(pd.next_impl(), "convolution, gradient of the weights: oneDNN has no kernel that is right for ", x.dims()[1],
-              " channels");
+        check(pd.next_impl(), "convolution, gradient of the weights: oneDNN has no kernel that is right for ",
+              x.dims()[1], " channels");
       check_not_slow(pd, "convolution, gradient of the weights");
       weights_ = {engine, pd, w, pd.diff_weights_desc(), false};
     }
@@ -142,13 +145,16 @@ void Conv2d<Device::cpu>::forward(Context& context, const Conv2dShape& d, const 
       kept.version = weight_version;
       target = kept.packed.get();
     }
-    if (stale) pass.reorder.execute(dnn.stream, {{DNNL_ARG_FROM, wrap(plan.w, dnn, w)}, {DNNL_ARG_TO, wrap(pass.packed, dnn, target)}});
+    if (stale)
+      pass.reorder.execute(
+          dnn.stream, {{DNNL_ARG_FROM, wrap(plan.w, dnn, w)}, {DNNL_ARG_TO, wrap(pass.packed, dnn, target)}});
     packed = target;
   }
-  std::unordered_map<int, memory> arguments = {{DNNL_ARG_SRC, wrap(plan.x, dnn, x)},
-                                               {DNNL_ARG_WEIGHTS, wrap(pass.packed, dnn, packed)},
-                                               {DNNL_ARG_DST, wrap(plan.y, dnn, y)},
-                                               {DNNL_ARG_SCRATCHPAD, wrap(pass.scratchpad, dnn, scratch.as<char>() + packed_bytes)}};
+  std::unordered_map<int, memory> arguments = {
+      {DNNL_ARG_SRC, wrap(plan.x, dnn, x)},
+      {DNNL_ARG_WEIGHTS, wrap(pass.packed, dnn, packed)},
+      {DNNL_ARG_DST, wrap(plan.y, dnn, y)},
+      {DNNL_ARG_SCRATCHPAD, wrap(pass.scratchpad, dnn, scratch.as<char>() + packed_bytes)}};
   if (b) arguments.insert({DNNL_ARG_BIAS, wrap(plan.b, dnn, b)});
   pass.primitive.execute(dnn.stream, arguments);
 }
@@ -163,11 +169,13 @@ void Conv2d<Device::cpu>::backward_data(Context& context, const Conv2dShape& d, 
   auto& pass = plan.backward_data(dnn.engine);
   const size_t packed_bytes = pass.packed.get_size();
   const Context::Scratch scratch(context, pass.scratchpad.get_size() + packed_bytes);
-  pass.reorder.execute(dnn.stream, {{DNNL_ARG_FROM, wrap(plan.w, dnn, w)}, {DNNL_ARG_TO, wrap(pass.packed, dnn, scratch.as<float>())}});
-  pass.primitive.execute(dnn.stream, {{DNNL_ARG_DIFF_DST, wrap(plan.y, dnn, grad_y)},
-                                      {DNNL_ARG_WEIGHTS, wrap(pass.packed, dnn, scratch.as<float>())},
-                                      {DNNL_ARG_DIFF_SRC, wrap(plan.x, dnn, grad_x)},
-                                      {DNNL_ARG_SCRATCHPAD, wrap(pass.scratchpad, dnn, scratch.as<char>() + packed_bytes)}});
+  pass.reorder.execute(dnn.stream, {{DNNL_ARG_FROM, wrap(plan.w, dnn, w)},
+                                    {DNNL_ARG_TO, wrap(pass.packed, dnn, scratch.as<float>())}});
+  pass.primitive.execute(
+      dnn.stream, {{DNNL_ARG_DIFF_DST, wrap(plan.y, dnn, grad_y)},
+                   {DNNL_ARG_WEIGHTS, wrap(pass.packed, dnn, scratch.as<float>())},
+                   {DNNL_ARG_DIFF_SRC, wrap(plan.x, dnn, grad_x)},
+                   {DNNL_ARG_SCRATCHPAD, wrap(pass.scratchpad, dnn, scratch.as<char>() + packed_bytes)}});
 }
 
 template <>
@@ -186,13 +194,16 @@ void Conv2d<Device::cpu>::backward_weight(Context& context, const Conv2dShape& d
   const Context::Scratch scratch(context, pass.scratchpad.get_size() + packed_bytes);
   const bool direct = pass.packed == plan.w;
   float* packed = direct ? grad_w : scratch.as<float>();
-  std::unordered_map<int, memory> arguments = {{DNNL_ARG_SRC, wrap(plan.x, dnn, x)},
-                                               {DNNL_ARG_DIFF_DST, wrap(plan.y, dnn, grad_y)},
-                                               {DNNL_ARG_DIFF_WEIGHTS, wrap(pass.packed, dnn, packed)},
-                                               {DNNL_ARG_SCRATCHPAD, wrap(pass.scratchpad, dnn, scratch.as<char>() + packed_bytes)}};
+  std::unordered_map<int, memory> arguments = {
+      {DNNL_ARG_SRC, wrap(plan.x, dnn, x)},
+      {DNNL_ARG_DIFF_DST, wrap(plan.y, dnn, grad_y)},
+      {DNNL_ARG_DIFF_WEIGHTS, wrap(pass.packed, dnn, packed)},
+      {DNNL_ARG_SCRATCHPAD, wrap(pass.scratchpad, dnn, scratch.as<char>() + packed_bytes)}};
   if (grad_b) arguments.insert({DNNL_ARG_DIFF_BIAS, wrap(plan.b, dnn, grad_b)});
   pass.primitive.execute(dnn.stream, arguments);
-  if (!direct) pass.reorder.execute(dnn.stream, {{DNNL_ARG_FROM, wrap(pass.packed, dnn, packed)}, {DNNL_ARG_TO, wrap(plan.w, dnn, grad_w)}});
+  if (!direct)
+    pass.reorder.execute(dnn.stream, {{DNNL_ARG_FROM, wrap(pass.packed, dnn, packed)},
+                                      {DNNL_ARG_TO, wrap(plan.w, dnn, grad_w)}});
 }
 
 #else  // the portable path: plain loops with the channels innermost
@@ -211,7 +222,8 @@ Taps taps_inside(int64_t position, int64_t stride, int64_t pad, int64_t taps, in
 // visit(pixel of x, tap) for the taps of output pixel (p, q) that fall inside image n
 template <class Visit>
 void for_taps(const Conv2dShape& d, int64_t n, int64_t p, int64_t q, Visit&& visit) {
-  const Taps rows = taps_inside(p, d.stride_h, d.pad_h, d.r, d.h), columns = taps_inside(q, d.stride_w, d.pad_w, d.s, d.w);
+  const Taps rows = taps_inside(p, d.stride_h, d.pad_h, d.r, d.h),
+             columns = taps_inside(q, d.stride_w, d.pad_w, d.s, d.w);
   for (int64_t r = rows.low; r < rows.high; ++r)
     for (int64_t s = columns.low; s < columns.high; ++s)
       visit((n * d.h + p * d.stride_h - d.pad_h + r) * d.w + q * d.stride_w - d.pad_w + s, r * d.s + s);
@@ -247,7 +259,8 @@ template <>
 void Conv2d<Device::cpu>::backward_data(Context& context, const Conv2dShape& d, const float* grad_y,
                                         const float* w, float* grad_x) {
   parallel_for(context, d.n, 1, [&](int64_t begin, int64_t end) {  // images do not share pixels
-    std::memset(grad_x + begin * d.h * d.w * d.c, 0, static_cast<size_t>((end - begin) * d.h * d.w * d.c) * sizeof(float));
+    std::memset(grad_x + begin * d.h * d.w * d.c, 0,
+                static_cast<size_t>((end - begin) * d.h * d.w * d.c) * sizeof(float));
     for (int64_t row = begin * d.p(); row < end * d.p(); ++row)
       for (int64_t q = 0; q < d.q(); ++q)
         for_taps(d, row / d.p(), row % d.p(), q, [&](int64_t pixel, int64_t tap) {

@@ -20,8 +20,8 @@
 namespace saccade {
 
 struct Conv2dShape {
-  int64_t n, h, w, c;            // input
-  int64_t k, r, s;               // filters and their size
+  int64_t n, h, w, c;  // input
+  int64_t k, r, s;     // filters and their size
   int64_t stride_h = 1, stride_w = 1, pad_h = 0, pad_w = 0;
 
   int64_t p() const { return (h + 2 * pad_h - r) / stride_h + 1; }
@@ -43,7 +43,8 @@ struct Conv2d {
 
   // grad_w[k,r,s,c] = sum over n,p,q of grad_y[n,p,q,k] * x[...]; grad_b[k] = sum of grad_y, or null
   template <class T>
-  static void backward_weight(Context&, const Conv2dShape&, const T* x, const T* grad_y, T* grad_w, T* grad_b);
+  static void backward_weight(Context&, const Conv2dShape&, const T* x, const T* grad_y, T* grad_w,
+                              T* grad_b);
 
   static Floor floor(const Conv2dShape& s, int element_bytes) {
     return {static_cast<double>(element_bytes) * static_cast<double>(s.x_count() + s.w_count() + s.y_count()),

@@ -21,8 +21,8 @@ void for_each_tap(const Conv2dShape& d, Visit&& visit) {
 
 template <>
 template <class T>
-void Conv2d<Device::reference>::forward(Context&, const Conv2dShape& d, const T* x, const T* w, const T* b, T* y,
-                                        uint64_t) {
+void Conv2d<Device::reference>::forward(Context&, const Conv2dShape& d, const T* x, const T* w, const T* b,
+                                        T* y, uint64_t) {
   for (int64_t i = 0; i < d.y_count(); ++i) y[i] = b ? b[i % d.k] : T(0);
   for_each_tap(d, [&](int64_t xi, int64_t wi, int64_t yi) {
     for (int64_t k = 0; k < d.k; ++k) {

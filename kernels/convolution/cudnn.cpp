@@ -18,8 +18,8 @@ namespace saccade::cudnn {
 
 namespace {
 
-constexpr int64_t kAlignmentBytes = 16;  // of the pointers that a plan is made for
-constexpr size_t kTimed = 8;             // plans, where the context tunes
+constexpr int64_t kAlignmentBytes = 16;               // of the pointers that a plan is made for
+constexpr size_t kTimed = 8;                          // plans, where the context tunes
 constexpr int64_t kMostWorkspace = int64_t{1} << 30;  // bytes: a plan that wants more is passed over
 
 VendorLibrary& library() {
@@ -253,8 +253,7 @@ uint32_t refused_notes(const Problem& problem) {
 
 // "engine 38 2=1 14=0": an engine and its settings.
 std::string recipe_of(const Descriptor& configuration) {
-  std::string text =
-      concat("engine ", engine_of(configuration).read_int(CUDNN_ATTR_ENGINE_GLOBAL_INDEX));
+  std::string text = concat("engine ", engine_of(configuration).read_int(CUDNN_ATTR_ENGINE_GLOBAL_INDEX));
   std::vector<Descriptor> settings;
   std::vector<cudnnBackendDescriptor_t> raw;
   for (int i = 0; i < CUDNN_KNOB_TYPE_COUNTS; ++i) {
@@ -346,8 +345,8 @@ std::vector<Plan> make_plans(const Problem& problem, const Target& target, size_
       if (plans.size() == most) return plans;
     }
   if (!plans.empty()) return plans;
-  tally.reason = concat("cuDNN ", version(), " has no plan for it (", tally.refused, " refused, ", tally.failed,
-                        " failed)");
+  tally.reason = concat("cuDNN ", version(), " has no plan for it (", tally.refused, " refused, ",
+                        tally.failed, " failed)");
   return {{tally, nullptr}};
 }
 
@@ -355,8 +354,9 @@ std::vector<Plan> make_plans(const Problem& problem, const Target& target, size_
 Plan plan_of_recipe(const Problem& problem, const Target& target, const std::string& recipe) {
   const Descriptor configuration = configuration_of(recipe, graph(problem, target), target);
   Plan plan;
-  check(!(notes_of(engine_of(configuration)) & refused_notes(problem)) && finalize(plan, configuration, target),
-        "cuDNN ", version(), " does not make the plan \"", recipe, "\"");
+  check(
+      !(notes_of(engine_of(configuration)) & refused_notes(problem)) && finalize(plan, configuration, target),
+      "cuDNN ", version(), " does not make the plan \"", recipe, "\"");
   return plan;
 }
 
@@ -425,15 +425,18 @@ const Plan& fastest(Context& context, const std::vector<Plan>& plans, const Poin
 std::string name_of(Context& context, const Problem& p) {
   const Conv2dShape& s = p.shape;
   return concat(device_name(context), ", cuDNN ", version(), ": conv2d ", cudnn::name_of(p.pass), ", ",
-                p.bf16 ? "bf16" : p.tf32 ? "tf32" : "f32", ", ", s.n, "x", s.h, "x", s.w, "x", s.c, " by ", s.k,
-                "x", s.r, "x", s.s, ", stride ", s.stride_h, "x", s.stride_w, ", padding ", s.pad_h, "x", s.pad_w);
+                p.bf16   ? "bf16"
+                : p.tf32 ? "tf32"
+                         : "f32",
+                ", ", s.n, "x", s.h, "x", s.w, "x", s.c, " by ", s.k, "x", s.r, "x", s.s, ", stride ",
+                s.stride_h, "x", s.stride_w, ", padding ", s.pad_h, "x", s.pad_w);
 }
 
 // `pointers` may be null where the context does not tune.
 Plan& plan_of(Context& context, const Problem& p, const Pointers* pointers) {
   const Conv2dShape& s = p.shape;
-  const int64_t key[] = {s.n,    s.h,        s.w,        s.c,     s.k,     s.r,
-                         s.s,    s.stride_h, s.stride_w, s.pad_h, s.pad_w, static_cast<int64_t>(p.pass),
+  const int64_t key[] = {s.n,    s.h,        s.w,          s.c,     s.k,     s.r,
+                         s.s,    s.stride_h, s.stride_w,   s.pad_h, s.pad_w, static_cast<int64_t>(p.pass),
                          p.bf16, p.tf32,     context.tunes};
   return context.plan<Plan>(std::string(reinterpret_cast<const char*>(key), sizeof key), [&] {
     Plan none;

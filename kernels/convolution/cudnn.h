@@ -31,10 +31,11 @@ struct Choice {
   bool found = false;
   int64_t engine = -1;  // cuDNN's number of it
   int64_t workspace_bytes = 0;
-  int refused = 0, failed = 0;  // candidates before it: by their notes, and at their finalization or by their workspace
-  int nondeterministic = 0;     // of the refused
-  std::string recipe;           // the engine and its settings, as text: enough to make the plan again
-  std::string reason;           // when nothing was found
+  int refused = 0,
+      failed = 0;  // candidates before it: by their notes, and at their finalization or by their workspace
+  int nondeterministic = 0;  // of the refused
+  std::string recipe;        // the engine and its settings, as text: enough to make the plan again
+  std::string reason;        // when nothing was found
 };
 
 // Whether cuDNN opens here; the reason, one line, when not.

@@ -8,7 +8,8 @@ namespace saccade {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kWide = 4;      // elements: 16 bytes of the f32 side, so that a warp's accesses lie side by side on both
+constexpr int kWide =
+    4;  // elements: 16 bytes of the f32 side, so that a warp's accesses lie side by side on both
 constexpr int kInFlight = 4;  // vectors of a thread
 
 template <int V, bool accumulate, class From, class To>

@@ -52,8 +52,7 @@ void fill_row(int64_t pixels, const float* value, float* to) {
 }
 
 // One row of the output from one row of the picture (null: the row lies in the padding).
-void augment_row(const Augmentation& a, const Colors& colors, int64_t width, const uint8_t* from,
-                 float* to) {
+void augment_row(const Augmentation& a, const Colors& colors, int64_t width, const uint8_t* from, float* to) {
   constexpr uint8_t black[3] = {0, 0, 0};
   float padding[3];
   colors.map(black, padding);

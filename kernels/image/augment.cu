@@ -32,9 +32,10 @@ struct Colors {
 };
 
 // The three values of output pixel (row, column).
-__device__ __forceinline__ void augment_pixel(const Augmentation& a, const Colors& colors, int height, int width,
-                                              const uint8_t* __restrict__ picture, const Normalization& norm,
-                                              int row, int column, float (&pixel)[3]) {
+__device__ __forceinline__ void augment_pixel(const Augmentation& a, const Colors& colors, int height,
+                                              int width, const uint8_t* __restrict__ picture,
+                                              const Normalization& norm, int row, int column,
+                                              float (&pixel)[3]) {
   // Differences in 64 bits: a box or a shift may lie anywhere.
   const int64_t in_box_y = int64_t{row} - a.erase_y, in_box_x = int64_t{column} - a.erase_x;
   if (in_box_y >= 0 && in_box_y < a.erase_height && in_box_x >= 0 && in_box_x < a.erase_width) {
@@ -77,7 +78,8 @@ __global__ void __launch_bounds__(kThreads)
       float pixel[3];
       augment_pixel(a, colors, height, width, picture, norm, index / width, index % width, pixel);
 #pragma unroll
-      for (int lane = 0; lane < V; ++lane) {  // which lanes are this pixel's: no indexing, all stays in registers
+      for (int lane = 0; lane < V;
+           ++lane) {  // which lanes are this pixel's: no indexing, all stays in registers
         const int c = start + lane - 3 * p;
         if (c == 0) out.lane[lane] = pixel[0];
         if (c == 1) out.lane[lane] = pixel[1];
@@ -95,8 +97,8 @@ void run(Context& context, int64_t count, int64_t height, int64_t width, const u
   const unsigned blocks = blocks_for(height * width * 3, int64_t{kInFlight} * kThreads * V);
   for (int64_t done = 0; done < count; done += kMostRows) {
     const auto rows = static_cast<unsigned>(count - done < kMostRows ? count - done : kMostRows);
-    launch(augment<T, V>, {blocks, rows}, kThreads, 0, context.stream(), height, width, images, table + done, norm,
-           y + done * height * width * 3);
+    launch(augment<T, V>, {blocks, rows}, kThreads, 0, context.stream(), height, width, images, table + done,
+           norm, y + done * height * width * 3);
   }
 }
 
@@ -108,7 +110,8 @@ void Augment<kGpu>::forward(Context& context, int64_t count, int64_t height, int
                             const uint8_t* images, const Augmentation* table,
                             const Normalization& normalization, T* y) {
   check_element<T>(context);
-  check(height < (1 << 15) && width < (1 << 15), "augment: pictures of ", height, " x ", width, " are too large");
+  check(height < (1 << 15) && width < (1 << 15), "augment: pictures of ", height, " x ", width,
+        " are too large");
   constexpr int kWide = kVector<T, true>;
   if (aligned(y, 16) && height * width * 3 % kWide == 0)
     run<T, kWide>(context, count, height, width, images, table, normalization, y);

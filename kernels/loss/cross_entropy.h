@@ -20,12 +20,13 @@ namespace saccade {
 template <Device D>
 struct CrossEntropy {
   template <class T>
-  static void forward(Context&, int64_t rows, int64_t classes, const T* logits, const int64_t* labels, double smoothing,
-                      Accumulator<T>* loss, T* grad_logits);
+  static void forward(Context&, int64_t rows, int64_t classes, const T* logits, const int64_t* labels,
+                      double smoothing, Accumulator<T>* loss, T* grad_logits);
 
   // grad_logits *= *grad_loss
   template <class T>
-  static void backward(Context&, int64_t rows, int64_t classes, const Accumulator<T>* grad_loss, T* grad_logits);
+  static void backward(Context&, int64_t rows, int64_t classes, const Accumulator<T>* grad_loss,
+                       T* grad_logits);
 
   // InputError names the first label that is neither -1 nor a class, and what is allowed.
   static void check_labels(int64_t rows, int64_t classes, const int64_t* labels) {

@@ -9,7 +9,8 @@ namespace saccade {
 template <>
 template <class T>
 void CrossEntropy<Device::reference>::forward(Context&, int64_t rows, int64_t classes, const T* logits,
-                                              const int64_t* labels, double smoothing, Accumulator<T>* loss, T* grad_logits) {
+                                              const int64_t* labels, double smoothing, Accumulator<T>* loss,
+                                              T* grad_logits) {
   using std::exp;
   using std::log;
   CrossEntropy<Device::reference>::check_labels(rows, classes, labels);
@@ -34,8 +35,8 @@ void CrossEntropy<Device::reference>::forward(Context&, int64_t rows, int64_t cl
 
 template <>
 template <class T>
-void CrossEntropy<Device::reference>::backward(Context&, int64_t rows, int64_t classes, const Accumulator<T>* grad_loss,
-                                               T* grad_logits) {
+void CrossEntropy<Device::reference>::backward(Context&, int64_t rows, int64_t classes,
+                                               const Accumulator<T>* grad_loss, T* grad_logits) {
   for (int64_t i = 0; i < rows * classes; ++i) grad_logits[i] *= *grad_loss;
 }
 

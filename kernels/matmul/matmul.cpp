@@ -34,7 +34,8 @@ Plan make_plan(const dnnl::engine& engine, const MatmulShape& s, bool with_bias)
   if (s.accumulate) epilogue.append_sum(1.0f);
   if (s.relu) epilogue.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
   attr.set_post_ops(epilogue);
-  const auto desc = with_bias ? dnnl::matmul::desc(plan.a, plan.b, plan.bias, plan.c) : dnnl::matmul::desc(plan.a, plan.b, plan.c);
+  const auto desc = with_bias ? dnnl::matmul::desc(plan.a, plan.b, plan.bias, plan.c)
+                              : dnnl::matmul::desc(plan.a, plan.b, plan.c);
   const dnnl::matmul::primitive_desc pd(desc, attr, engine);
   if (s.m * s.n * s.k > 4096) check_not_slow(pd, "matrix product");
   plan.scratchpad = pd.scratchpad_desc();
@@ -61,11 +62,14 @@ void Matmul<Device::cpu>::multiply(Context& context, const MatmulShape& s, const
   Plan& plan = context.plan<Plan>(std::string(reinterpret_cast<const char*>(key), sizeof key),
                                   [&] { return make_plan(dnn.engine, s, bias != nullptr); });
   const Context::Scratch scratch(context, plan.scratchpad.get_size());
-  const auto wrap = [&](const Md& md, const float* data) { return memory(md, dnn.engine, const_cast<float*>(data)); };
-  std::unordered_map<int, memory> arguments = {{DNNL_ARG_SRC, wrap(plan.a, a)},
-                                               {DNNL_ARG_WEIGHTS, wrap(plan.b, b)},
-                                               {DNNL_ARG_DST, wrap(plan.c, c)},
-                                               {DNNL_ARG_SCRATCHPAD, wrap(plan.scratchpad, scratch.as<float>())}};
+  const auto wrap = [&](const Md& md, const float* data) {
+    return memory(md, dnn.engine, const_cast<float*>(data));
+  };
+  std::unordered_map<int, memory> arguments = {
+      {DNNL_ARG_SRC, wrap(plan.a, a)},
+      {DNNL_ARG_WEIGHTS, wrap(plan.b, b)},
+      {DNNL_ARG_DST, wrap(plan.c, c)},
+      {DNNL_ARG_SCRATCHPAD, wrap(plan.scratchpad, scratch.as<float>())}};
   if (bias) arguments.insert({DNNL_ARG_BIAS, wrap(plan.bias, bias)});
   plan.primitive.execute(dnn.stream, arguments);
 }

@@ -6,8 +6,8 @@ namespace saccade {
 
 template <>
 template <class T>
-void Matmul<Device::reference>::multiply(Context&, const MatmulShape& s, const T* a, const T* b, const T* bias,
-                                         T* c) {
+void Matmul<Device::reference>::multiply(Context&, const MatmulShape& s, const T* a, const T* b,
+                                         const T* bias, T* c) {
   for (int64_t i = 0; i < s.m; ++i)
     for (int64_t j = 0; j < s.n; ++j) {
       T sum = s.accumulate ? c[i * s.n + j] : bias ? bias[j] : T(0);

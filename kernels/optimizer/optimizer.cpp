@@ -9,7 +9,9 @@ namespace saccade {
 
 namespace {
 
-bool is_stopped(const float* guard) { return guard && !std::isfinite(*guard); }
+bool is_stopped(const float* guard) {
+  return guard && !std::isfinite(*guard);
+}
 
 // work(span, begin, end) for every span; what a thread takes does not change a bit of the result.
 template <class Work>
@@ -28,9 +30,9 @@ void round_values(int64_t begin, int64_t end, const float* values, bf16* copy) {
 
 template <>
 template <>
-void Sgd<Device::cpu>::step(Context& context, const ParameterSpan* spans, int64_t span_count, const StepScalars& s,
-                            double momentum, bool nesterov, const float* grads, float* values, float* velocity,
-                            bf16* copy) {
+void Sgd<Device::cpu>::step(Context& context, const ParameterSpan* spans, int64_t span_count,
+                            const StepScalars& s, double momentum, bool nesterov, const float* grads,
+                            float* values, float* velocity, bf16* copy) {
   if (is_stopped(s.guard)) return;
   const float clip = s.clip ? *s.clip : 1.0f, keep = *s.step == 0 ? 0.0f : static_cast<float>(momentum);
   const float ahead = nesterov ? static_cast<float>(momentum) : 0.0f;
@@ -49,9 +51,9 @@ void Sgd<Device::cpu>::step(Context& context, const ParameterSpan* spans, int64_
 
 template <>
 template <>
-void Adam<Device::cpu>::step(Context& context, const ParameterSpan* spans, int64_t span_count, const StepScalars& s,
-                             const AdamRule& rule, const float* grads, float* values, float* first, float* second,
-                             float* largest, bf16* copy) {
+void Adam<Device::cpu>::step(Context& context, const ParameterSpan* spans, int64_t span_count,
+                             const StepScalars& s, const AdamRule& rule, const float* grads, float* values,
+                             float* first, float* second, float* largest, bf16* copy) {
   if (is_stopped(s.guard)) return;
   const double t = static_cast<double>(*s.step + 1);
   const double correction1 = 1 - std::pow(rule.beta1, t), correction2 = 1 - std::pow(rule.beta2, t);
@@ -64,7 +66,9 @@ void Adam<Device::cpu>::step(Context& context, const ParameterSpan* spans, int64
     const float speed = static_cast<float>(rate / correction1);
     const float shrink = rule.decoupled ? static_cast<float>(1 - rate * span.weight_decay) : 1.0f;
     const float decay = rule.decoupled ? 0.0f : span.weight_decay;
-    const auto update = [&](int64_t i, float scale, float m, float w) { values[i] = w - speed * m / (std::sqrt(scale) * unbias + eps); };
+    const auto update = [&](int64_t i, float scale, float m, float w) {
+      values[i] = w - speed * m / (std::sqrt(scale) * unbias + eps);
+    };
     if (rule.amsgrad) {
 #pragma omp simd
       for (int64_t i = begin; i < end; ++i) {

@@ -26,12 +26,14 @@ struct ParameterSpan {
   float rate_scale, weight_decay;
 };
 
-constexpr int64_t kSpan = 8192;  // parameters: enough to hide a block's start, few enough to spread over a chip
+constexpr int64_t kSpan =
+    8192;  // parameters: enough to hide a block's start, few enough to spread over a chip
 
 // Appends `span` to `spans` in pieces of at most kSpan parameters.
 inline void cut_span(const ParameterSpan& span, std::vector<ParameterSpan>& spans) {
   for (int64_t done = 0; done < span.count; done += kSpan)
-    spans.push_back({span.offset + done, std::min(kSpan, span.count - done), span.rate_scale, span.weight_decay});
+    spans.push_back(
+        {span.offset + done, std::min(kSpan, span.count - done), span.rate_scale, span.weight_decay});
 }
 
 struct StepScalars {
@@ -48,8 +50,9 @@ struct StepScalars {
 template <Device D>
 struct Sgd {
   template <class T>
-  static void step(Context&, const ParameterSpan* spans, int64_t span_count, const StepScalars&, double momentum,
-                   bool nesterov, const T* grads, T* values, T* velocity, bf16* copy = nullptr);
+  static void step(Context&, const ParameterSpan* spans, int64_t span_count, const StepScalars&,
+                   double momentum, bool nesterov, const T* grads, T* values, T* velocity,
+                   bf16* copy = nullptr);
 
   static Floor floor(int64_t parameters, bool copy = false) {
     return {(copy ? 22.0 : 20.0) * static_cast<double>(parameters), 6.0 * static_cast<double>(parameters)};
@@ -71,11 +74,13 @@ struct AdamRule {
 template <Device D>
 struct Adam {
   template <class T>
-  static void step(Context&, const ParameterSpan* spans, int64_t span_count, const StepScalars&, const AdamRule&,
-                   const T* grads, T* values, T* first, T* second, T* largest, bf16* copy = nullptr);
+  static void step(Context&, const ParameterSpan* spans, int64_t span_count, const StepScalars&,
+                   const AdamRule&, const T* grads, T* values, T* first, T* second, T* largest,
+                   bf16* copy = nullptr);
 
   static Floor floor(int64_t parameters, bool amsgrad, bool copy = false) {
-    return {((amsgrad ? 36.0 : 28.0) + (copy ? 2.0 : 0.0)) * static_cast<double>(parameters), 14.0 * static_cast<double>(parameters)};
+    return {((amsgrad ? 36.0 : 28.0) + (copy ? 2.0 : 0.0)) * static_cast<double>(parameters),
+            14.0 * static_cast<double>(parameters)};
   }
 };
 
@@ -84,9 +89,12 @@ struct Adam {
 template <Device D>
 struct GradientClip {
   template <class T>
-  static void factor(Context&, const ParameterSpan* spans, int64_t span_count, double limit, const T* grads, float* factor);
+  static void factor(Context&, const ParameterSpan* spans, int64_t span_count, double limit, const T* grads,
+                     float* factor);
 
-  static Floor floor(int64_t parameters) { return {4.0 * static_cast<double>(parameters), 2.0 * static_cast<double>(parameters)}; }
+  static Floor floor(int64_t parameters) {
+    return {4.0 * static_cast<double>(parameters), 2.0 * static_cast<double>(parameters)};
+  }
 };
 
 // *step += 1 unless *guard is not finite.

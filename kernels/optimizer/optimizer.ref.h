@@ -7,13 +7,15 @@
 
 namespace saccade {
 
-inline bool is_stopped(const StepScalars& s) { return s.guard && !std::isfinite(*s.guard); }
+inline bool is_stopped(const StepScalars& s) {
+  return s.guard && !std::isfinite(*s.guard);
+}
 
 template <>
 template <class T>
-void Sgd<Device::reference>::step(Context&, const ParameterSpan* spans, int64_t span_count, const StepScalars& s,
-                                  double momentum, bool nesterov, const T* grads, T* values, T* velocity,
-                                  bf16* copy) {
+void Sgd<Device::reference>::step(Context&, const ParameterSpan* spans, int64_t span_count,
+                                  const StepScalars& s, double momentum, bool nesterov, const T* grads,
+                                  T* values, T* velocity, bf16* copy) {
   if (is_stopped(s)) return;
   for (const ParameterSpan* span = spans; span < spans + span_count; ++span)
     for (int64_t i = span->offset; i < span->offset + span->count; ++i) {
@@ -27,9 +29,9 @@ void Sgd<Device::reference>::step(Context&, const ParameterSpan* spans, int64_t 
 
 template <>
 template <class T>
-void Adam<Device::reference>::step(Context&, const ParameterSpan* spans, int64_t span_count, const StepScalars& s,
-                                   const AdamRule& rule, const T* grads, T* values, T* first, T* second, T* largest,
-                                   bf16* copy) {
+void Adam<Device::reference>::step(Context&, const ParameterSpan* spans, int64_t span_count,
+                                   const StepScalars& s, const AdamRule& rule, const T* grads, T* values,
+                                   T* first, T* second, T* largest, bf16* copy) {
   using std::sqrt;
   if (is_stopped(s)) return;
   const double t = static_cast<double>(*s.step + 1);
@@ -38,8 +40,10 @@ void Adam<Device::reference>::step(Context&, const ParameterSpan* spans, int64_t
     for (int64_t i = span->offset; i < span->offset + span->count; ++i) {
       const double rate = static_cast<double>(*s.rate) * span->rate_scale;
       T g = grads[i] * T(s.clip ? *s.clip : 1);
-      if (rule.decoupled) values[i] *= T(1 - rate * span->weight_decay);
-      else g += T(span->weight_decay) * values[i];
+      if (rule.decoupled)
+        values[i] *= T(1 - rate * span->weight_decay);
+      else
+        g += T(span->weight_decay) * values[i];
       first[i] = T(rule.beta1) * first[i] + T(1 - rule.beta1) * g;
       second[i] = T(rule.beta2) * second[i] + T(1 - rule.beta2) * g * g;
       T scale = second[i];
@@ -51,8 +55,8 @@ void Adam<Device::reference>::step(Context&, const ParameterSpan* spans, int64_t
 
 template <>
 template <class T>
-void GradientClip<Device::reference>::factor(Context&, const ParameterSpan* spans, int64_t span_count, double limit,
-                                             const T* grads, float* factor) {
+void GradientClip<Device::reference>::factor(Context&, const ParameterSpan* spans, int64_t span_count,
+                                             double limit, const T* grads, float* factor) {
   T squares = T(0);
   for (const ParameterSpan* span = spans; span < spans + span_count; ++span)
     for (int64_t i = span->offset; i < span->offset + span->count; ++i) squares += grads[i] * grads[i];

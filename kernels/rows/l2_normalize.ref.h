@@ -23,7 +23,8 @@ void L2Normalize<Device::reference>::forward(Context&, int64_t rows, int64_t col
 template <>
 template <class T>
 void L2Normalize<Device::reference>::backward(Context&, int64_t rows, int64_t columns, double epsilon,
-                                              const T* grad_y, const T* y, const Accumulator<T>* norm, T* grad_x) {
+                                              const T* grad_y, const T* y, const Accumulator<T>* norm,
+                                              T* grad_x) {
   for (int64_t r = 0; r < rows; ++r) {
     T dot(0);
     for (int64_t c = 0; c < columns; ++c) dot += grad_y[r * columns + c] * y[r * columns + c];

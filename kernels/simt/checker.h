@@ -86,7 +86,9 @@ struct Fiber {
 };
 
 #ifdef SACCADE_SIMT_RACE
-inline void create(Fiber& fiber) { fiber.tsan = __tsan_create_fiber(0); }
+inline void create(Fiber& fiber) {
+  fiber.tsan = __tsan_create_fiber(0);
+}
 inline void share(Fiber& fiber, const Fiber& with) {
   fiber.tsan = with.tsan;
   fiber.owned = false;
@@ -94,17 +96,29 @@ inline void share(Fiber& fiber, const Fiber& with) {
 inline void destroy(Fiber& fiber) {
   if (fiber.owned) __tsan_destroy_fiber(fiber.tsan);
 }
-inline void* current() { return __tsan_get_current_fiber(); }
+inline void* current() {
+  return __tsan_get_current_fiber();
+}
 // Without the flag, a switch orders what came before it with what comes after, and no race is left to see.
-inline void become(void* fiber) { __tsan_switch_to_fiber(fiber, __tsan_switch_to_fiber_no_sync); }
-inline void become(Fiber& fiber) { become(fiber.tsan); }
-inline void release(void* object) { __tsan_release(object); }
-inline void acquire(void* object) { __tsan_acquire(object); }
+inline void become(void* fiber) {
+  __tsan_switch_to_fiber(fiber, __tsan_switch_to_fiber_no_sync);
+}
+inline void become(Fiber& fiber) {
+  become(fiber.tsan);
+}
+inline void release(void* object) {
+  __tsan_release(object);
+}
+inline void acquire(void* object) {
+  __tsan_acquire(object);
+}
 #else
 inline void create(Fiber&) {}
 inline void share(Fiber&, const Fiber&) {}
 inline void destroy(Fiber&) {}
-inline void* current() { return nullptr; }
+inline void* current() {
+  return nullptr;
+}
 inline void become(void*) {}
 inline void become(Fiber&) {}
 inline void release(void*) {}

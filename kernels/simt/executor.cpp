@@ -78,7 +78,8 @@ uint64_t& seed_of_process() {
 
 class Shuffle {
  public:
-  Shuffle(uint64_t seed, uint64_t stream) : in_order_(seed == 0), state_(seed * 0x9e3779b97f4a7c15u + stream) {}
+  Shuffle(uint64_t seed, uint64_t stream)
+      : in_order_(seed == 0), state_(seed * 0x9e3779b97f4a7c15u + stream) {}
   void operator()(std::vector<unsigned>& order) {
     if (in_order_) return;
     for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[next() % i]);
@@ -131,8 +132,8 @@ class Executor {
     body_ = body;
     blockDim = launch.block;
     gridDim = launch.grid;
-    check(launch.shared_bytes <= kMostShared, "launch at ", launch.file, ":", launch.line, ": ", launch.shared_bytes,
-          " bytes of dynamic shared memory");
+    check(launch.shared_bytes <= kMostShared, "launch at ", launch.file, ":", launch.line, ": ",
+          launch.shared_bytes, " bytes of dynamic shared memory");
     // The static shared arrays are one set for the whole process.
     static std::mutex one_launch;
     const std::lock_guard<std::mutex> lock(one_launch);
@@ -217,7 +218,8 @@ class Executor {
     while (all_threads_.size() < first + kMostThreads) all_threads_.push_back(nullptr);
     threads_ = all_threads_.data() + first;
     for (unsigned t = 0; t < count_; ++t)
-      if (!threads_[t]) threads_[t] = new_thread(t < kToldApart ? nullptr : &threads_[t - kToldApart]->checked);
+      if (!threads_[t])
+        threads_[t] = new_thread(t < kToldApart ? nullptr : &threads_[t - kToldApart]->checked);
     checker::release(&started_);  // the stacks of new threads
   }
 
@@ -228,27 +230,29 @@ class Executor {
       checker::share(self.checked, *shared);
     else
       checker::create(self.checked);
-    self.fiber = context::fiber(std::allocator_arg, Stacks(self.checked), [this, &self](context::fiber&& scheduler) {
-      self.scheduler = std::move(scheduler);
-      checker::arrive(self.checked, host_stack_);
-      try {
-        for (;;) {  // a kernel a turn; the fiber is kept for the next block
-          call_kernel();
-          self.state = State::done;
-          give_way(self);
-        }
-      } catch (const context::detail::forced_unwind&) {  // the thread is dropped
-        checker::leave_for_good(host_stack_);
-        throw;
-      }
-      return std::move(self.scheduler);
-    });
+    self.fiber =
+        context::fiber(std::allocator_arg, Stacks(self.checked), [this, &self](context::fiber&& scheduler) {
+          self.scheduler = std::move(scheduler);
+          checker::arrive(self.checked, host_stack_);
+          try {
+            for (;;) {  // a kernel a turn; the fiber is kept for the next block
+              call_kernel();
+              self.state = State::done;
+              give_way(self);
+            }
+          } catch (const context::detail::forced_unwind&) {  // the thread is dropped
+            checker::leave_for_good(host_stack_);
+            throw;
+          }
+          return std::move(self.scheduler);
+        });
     return thread;
   }
 
   // Unwinds the threads that are still inside a kernel.
   void drop_threads() {
-    for (size_t i = all_threads_.size(); i-- > 0;) {  // those that share a fiber of ThreadSanitizer before its owner
+    for (size_t i = all_threads_.size();
+         i-- > 0;) {  // those that share a fiber of ThreadSanitizer before its owner
       auto& thread = all_threads_[i];
       if (!thread) continue;
       checker::become(thread->checked);
@@ -302,7 +306,8 @@ class Executor {
 
   // All that the chosen threads did before is seen by all of them from here on.
   template <class Chosen>
-  void order_memory([[maybe_unused]] unsigned first, [[maybe_unused]] unsigned count, [[maybe_unused]] Chosen chosen) {
+  void order_memory([[maybe_unused]] unsigned first, [[maybe_unused]] unsigned count,
+                    [[maybe_unused]] Chosen chosen) {
 #ifdef SACCADE_SIMT_RACE
     void* object = count == count_ && first == 0 ? &barriers_->block : &barriers_->warp[first / kLanes];
     void* caller = checker::current();
@@ -331,7 +336,8 @@ class Executor {
     checker::leave(host_stack_, threads_[t]->checked);
     if constexpr (kCountsTraffic) {
       const checker::Fiber& fiber = threads_[t]->checked;
-      traffic_detail::begin_thread(t, {fiber.stack_bottom, fiber.stack_bytes}, {threads_[t].get(), sizeof(Thread)});
+      traffic_detail::begin_thread(t, {fiber.stack_bottom, fiber.stack_bytes},
+                                   {threads_[t].get(), sizeof(Thread)});
     }
     threads_[t]->fiber = std::move(threads_[t]->fiber).resume();
     if constexpr (kCountsTraffic) traffic_detail::pause();

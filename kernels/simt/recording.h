@@ -14,10 +14,10 @@ namespace saccade::simt {
 
 struct Command {
   enum Kind : uint8_t { launch, copy, fill } kind;
-  const void* kernel;                             // of a launch
-  std::array<unsigned, 6> shape;                  // of a launch: grid x, y, z and block x, y, z
-  size_t bytes;                                   // dynamic shared memory, or what is copied or filled
-  std::vector<uint64_t> arguments;                // pointers and numbers; a struct counts by its size alone
+  const void* kernel;               // of a launch
+  std::array<unsigned, 6> shape;    // of a launch: grid x, y, z and block x, y, z
+  size_t bytes;                     // dynamic shared memory, or what is copied or filled
+  std::vector<uint64_t> arguments;  // pointers and numbers; a struct counts by its size alone
   std::function<void()> run;
 
   // The same work on the same addresses.
@@ -47,8 +47,8 @@ uint64_t word_of(const T& argument) {
 
 // Runs `run`, or writes it down where there is a recording. The one door for launches, copies and fills.
 template <class Run, class... Arguments>
-void submit(Command::Kind kind, const void* kernel, const std::array<unsigned, 6>& shape, size_t bytes, Run&& run,
-            const Arguments&... arguments) {
+void submit(Command::Kind kind, const void* kernel, const std::array<unsigned, 6>& shape, size_t bytes,
+            Run&& run, const Arguments&... arguments) {
   Recording* recording = active_recording();
   if (recording) [[unlikely]]
     recording->commands.push_back({kind, kernel, shape, bytes, {word_of(arguments)...}, run});

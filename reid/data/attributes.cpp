@@ -42,7 +42,7 @@ std::vector<Source> market_sources() {
       coded("age", {"young", "teenager", "adult", "old"}),
       colors("upper_color", "up", {"black", "white", "red", "purple", "gray", "blue", "green", "yellow"}),
       colors("lower_color", "down",
-              {"black", "white", "pink", "gray", "blue", "green", "brown", "yellow", "purple"}),
+             {"black", "white", "pink", "gray", "blue", "green", "brown", "yellow", "purple"}),
   };
 }
 
@@ -64,7 +64,8 @@ std::vector<Source> duke_sources() {
 // A code that is no small whole number becomes 0, which no attribute knows.
 std::vector<int> whole_numbers(const std::vector<double>& values) {
   std::vector<int> codes;
-  for (const double v : values) codes.push_back(v >= 1 && v <= 100 && v == std::trunc(v) ? static_cast<int>(v) : 0);
+  for (const double v : values)
+    codes.push_back(v >= 1 && v <= 100 && v == std::trunc(v) ? static_cast<int>(v) : 0);
   return codes;
 }
 

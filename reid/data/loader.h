@@ -84,7 +84,8 @@ struct LoaderConfig {
   int workers = 1;   // 0: the caller's thread does the work inside next()
   int prefetch = 4;  // batches made ahead of the consumer (at least one for each worker)
   int64_t cache_bytes = int64_t{8} << 30;  // 0: decode each picture at each use (evaluation sees each once)
-  bool pixels = true;  // false: batches hold the table of what is to be done, for a device that has the pictures
+  bool pixels =
+      true;  // false: batches hold the table of what is to be done, for a device that has the pictures
 };
 
 struct Batch {

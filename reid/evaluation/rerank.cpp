@@ -98,8 +98,7 @@ void Reranker::take_tile(Context& context, int64_t i0, int64_t i1, int64_t j0, i
 
   const auto take = [&](int64_t first_row, int64_t height, int64_t first, int64_t width, const float* d2) {
     TopK<Device::cpu>::update(context, height, width, first, kept_, false, d2, width,
-                              neighbor_d2_.data() + first_row * kept_,
-                              neighbors_.data() + first_row * kept_);
+                              neighbor_d2_.data() + first_row * kept_, neighbors_.data() + first_row * kept_);
     parallel_for(context, height, 16, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         float most = largest_d2_[static_cast<size_t>(first_row + i)];

@@ -60,8 +60,8 @@ class Reranker {
   RerankOptions options_;
   FeatureRows query_, gallery_;
   int64_t kept_;                     // neighbors of each image
-  std::vector<float> neighbor_d2_;  // [N,kept], rising
-  std::vector<int64_t> neighbors_;  // [N,kept]
+  std::vector<float> neighbor_d2_;   // [N,kept], rising
+  std::vector<int64_t> neighbors_;   // [N,kept]
   std::vector<float> largest_d2_;    // [N]
   std::vector<SparseRow> query_v_;   // V' of the queries
   std::vector<SparseRow> inverted_;  // for each image j: (gallery image g, V'(g,j)) where V'(g,j) > 0

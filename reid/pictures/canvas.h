@@ -35,8 +35,8 @@ class Canvas {
   void stroke(const std::vector<Point>& points, double pen, Color color, double opacity = 1);
   // `size` is the height of a capital letter, (x, y) where the baseline begins, has its middle or ends.
   // Printable ASCII; a byte without a glyph shows as a small box.
-  void text(const std::string& line, double x, double y, double size, Color color,
-            Align align = Align::left, bool bold = false);
+  void text(const std::string& line, double x, double y, double size, Color color, Align align = Align::left,
+            bool bold = false);
   static double text_width(const std::string& line, double size);
 
  private:

@@ -16,12 +16,12 @@ constexpr Color kPaper = {255, 255, 255}, kInk = {38, 42, 51}, kQuiet = {110, 11
 constexpr Color kGrid = {226, 229, 235}, kPlot = {249, 250, 252}, kFrame = {190, 195, 205};
 // Told apart by most color-blind readers (after Okabe and Ito), darkened for white paper.
 constexpr std::array<Color, 7> kColors = {{{0, 104, 178},
-                                             {213, 94, 0},
-                                             {0, 138, 100},
-                                             {180, 84, 145},
-                                             {190, 140, 0},
-                                             {60, 160, 215},
-                                             {90, 90, 90}}};
+                                           {213, 94, 0},
+                                           {0, 138, 100},
+                                           {180, 84, 145},
+                                           {190, 140, 0},
+                                           {60, 160, 215},
+                                           {90, 90, 90}}};
 
 struct Range {
   double low = 0, high = 0;

@@ -11,7 +11,7 @@ namespace {
 
 constexpr Color kPaper = {255, 255, 255}, kInk = {38, 42, 51}, kQuiet = {110, 116, 128};
 constexpr Color kRight = {24, 150, 72}, kWrong = {208, 44, 44}, kQuery = {52, 62, 84},
-                 kRule = {226, 229, 235};
+                kRule = {226, 229, 235};
 constexpr int kShown = 10, kBorder = 4, kGap = 12, kLabel = 26, kLeft = 30, kTop = 100, kQueryGap = 26;
 
 std::string label_of(const RankedPicture& picture) {

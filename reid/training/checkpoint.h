@@ -21,11 +21,11 @@ struct RunState {
   int64_t batch = 0;       // batches done of the epoch that runs
   int threads = 1;         // compute threads: the order of sums depends on them
   std::string device = "cpu", precision = "f32";
-  double best_map = -1;    // of all evaluations so far
+  double best_map = -1;  // of all evaluations so far
   int64_t best_step = -1;
-  std::string training_set;  // how many pictures it is, and a checksum of their names
+  std::string training_set;                  // how many pictures it is, and a checksum of their names
   std::map<std::string, std::string> tuned;  // Context::tuned
-  std::string before;      // evaluation before training, as JSON; empty without config.report
+  std::string before;  // evaluation before training, as JSON; empty without config.report
 };
 
 // <folder>/checkpoint-<step>.safetensors: weights under their torchvision names, optimizer.<state> flat, and the state

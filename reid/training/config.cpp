@@ -13,15 +13,16 @@
 namespace saccade {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig::Model, backbone, width, last_stride, pooling, neck, weights)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig::Data, height, width, identities_per_batch, images_per_identity, flip,
-                                   erase, jitter, pad, workers)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig::Data, height, width, identities_per_batch,
+                                   images_per_identity, flip, erase, jitter, pad, workers)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig::Loss, id, triplet, margin, smoothing)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig::Optimizer, kind, learning_rate, weight_decay, momentum, clip)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig::Schedule, epochs, kind, milestones, gamma, warmup_epochs,
                                    warmup_factor)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig::Evaluation, every, batch, metric)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig::Checkpoint, every_epochs, every_steps)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig, model, data, loss, optimizer, schedule, evaluation, checkpoint, tune, report)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig, model, data, loss, optimizer, schedule, evaluation,
+                                   checkpoint, tune, report)
 
 namespace {
 
@@ -59,7 +60,8 @@ class Watch {
   bool operator()(int depth, Json::parse_event_t event, const Json& parsed) {
     too_deep = too_deep || depth > kDeepest;
     if (too_deep) return false;
-    const auto level = static_cast<size_t>(depth);  // of the value itself; a key's is that of the object and one more
+    const auto level =
+        static_cast<size_t>(depth);  // of the value itself; a key's is that of the object and one more
     if (event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start) {
       levels_.resize(level + 1);
       levels_[level] = {};
@@ -87,10 +89,15 @@ class Watch {
 
 // nlohmann calls a copy.
 Json watched_parse(const std::string& text, Watch& watch, bool throws) {
-  return Json::parse(text, [&watch](int depth, Json::parse_event_t event, Json& parsed) { return watch(depth, event, parsed); }, throws);
+  return Json::parse(
+      text,
+      [&watch](int depth, Json::parse_event_t event, Json& parsed) { return watch(depth, event, parsed); },
+      throws);
 }
 
-std::string quoted(const std::string& text) { return Json(text).dump(-1, ' ', true, Json::error_handler_t::replace); }
+std::string quoted(const std::string& text) {
+  return Json(text).dump(-1, ' ', true, Json::error_handler_t::replace);
+}
 
 void refuse_twice(const Watch& watch, const std::string& name) {
   check_input(watch.twice.empty(), name, ": the key ", quoted(watch.twice), " is given twice");
@@ -100,8 +107,8 @@ void refuse_twice(const Watch& watch, const std::string& name) {
 void refuse_huge(const Json& value, const std::string& name, const std::string& key) {
   if (value.is_array())
     for (const Json& item : value) refuse_huge(item, name, key);
-  check_input(!value.is_number_unsigned() || value.get<uint64_t>() <= static_cast<uint64_t>(INT64_MAX), name, ": ", key,
-              " is too large a number: ", value.is_number() ? value.dump() : "");
+  check_input(!value.is_number_unsigned() || value.get<uint64_t>() <= static_cast<uint64_t>(INT64_MAX), name,
+              ": ", key, " is too large a number: ", value.is_number() ? value.dump() : "");
 }
 
 // Copies `given` over `target`, which holds every key that exists.
@@ -111,7 +118,8 @@ void merge(Json& target, const Json& given, const std::string& name, const std::
     if (!target.contains(key)) {
       std::vector<std::string> known;
       for (const auto& [other, unused] : target.items()) known.push_back(prefix + other);
-      throw InputError(concat(name, ": there is no key ", quoted(full), "; the nearest is ", nearest(full, known)));
+      throw InputError(
+          concat(name, ": there is no key ", quoted(full), "; the nearest is ", nearest(full, known)));
     }
     Json& slot = target[key];
     check_input(fits(value, slot), name, ": ", full, " must be ", kind_of(slot));
@@ -137,7 +145,7 @@ void assign(Json& target, const std::string& assignment) {
   if (value.is_discarded()) value = text;  // a bare word is a text
   refuse_twice(watch, name);
   std::string path = assignment.substr(0, equals);
-  for (size_t dot = path.rfind('.'); ; dot = path.rfind('.')) {
+  for (size_t dot = path.rfind('.');; dot = path.rfind('.')) {
     const std::string key = dot == std::string::npos ? path : path.substr(dot + 1);
     value = Json{{key, value}};
     if (dot == std::string::npos) break;
@@ -149,12 +157,14 @@ void assign(Json& target, const std::string& assignment) {
 // What the types cannot say.
 void check_ranges(const TrainConfig& c, const std::string& name) {
   const auto in_range = [&](double value, double low, double high, const char* key) {
-    check_input(value >= low && value <= high, name, ": ", key, " must lie between ", low, " and ", high, ", not ", value);
+    check_input(value >= low && value <= high, name, ": ", key, " must lie between ", low, " and ", high,
+                ", not ", value);
   };
   const auto one_of = [&](const std::string& value, const std::vector<std::string>& known, const char* key) {
     for (const std::string& k : known)
       if (k == value) return;
-    throw InputError(concat(name, ": ", key, " has no value ", quoted(value), "; the nearest is ", nearest(value, known)));
+    throw InputError(
+        concat(name, ": ", key, " has no value ", quoted(value), "; the nearest is ", nearest(value, known)));
   };
   one_of(c.model.backbone, layers::ResNet::names(), "model.backbone");
   one_of(c.model.pooling, {"average", "gem"}, "model.pooling");
@@ -227,7 +237,9 @@ TrainConfig read_config(const std::string& path, const std::vector<std::string>&
   return parse_config(text, path, assignments);
 }
 
-std::string to_json(const TrainConfig& config) { return Json(config).dump(); }
+std::string to_json(const TrainConfig& config) {
+  return Json(config).dump();
+}
 
 ModelConfig TrainConfig::model_config(int64_t identities) const {
   return {{model.backbone, model.width, model.last_stride}, model.pooling, model.neck, identities};

@@ -33,7 +33,7 @@ struct TrainConfig {
   } optimizer;
   struct Schedule {
     int64_t epochs = 120;
-    std::string kind = "step";  // constant, step, cosine
+    std::string kind = "step";                   // constant, step, cosine
     std::vector<int64_t> milestones = {40, 70};  // epochs after which the rate is multiplied by gamma
     double gamma = 0.1;
     int64_t warmup_epochs = 10;  // linear from warmup_factor to 1
@@ -47,7 +47,8 @@ struct TrainConfig {
   struct Checkpoint {
     int64_t every_epochs = 10, every_steps = 0;  // 0: not by this count
   } checkpoint;
-  bool tune = false;  // cuda: a convolution's plans are timed at its first use; else the library's first proposal is taken
+  bool tune =
+      false;  // cuda: a convolution's plans are timed at its first use; else the library's first proposal is taken
   bool report = false;  // evaluate before training too, and draw curves.png and ranked.png
 
   ModelConfig model_config(int64_t identities) const;

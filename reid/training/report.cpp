@@ -14,7 +14,8 @@ using Json = nlohmann::json;
 namespace {
 
 // The values of `key` over fractional epochs; `per_epoch` steps make one.
-Series series(const std::vector<Json>& lines, const std::string& key, const std::string& name, double per_epoch) {
+Series series(const std::vector<Json>& lines, const std::string& key, const std::string& name,
+              double per_epoch) {
   Series s;
   s.name = name;
   for (const Json& line : lines) {
@@ -28,7 +29,9 @@ Series series(const std::vector<Json>& lines, const std::string& key, const std:
 
 }  // namespace
 
-std::string metrics_path(const std::string& folder) { return folder + "/metrics.jsonl"; }
+std::string metrics_path(const std::string& folder) {
+  return folder + "/metrics.jsonl";
+}
 
 std::vector<Json> read_metrics(const std::string& path) {
   std::vector<Json> lines;
@@ -50,10 +53,16 @@ void draw_training_curves(const std::string& folder) {
   }
   const double per_epoch = epoch > 0 ? step / epoch : std::max(step, 1.0);
   const std::vector<Panel> panels = {
-      {"losses", {series(lines, "loss", "total", per_epoch), series(lines, "id_loss", "ID", per_epoch),
-                  series(lines, "triplet_loss", "triplet", per_epoch)}, 0, 0},
-      {"retrieval", {series(lines, "mAP", "mAP", per_epoch), series(lines, "rank1", "rank 1", per_epoch),
-                     series(lines, "mINP", "mINP", per_epoch)}, 0, 1},
+      {"losses",
+       {series(lines, "loss", "total", per_epoch), series(lines, "id_loss", "ID", per_epoch),
+        series(lines, "triplet_loss", "triplet", per_epoch)},
+       0,
+       0},
+      {"retrieval",
+       {series(lines, "mAP", "mAP", per_epoch), series(lines, "rank1", "rank 1", per_epoch),
+        series(lines, "mINP", "mINP", per_epoch)},
+       0,
+       1},
       {"learning rate", {series(lines, "learning_rate", "learning rate", per_epoch)}, 0, 0}};
   write_png(folder + "/curves.png", draw_curves("Training", panels));
 }
@@ -72,7 +81,8 @@ void draw_ranked_lists(const std::string& folder, const ReidDataset& dataset, co
     row.average_precision = score.correct ? score.ap : -1;
     rows.push_back(std::move(row));
   }
-  if (!rows.empty()) write_png(folder + "/ranked.png", draw_ranked("Queries and what the network found for them", rows));
+  if (!rows.empty())
+    write_png(folder + "/ranked.png", draw_ranked("Queries and what the network found for them", rows));
 }
 
 }  // namespace saccade

@@ -39,7 +39,8 @@ LoaderConfig loader_config(const TrainConfig& config, uint64_t seed) {
   options.augment.flip = static_cast<float>(config.data.flip);
   options.augment.pad = static_cast<int>(config.data.pad);
   options.augment.erase = static_cast<float>(config.data.erase);
-  options.augment.brightness = options.augment.contrast = options.augment.saturation = static_cast<float>(config.data.jitter);
+  options.augment.brightness = options.augment.contrast = options.augment.saturation =
+      static_cast<float>(config.data.jitter);
   options.seed = seed;
   options.workers = static_cast<int>(config.data.workers);
   return options;
@@ -47,8 +48,10 @@ LoaderConfig loader_config(const TrainConfig& config, uint64_t seed) {
 
 OptimizerConfig optimizer_config(const TrainConfig::Optimizer& o) {
   OptimizerConfig config;
-  config.kind = o.kind == "sgd" ? OptimizerConfig::sgd : o.kind == "adamw" ? OptimizerConfig::adamw
-              : o.kind == "amsgrad" ? OptimizerConfig::amsgrad : OptimizerConfig::adam;
+  config.kind = o.kind == "sgd"       ? OptimizerConfig::sgd
+                : o.kind == "adamw"   ? OptimizerConfig::adamw
+                : o.kind == "amsgrad" ? OptimizerConfig::amsgrad
+                                      : OptimizerConfig::adam;
   config.momentum = o.momentum;
   config.weight_decay = o.weight_decay;
   config.clip = o.clip;
@@ -58,7 +61,8 @@ OptimizerConfig optimizer_config(const TrainConfig::Optimizer& o) {
 // Learning rate of a step, from its place in the schedule (in epochs, fractions included for the warm-up).
 double learning_rate(const TrainConfig& config, int64_t epoch, int64_t batch, int64_t batches) {
   const auto& s = config.schedule;
-  const double position = static_cast<double>(epoch) + static_cast<double>(batch) / static_cast<double>(batches);
+  const double position =
+      static_cast<double>(epoch) + static_cast<double>(batch) / static_cast<double>(batches);
   double factor = 1;
   if (s.kind == "step") factor = step_factor(epoch, s.milestones, s.gamma);
   if (s.kind == "cosine") factor = cosine_factor(position, static_cast<double>(s.epochs));
@@ -137,15 +141,16 @@ class Trainer {
   int64_t evaluated_ = -1;  // the step of the last evaluation that metrics.jsonl knows
 };
 
-Trainer::Trainer(const TrainOptions& options, const TrainObserver& observer) : options_(options), observer_(observer) {
+Trainer::Trainer(const TrainOptions& options, const TrainObserver& observer)
+    : options_(options), observer_(observer) {
   state_.config = options.config;
   state_.seed = options.seed;
   find_checkpoint();
   context_ = std::make_unique<Context>(options.device, options.device_index,
                                        resumed_from_.empty() ? options.threads : state_.threads);
   if (!resumed_from_.empty() && options.threads > 0 && options.threads != state_.threads)
-    notice(concat("the run began with ", state_.threads, " threads and goes on with as many, not with ", options.threads,
-                  ": the order of its sums depends on them"));
+    notice(concat("the run began with ", state_.threads, " threads and goes on with as many, not with ",
+                  options.threads, ": the order of its sums depends on them"));
   std::string reason;
   const Precision precision = precision_named(options.precision);
   check_input(has_precision(*context_, precision, &reason), "--precision ", options.precision, ": ", reason);
@@ -161,7 +166,8 @@ Trainer::Trainer(const TrainOptions& options, const TrainObserver& observer) : o
   data_ = load_reid_dataset(options.data);
   if (!data_.notice.empty()) notice(data_.notice);
   const TrainConfig& config = state_.config;
-  sampler_ = std::make_unique<PkSampler>(data_.labels, config.data.identities_per_batch, config.data.images_per_identity, state_.seed);
+  sampler_ = std::make_unique<PkSampler>(data_.labels, config.data.identities_per_batch,
+                                         config.data.images_per_identity, state_.seed);
   if (sampler_->identities_per_batch() < config.data.identities_per_batch)
     notice(concat("the training set has ", data_.identities(), " identities: batches hold ",
                   sampler_->identities_per_batch(), " instead of ", config.data.identities_per_batch));
@@ -169,17 +175,22 @@ Trainer::Trainer(const TrainOptions& options, const TrainObserver& observer) : o
     notice("batches hold one identity: no picture has a negative, and the triplet loss is 0");
   check_retrieval(data_, context_->threads());
   LoaderConfig loading = loader_config(config, state_.seed);
-  loading.pixels = options.device == Device::cpu;  // elsewhere the device augments, if it can hold the pictures
-  loading.pixels = loading.pixels || data_.train.size() * static_cast<size_t>(loading.height * loading.width * 3) > static_cast<size_t>(loading.cache_bytes);
+  loading.pixels =
+      options.device == Device::cpu;  // elsewhere the device augments, if it can hold the pictures
+  loading.pixels =
+      loading.pixels || data_.train.size() * static_cast<size_t>(loading.height * loading.width * 3) >
+                            static_cast<size_t>(loading.cache_bytes);
   loader_ = std::make_unique<Loader>(data_.train, data_.labels, loading);
   loader_->cache().preload(context_->threads());
 
-  check_input(resumed_from_.empty() || state_.identities == data_.identities(), resumed_from_, ": was trained on ",
-              state_.identities, " identities, but ", options.data, " has ", data_.identities());
+  check_input(resumed_from_.empty() || state_.identities == data_.identities(), resumed_from_,
+              ": was trained on ", state_.identities, " identities, but ", options.data, " has ",
+              data_.identities());
   state_.identities = data_.identities();
   const std::string training_set = fingerprint_of(data_.train);
   check_input(resumed_from_.empty() || state_.training_set == training_set, resumed_from_,
-              ": was trained on other pictures than those of ", options.data, " (", state_.training_set, "; now ", training_set, ")");
+              ": was trained on other pictures than those of ", options.data, " (", state_.training_set,
+              "; now ", training_set, ")");
   state_.training_set = training_set;
   model_ = std::make_unique<ReidModel>(arena_, config.model_config(state_.identities));
   arena_.allocate(*context_, state_.seed);
@@ -189,7 +200,8 @@ Trainer::Trainer(const TrainOptions& options, const TrainObserver& observer) : o
     notice(concat("resumed from ", resumed_from_));
   } else if (!config.model.weights.empty()) {
     const LoadReport report = load_weights(*context_, arena_, read_weights(config.model.weights));
-    check_input(report.loaded > 0, config.model.weights, ": holds no tensor of the network ", config.model.backbone);
+    check_input(report.loaded > 0, config.model.weights, ": holds no tensor of the network ",
+                config.model.backbone);
     notice(config.model.weights + ": " + report.text());
   }
   const int64_t samples = sampler_->batch_size(), height = config.data.height, width = config.data.width;
@@ -197,7 +209,8 @@ Trainer::Trainer(const TrainOptions& options, const TrainObserver& observer) : o
     images_ = Tensor(*context_, {samples, height, width, 3}, DType::f32);
   } else {
     const Shape pictures{loader_->cache().kept(), height, width, 3};
-    cache_ = Tensor::from_host(*context_, pictures, DType::u8, loader_->cache().data(), static_cast<size_t>(pictures.count()));
+    cache_ = Tensor::from_host(*context_, pictures, DType::u8, loader_->cache().data(),
+                               static_cast<size_t>(pictures.count()));
     table_ = Tensor(*context_, {samples * static_cast<int64_t>(sizeof(Augmentation))}, DType::u8);
   }
   labels_ = Tensor(*context_, {samples}, DType::i64);
@@ -208,7 +221,8 @@ Trainer::Trainer(const TrainOptions& options, const TrainObserver& observer) : o
 void Trainer::find_checkpoint() {
   std::error_code error;
   fs::create_directories(options_.out, error);
-  check_input(!error && fs::is_directory(options_.out), options_.out, ": cannot be made a folder: ", error.message());
+  check_input(!error && fs::is_directory(options_.out), options_.out,
+              ": cannot be made a folder: ", error.message());
   std::vector<int64_t> steps = list_checkpoints(options_.out);
   if (!options_.resume) {
     check_input(steps.empty() && !fs::exists(fs::path(options_.out) / "metrics.jsonl"), options_.out,
@@ -217,7 +231,8 @@ void Trainer::find_checkpoint() {
   }
   for (const auto& entry : fs::directory_iterator(options_.out)) {  // what a killed run was writing
     const std::string name = entry.path().filename().string();
-    if (name.starts_with("checkpoint-") && name.find(".tmp.") != std::string::npos) fs::remove(entry.path(), error);
+    if (name.starts_with("checkpoint-") && name.find(".tmp.") != std::string::npos)
+      fs::remove(entry.path(), error);
   }
   if (steps.empty()) return notice(options_.out + ": no checkpoint to resume from, starting at step 0");
   for (; resumed_from_.empty() && !steps.empty(); steps.pop_back()) {
@@ -233,9 +248,10 @@ void Trainer::find_checkpoint() {
               ": none of its checkpoints can be read; without them --resume starts at step 0");
   const std::string difference = first_difference(state_.config, options_.config.essential());
   check_input(difference.empty(), resumed_from_, ": the run had other settings: ", difference);
-  check_input(state_.seed == options_.seed, resumed_from_, ": the run had the seed ", state_.seed, ", not ", options_.seed);
-  check_input(state_.precision == options_.precision, resumed_from_, ": the run had the precision ", state_.precision,
-              ", not ", options_.precision);
+  check_input(state_.seed == options_.seed, resumed_from_, ": the run had the seed ", state_.seed, ", not ",
+              options_.seed);
+  check_input(state_.precision == options_.precision, resumed_from_, ": the run had the precision ",
+              state_.precision, ", not ", options_.precision);
   state_.config = options_.config;  // with this run's own number of workers
 }
 
@@ -268,7 +284,8 @@ Trainer::LossTerms Trainer::forward(Tape& tape) const {
   const auto& loss = state_.config.loss;
   tape.random = random_;
   const DType dtype = context_->precision == Precision::bf16 ? DType::bf16 : DType::f32;
-  const Tensor images = cache_ ? augment(tape, cache_, table_, loader_->config().normalization, dtype) : images_;
+  const Tensor images =
+      cache_ ? augment(tape, cache_, table_, loader_->config().normalization, dtype) : images_;
   const auto out = (*model_)(tape, tape.constant(images), ReidModel::Mode::train);
   LossTerms terms;
   terms.id = cross_entropy(tape, out.logits, labels_, loss.smoothing);
@@ -287,7 +304,8 @@ Trainer::Losses Trainer::step(const Batch& batch, double rate) {
   random_.write(*context_, random);
   optimizer_->set_learning_rate(*context_, rate);
 
-  context_->tunes = state_.config.tune;  // in steps alone: what an evaluation found, a checkpoint before it would not know
+  context_->tunes =
+      state_.config.tune;  // in steps alone: what an evaluation found, a checkpoint before it would not know
   run_segment(*context_, "train step", [&] {
     Tape tape(*context_);
     arena_.begin_step();
@@ -319,11 +337,13 @@ void Trainer::name_the_nan() {
   } catch (const Error& error) {
     cause = error.what();
   }
-  throw Error(concat("the loss is not finite at step ", state_.step + 1, ": ", cause, "; ", last_checkpoint()));
+  throw Error(
+      concat("the loss is not finite at step ", state_.step + 1, ": ", cause, "; ", last_checkpoint()));
 }
 
 Evaluation Trainer::evaluate(const char* when, Counts counts) {
-  notice(concat("evaluating ", when, ": ", data_.query.size(), " queries, ", data_.gallery.size(), " gallery images"));
+  notice(concat("evaluating ", when, ": ", data_.query.size(), " queries, ", data_.gallery.size(),
+                " gallery images"));
   Evaluation evaluation = evaluate_model(*context_, *model_, data_, state_.config, state_.config.report);
   if (evaluated_ < state_.step)
     log(Json{{"mAP", evaluation.map}, {"rank1", evaluation.cmc.at(0)}, {"mINP", evaluation.minp}});
@@ -351,7 +371,8 @@ void Trainer::save() {
 
 std::string Trainer::last_checkpoint() const {
   const std::vector<int64_t> steps = list_checkpoints(options_.out);
-  return steps.empty() ? "no checkpoint was written yet" : "the last checkpoint is " + checkpoint_path(options_.out, steps.back());
+  return steps.empty() ? "no checkpoint was written yet"
+                       : "the last checkpoint is " + checkpoint_path(options_.out, steps.back());
 }
 
 // Epochs differ in length: their batches are drawn.
@@ -376,12 +397,16 @@ void Trainer::epoch(int64_t last_step) {
     ++state_.step;
     ++state_.batch;
     const double after = now();
-    log(Json{{"loss", losses.total}, {"id_loss", losses.id}, {"triplet_loss", losses.triplet}, {"learning_rate", rate},
+    log(Json{{"loss", losses.total},
+             {"id_loss", losses.id},
+             {"triplet_loss", losses.triplet},
+             {"learning_rate", rate},
              {"images_per_second", static_cast<double>(batch.count) / std::max(after - before, 1e-9)}});
     before = after;
     if (observer_.step) observer_.step(state_.step, last_step, losses.total);
     const bool ends = state_.batch == count;
-    if (!ends && config.checkpoint.every_steps > 0 && state_.step % config.checkpoint.every_steps == 0) save();
+    if (!ends && config.checkpoint.every_steps > 0 && state_.step % config.checkpoint.every_steps == 0)
+      save();
   }
   loader_->stop();
   if (state_.batch == count) {
@@ -396,7 +421,8 @@ std::string Trainer::run() {
   const auto& keep = config.checkpoint;
   const int64_t whole = steps_of_schedule();
   const int64_t last_step = options_.max_steps > 0 ? std::min(options_.max_steps, whole) : whole;
-  if (config.report && state_.before.empty()) state_.before = to_json(evaluate("before training", Counts::no)).dump();
+  if (config.report && state_.before.empty())
+    state_.before = to_json(evaluate("before training", Counts::no)).dump();
 
   while (state_.step < last_step) {
     epoch(last_step);
@@ -408,7 +434,8 @@ std::string Trainer::run() {
     if (evaluates || due) save();
   }
   // A run that --max-steps stopped goes on later as if it never had: only what the schedule evaluates counts.
-  const bool scheduled = state_.step == whole || (state_.batch == 0 && state_.epoch % config.evaluation.every == 0);
+  const bool scheduled =
+      state_.step == whole || (state_.batch == 0 && state_.epoch % config.evaluation.every == 0);
   const Evaluation last = evaluate("after training", scheduled ? Counts::yes : Counts::no);
   save();
   return finish(last);
@@ -439,6 +466,8 @@ std::string Trainer::finish(const Evaluation& last) {
 
 }  // namespace
 
-std::string train(const TrainOptions& options, const TrainObserver& observer) { return Trainer(options, observer).run(); }
+std::string train(const TrainOptions& options, const TrainObserver& observer) {
+  return Trainer(options, observer).run();
+}
 
 }  // namespace saccade

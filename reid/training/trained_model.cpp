@@ -5,7 +5,8 @@
 
 namespace saccade {
 
-TrainedModel::TrainedModel(const std::string& checkpoint, Device device, int device_index, Precision precision) {
+TrainedModel::TrainedModel(const std::string& checkpoint, Device device, int device_index,
+                           Precision precision) {
   const RunState state = read_run_state(checkpoint);
   config_ = state.config;
   context_ = std::make_unique<Context>(device, device_index);

@@ -30,8 +30,9 @@ TEST_CASE("a label that is no class is named, with what is allowed") {
   for (const DType dtype : {DType::f32, DType::f64}) {
     for (const int64_t label : {int64_t{4}, int64_t{-2}, std::numeric_limits<int64_t>::max()}) {
       CHECK_THROWS_AS(loss_of(context, dtype, {3, label, 0}), InputError);
-      CHECK_THROWS_WITH(loss_of(context, dtype, {3, label, 0}),
-                        "cross_entropy: labels[1] = " + std::to_string(label) + " is neither in 0..3 nor -1 (left out)");
+      CHECK_THROWS_WITH(
+          loss_of(context, dtype, {3, label, 0}),
+          "cross_entropy: labels[1] = " + std::to_string(label) + " is neither in 0..3 nor -1 (left out)");
     }
     CHECK(loss_of(context, dtype, {3, -1, 0}) == Approx(std::log(4.0)));
   }

@@ -43,9 +43,9 @@ TEST_CASE("conversion keeps every value that the new dtype can hold") {
 }
 
 TEST_CASE("bf16 rounds to nearest even") {
-  CHECK(static_cast<float>(bf16(1.0f + 0x1p-9f)) == 1.0f);             // below half: down
-  CHECK(static_cast<float>(bf16(1.0f + 0x1p-8f)) == 1.0f);             // half: to even
-  CHECK(static_cast<float>(bf16(1.0f + 0x3p-8f)) == 1.0f + 0x1p-6f);   // half: to even
+  CHECK(static_cast<float>(bf16(1.0f + 0x1p-9f)) == 1.0f);            // below half: down
+  CHECK(static_cast<float>(bf16(1.0f + 0x1p-8f)) == 1.0f);            // half: to even
+  CHECK(static_cast<float>(bf16(1.0f + 0x3p-8f)) == 1.0f + 0x1p-6f);  // half: to even
   CHECK(std::isnan(static_cast<float>(bf16(std::nanf("")))));
   CHECK(std::isinf(static_cast<float>(bf16(3.4e38f))));
 }

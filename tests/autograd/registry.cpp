@@ -65,9 +65,11 @@ TEST_CASE("every op's gradient agrees with finite differences") {
       compared += result.compared;
     }
     bool learns = false;
-    for (const auto& input : op.inputs) learns = learns || (input.kind == Kind::floating && input.differentiable);
+    for (const auto& input : op.inputs)
+      learns = learns || (input.kind == Kind::floating && input.differentiable);
     bool gives = false;
-    for (const auto& output : op.outputs) gives = gives || (output.kind == Kind::floating && output.differentiable);
+    for (const auto& output : op.outputs)
+      gives = gives || (output.kind == Kind::floating && output.differentiable);
     INFO(op.name << " has no case that checks its gradient");
     CHECK((compared > 0 || !learns || !gives));
   }
@@ -96,7 +98,8 @@ TEST_CASE("an index may be another one where it is as good, and only there") {
   op.inputs = {{.name = "x", .differentiable = false}};
   op.outputs = {{"index", Kind::i64}};
   op.run = [&](Tape& tape, const std::vector<Variable>& in, const Attributes&) -> std::vector<Variable> {
-    if (in[0].dtype() == DType::f32) return {tape.constant(Tensor::from<int64_t>(tape.context(), {1}, {answer}))};
+    if (in[0].dtype() == DType::f32)
+      return {tape.constant(Tensor::from<int64_t>(tape.context(), {1}, {answer}))};
     const auto x = converted(tape.context(), in[0].value, DType::f64).to_host<double>(tape.context());
     const int64_t best = std::max_element(x.begin(), x.end()) - x.begin();
     return {tape.constant(Tensor::from<int64_t>(tape.context(), {1}, {best}))};
@@ -105,7 +108,8 @@ TEST_CASE("an index may be another one where it is as good, and only there") {
   const Pick pick = [](const Case&, const std::vector<std::vector<double>>& inputs, size_t, int64_t i) {
     return i < 0 || i > 3 ? Bound(NAN) : Bound(inputs[0][static_cast<size_t>(i)], 1000);
   };
-  const Case near{.name = "near", .inputs = {{{4}, {Fill::values, 0, 1, {1, 1 + 0x1p-20, 0.5, 1 + 0x1p-20}}}}};
+  const Case near{.name = "near",
+                  .inputs = {{{4}, {Fill::values, 0, 1, {1, 1 + 0x1p-20, 0.5, 1 + 0x1p-20}}}}};
   Context context(Device::cpu, 0, 1);
   const auto passes = [&](int64_t index) {
     answer = index;
@@ -115,10 +119,10 @@ TEST_CASE("an index may be another one where it is as good, and only there") {
   CHECK(!passes(0));
   op.outputs[0].pick = pick;
   CHECK(passes(1));
-  CHECK(passes(0));    // as good within rounding
-  CHECK(!passes(2));   // worse
-  CHECK(!passes(3));   // an exact tie goes to the lowest index
-  CHECK(!passes(4));   // no index at all
+  CHECK(passes(0));   // as good within rounding
+  CHECK(!passes(2));  // worse
+  CHECK(!passes(3));  // an exact tie goes to the lowest index
+  CHECK(!passes(4));  // no index at all
   CHECK(!passes(-1));
 }
 

@@ -43,7 +43,8 @@ TEST_CASE("nothing is recorded where no gradient is needed") {
   CHECK_FALSE(relu(forward_only, forward_only.input(values(context, {1}))).needs_gradient());
 }
 
-TEST_CASE("parameters: first write of a step overwrites, later ones add, frozen ones and unused ones stay zero") {
+TEST_CASE(
+    "parameters: first write of a step overwrites, later ones add, frozen ones and unused ones stay zero") {
   Context context(Device::cpu, 0, 1);
   ParameterArena arena;
   const auto ones = [](float* v, int64_t n, PhiloxStream&) { std::fill_n(v, n, 1.0f); };
@@ -56,7 +57,8 @@ TEST_CASE("parameters: first write of a step overwrites, later ones add, frozen 
     arena.begin_step();
     Tape tape(context);
     const Variable x = tape.constant(values(context, {2, 3}));
-    const Variable y1 = linear(tape, x, tape.parameter(used), nullptr), y2 = linear(tape, x, tape.parameter(used), nullptr);
+    const Variable y1 = linear(tape, x, tape.parameter(used), nullptr),
+                   y2 = linear(tape, x, tape.parameter(used), nullptr);
     const Variable y3 = linear(tape, x, tape.parameter(frozen), nullptr);
     CHECK_FALSE(y3.needs_gradient());
     const Tensor one = Tensor::from<float>(context, {1, 1}, {1.0f});
@@ -72,7 +74,9 @@ TEST_CASE("parameters: first write of a step overwrites, later ones add, frozen 
 
 TEST_CASE("a parameter's first values depend on seed and name, not on its neighbors") {
   Context context(Device::cpu, 0, 1);
-  const auto random = [](float* v, int64_t n, PhiloxStream& r) { for (int64_t i = 0; i < n; ++i) v[i] = r.normal(); };
+  const auto random = [](float* v, int64_t n, PhiloxStream& r) {
+    for (int64_t i = 0; i < n; ++i) v[i] = r.normal();
+  };
   ParameterArena small, large;
   small.add("a", {4}, random);
   large.add("b", {4}, random);
@@ -89,5 +93,6 @@ TEST_CASE("the first op that makes a NaN is named") {
   tape.find_nan = true;
   const Variable x = tape.input(values(context, {INFINITY, 1}));
   const Variable positive = relu(tape, x);  // passes infinity on: no NaN yet
-  CHECK_THROWS_WITH(linear(tape, positive, tape.constant(values(context, {0, 1})), nullptr), Catch::Contains("linear"));
+  CHECK_THROWS_WITH(linear(tape, positive, tape.constant(values(context, {0, 1})), nullptr),
+                    Catch::Contains("linear"));
 }

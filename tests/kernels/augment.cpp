@@ -73,13 +73,15 @@ TEST_CASE("augment on the CPU agrees with the oracle") {
   }
 }
 
-TEST_CASE("augment agrees with the oracle on every backend, and its plain pictures are the CPU's bit for bit") {
+TEST_CASE(
+    "augment agrees with the oracle on every backend, and its plain pictures are the CPU's bit for bit") {
   for_each_backend([]<Device D, class T>(Context& context, const std::string& name) {
     PhiloxStream random(12);
     double worst = 0;
     for (int trial = 0; trial < 16; ++trial) {
       // Sizes whose elements fill whole vectors, and odd ones.
-      const int height = 1 + static_cast<int>(random.below(17)), width = trial % 2 ? 8 : 1 + static_cast<int>(random.below(9));
+      const int height = 1 + static_cast<int>(random.below(17)),
+                width = trial % 2 ? 8 : 1 + static_cast<int>(random.below(9));
       const int64_t images = 3, count = random.below(6);
       const std::vector<uint8_t> cache = noise(images * height * width * 3, trial);
       std::vector<Augmentation> table;
@@ -89,16 +91,16 @@ TEST_CASE("augment agrees with the oracle on every backend, and its plain pictur
       DeviceArray<uint8_t> images_there(context, cache);
       DeviceArray<Augmentation> table_there(context, table);
       DeviceArray<T> out(context, values);
-      Augment<D>::forward(context, count, height, width, images_there.data(), table_there.data(), normalization,
-                          out.data());
+      Augment<D>::forward(context, count, height, width, images_there.data(), table_there.data(),
+                          normalization, out.data());
       std::vector<double> expected(values);
       std::vector<Bound> bound(values);
       std::vector<float> on_cpu(values);
       Context cpu(Device::cpu, 0, 1);
-      Augment<Device::reference>::forward(cpu, count, height, width, cache.data(), table.data(), normalization,
-                                          expected.data());
-      Augment<Device::reference>::forward(cpu, count, height, width, cache.data(), table.data(), normalization,
-                                          bound.data());
+      Augment<Device::reference>::forward(cpu, count, height, width, cache.data(), table.data(),
+                                          normalization, expected.data());
+      Augment<Device::reference>::forward(cpu, count, height, width, cache.data(), table.data(),
+                                          normalization, bound.data());
       Augment<Device::cpu>::forward(cpu, count, height, width, cache.data(), table.data(), normalization,
                                     on_cpu.data());
       const std::vector<T> got = out.host();

@@ -58,17 +58,21 @@ TEST_CASE("an infinite pixel reaches the windows that hold it alone", "[conv2d]"
   for_each_backend([&]<Device D, class T>(Context& context, const std::string& name) {
     if constexpr (D == Device::cpu) return;
     const Conv2dShape s{1, 5, 4, 5, 7, 3, 2, 1, 2, 1, 0};
-    auto x = normals<T>(1, s.x_count()), w = normals<T>(2, s.w_count()), b = normals<T>(3, s.k), grad = normals<T>(4, s.y_count());
+    auto x = normals<T>(1, s.x_count()), w = normals<T>(2, s.w_count()), b = normals<T>(3, s.k),
+         grad = normals<T>(4, s.y_count());
     x[(2 * 4 + 2) * 5] = grad[(1 * 2 + 1) * 7] = T(std::numeric_limits<float>::infinity());
     Context host(Device::cpu, 0, 1);
     std::vector<double> y(grad.size()), grad_x(x.size());
-    Conv2d<Device::reference>::forward(host, s, as<double>(x).data(), as<double>(w).data(), as<double>(b).data(), y.data(), 0);
-    Conv2d<Device::reference>::backward_data(host, s, as<double>(grad).data(), as<double>(w).data(), grad_x.data());
+    Conv2d<Device::reference>::forward(host, s, as<double>(x).data(), as<double>(w).data(),
+                                       as<double>(b).data(), y.data(), 0);
+    Conv2d<Device::reference>::backward_data(host, s, as<double>(grad).data(), as<double>(w).data(),
+                                             grad_x.data());
     for (const Kernels version : versions<D>()) {
       if (version == Kernels::library) continue;
       context.kernels = version;
       INFO(name << " " << name_of(version));
-      DeviceArray<T> dx(context, x), dw(context, w), db(context, b), dg(context, grad), dy(context, y.size()), dgx(context, x.size());
+      DeviceArray<T> dx(context, x), dw(context, w), db(context, b), dg(context, grad), dy(context, y.size()),
+          dgx(context, x.size());
       Conv2d<D>::forward(context, s, dx.data(), dw.data(), db.data(), dy.data(), 0);
       Conv2d<D>::backward_data(context, s, dg.data(), dw.data(), dgx.data());
       CHECK(infinite(as<double>(dy.host())) == infinite(y));
@@ -86,7 +90,8 @@ TEST_CASE("convolution's three passes agree with the reference on every path", "
       compare<D, T>(context, backend + " packs, unaligned", {1, 5, 6, 16, 24, 3, 3, 1, 1, 1, 1}, 1);
       compare<D, T>(context, backend + " packs, stride 2", {2, 7, 6, 8, 16, 3, 3, 2, 2, 1, 1});
       compare<D, T>(context, backend + " 1x1, stride 2", {1, 6, 7, 16, 8, 1, 1, 2, 2, 0, 0});
-      compare<D, T>(context, backend + " data gradient in parts, stride 2", {1, 7, 5, 8, 512, 3, 3, 2, 2, 1, 1});
+      compare<D, T>(context, backend + " data gradient in parts, stride 2",
+                    {1, 7, 5, 8, 512, 3, 3, 2, 2, 1, 1});
       compare<D, T>(context, backend + " stride beyond the filter", {1, 8, 9, 8, 8, 2, 1, 3, 4, 1, 0});
       compare<D, T>(context, backend + " stride beyond the image", {2, 2, 3, 8, 8, 1, 1, 4, 5, 0, 0});
       compare<D, T>(context, backend + " odd channels", {1, 5, 4, 5, 7, 3, 2, 1, 2, 1, 0});

@@ -176,7 +176,8 @@ TEST_CASE("a plan is made again from its recipe", "[cudnn]") {
     }
   CHECK(recipes.size() > 6);
   const cudnn::Problem problem{{64, 64, 32, 64, 64, 3, 3, 1, 1, 1, 1}, Pass::forward, true};
-  for (const std::string wrong : {"", "engine", "engine x", "engine 99999", "engine 0 2", "engine 0 2=", "engine 0 2:1", "engine 0 x", "plan 0"}) {
+  for (const std::string wrong : {"", "engine", "engine x", "engine 99999", "engine 0 2",
+                                  "engine 0 2=", "engine 0 2:1", "engine 0 x", "plan 0"}) {
     INFO(wrong);
     CHECK_THROWS_AS(device.plan(problem, wrong), Error);
   }

@@ -44,8 +44,9 @@ TEST_CASE("normals in bulk are Box-Muller of the stream's words, whatever the co
       const double u = ((words.word[h] >> 8) + 1.0) * 0x1p-24, radius = 3 * std::sqrt(-2 * std::log(u));
       const double angle = 2 * 3.14159265358979323846 * (words.word[h + 1] >> 8) * 0x1p-24;
       const double unit = (radius + 2) * 0x1p-24;
-      worst = std::max({worst, std::fabs(2 + radius * std::cos(angle) - static_cast<double>(all[4 * block + h])) / unit,
-                        std::fabs(2 + radius * std::sin(angle) - static_cast<double>(all[4 * block + h + 1])) / unit});
+      worst = std::max(
+          {worst, std::fabs(2 + radius * std::cos(angle) - static_cast<double>(all[4 * block + h])) / unit,
+           std::fabs(2 + radius * std::sin(angle) - static_cast<double>(all[4 * block + h + 1])) / unit});
       smallest = std::min(smallest, u);
     }
   }

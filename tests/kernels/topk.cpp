@@ -86,7 +86,8 @@ TEST_CASE("topk on every backend equals the reference, whole and streamed", "[to
       for (const bool largest : {false, true}) {
         PhiloxStream random(static_cast<uint64_t>(s.columns * 100 + s.k));
         std::vector<T> x;
-        for (int64_t i = 0; i < s.rows * s.columns; ++i) {  // few values: many ties, of zeros of both signs, too
+        for (int64_t i = 0; i < s.rows * s.columns;
+             ++i) {  // few values: many ties, of zeros of both signs, too
           const auto draw = random.below(60);
           x.push_back(T(draw == 3   ? kNaN
                         : draw == 4 ? std::numeric_limits<float>::infinity()
@@ -118,8 +119,8 @@ TEST_CASE("topk on every backend equals the reference, whole and streamed", "[to
         DeviceArray<T> streamed(context, places);
         DeviceArray<int64_t> streamed_indices(context, places);
         TopK<D>::clear(context, s.rows, s.k, streamed.data(), streamed_indices.data());
-        TopK<D>::update(context, s.rows, s.columns - half, half, s.k, largest, on_device.data() + half, s.columns,
-                        streamed.data(), streamed_indices.data());
+        TopK<D>::update(context, s.rows, s.columns - half, half, s.k, largest, on_device.data() + half,
+                        s.columns, streamed.data(), streamed_indices.data());
         TopK<D>::update(context, s.rows, half, 0, s.k, largest, on_device.data(), s.columns, streamed.data(),
                         streamed_indices.data());
         check_result(streamed, streamed_indices);

@@ -270,7 +270,8 @@ TEST_CASE("a flipped byte in an attribute file gives an error or a table, never 
         std::string damaged = bytes;
         damaged[at] = static_cast<char>(damaged[at] ^ flip);
         try {
-          const AttributeSet set = attributes_in(parse_mat_file(std::as_bytes(std::span(damaged)), path), path);
+          const AttributeSet set =
+              attributes_in(parse_mat_file(std::as_bytes(std::span(damaged)), path), path);
           REQUIRE(set.train.values.size() == set.train.pids.size() * set.attributes.size());
         } catch (const InputError& error) {
           REQUIRE(std::string(error.what()).rfind(path, 0) == 0);

@@ -52,7 +52,8 @@ TEST_CASE("a key that is given twice is refused by name: the first value would b
              ContainsSubstring("the key \"loss\" is given twice"));
   CHECK_THAT(error_of(R"({"loss": {"margin": 1}, "report": true, "report": true})"),
              ContainsSubstring("the key \"report\" is given twice"));
-  CHECK_THAT(error_of("{}", {R"(data={"pad": 1, "pad": 2})"}), ContainsSubstring("the key \"pad\" is given twice"));
+  CHECK_THAT(error_of("{}", {R"(data={"pad": 1, "pad": 2})"}),
+             ContainsSubstring("the key \"pad\" is given twice"));
   // The same name in two sections is two keys, and --set may change what a file says.
   CHECK(parse_config(R"({"optimizer": {"kind": "sgd"}, "schedule": {"kind": "cosine"}})", "input",
                      {"optimizer.kind=adam"})

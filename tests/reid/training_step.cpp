@@ -62,8 +62,10 @@ class Training {
     const Tensor images = augment(tape, cache_, table_, Normalization(),
                                   context.precision == Precision::bf16 ? DType::bf16 : DType::f32);
     const auto out = (*model_)(tape, tape.constant(images), ReidModel::Mode::train);
-    const Variable total = weighted_sum(tape, {cross_entropy(tape, out.logits, labels_, 0.1),
-                                               batch_hard_triplet(tape, out.embedding, labels_, 0.3).loss}, {1, 1});
+    const Variable total = weighted_sum(tape,
+                                        {cross_entropy(tape, out.logits, labels_, 0.1),
+                                         batch_hard_triplet(tape, out.embedding, labels_, 0.3).loss},
+                                        {1, 1});
     copy(context, loss_, total.value);
     tape.backward(total);
     arena_.finish_gradients(context);
@@ -114,8 +116,10 @@ std::vector<Device> devices_here() {
   std::vector<Device> all;
   for (const Device device : {Device::simt, Device::cuda}) {
     std::string reason;
-    if (is_available(device, &reason)) all.push_back(device);
-    else WARN(name_of(device) << ": " << reason);
+    if (is_available(device, &reason))
+      all.push_back(device);
+    else
+      WARN(name_of(device) << ": " << reason);
   }
   return all;
 }
@@ -145,8 +149,8 @@ TEST_CASE("a small ResNet trains whole on the GPU's kernels and follows the CPU'
     // six steps have not the time to amplify. A learning rate that is one percent off lies far beyond.
     CHECK(worst <= kClose);
     CHECK(distance(Training(device, Precision::f32, 1.01).steps(kSteps), expected) > 10 * kClose);
-    WARN(name_of(device) << ": losses from " << losses.front() << " to " << losses.back() << ", at most " << worst
-                         << " from the CPU's");
+    WARN(name_of(device) << ": losses from " << losses.front() << " to " << losses.back() << ", at most "
+                         << worst << " from the CPU's");
   }
 }
 
@@ -183,7 +187,9 @@ TEST_CASE("a replayed step has the bits of a step that runs call by call") {
 }
 
 #ifdef SACCADE_SIMT
-TEST_CASE("the second and the third step are the same launches and copies on the same addresses, and allocate nothing") {
+TEST_CASE(
+    "the second and the third step are the same launches and copies on the same addresses, and allocate "
+    "nothing") {
   for (const Precision precision : {Precision::f32, Precision::bf16}) {
     Training training(Device::simt, precision), eager(Device::simt, precision);
     training.context.replays_segments = eager.context.replays_segments = false;
@@ -212,7 +218,8 @@ TEST_CASE("the second and the third step are the same launches and copies on the
     }
     CHECK(launches > 50);
     CHECK(losses == eager.steps(3));  // nothing happened behind the recording's back
-    WARN(name_of(precision) << ": " << launches << " launches, " << second.size() - launches << " copies and fills a step");
+    WARN(name_of(precision) << ": " << launches << " launches, " << second.size() - launches
+                            << " copies and fills a step");
   }
 }
 #endif

@@ -252,8 +252,9 @@ TEST_CASE("op refuses what does not fit, in one line that says why") {
   refused(folder,
           "run gather_rows" + with({tensor<float>("x", {2, 1}, {1, 2}), tensor<int64_t>("index", {1}, {2})}),
           "index[0] = 2");
-  refused(folder, "run scatter_add_rows --attr rows=2" +
-                      with({tensor<float>("x", {1, 1}, {1}), tensor<int64_t>("index", {1}, {-1})}),
+  refused(folder,
+          "run scatter_add_rows --attr rows=2" +
+              with({tensor<float>("x", {1, 1}, {1}), tensor<int64_t>("index", {1}, {-1})}),
           "index[0] = -1");
   refused(folder,
           "run sigmoid_gate" +
@@ -272,15 +273,18 @@ TEST_CASE("op: an output that cannot be written is refused before the work, and 
   CHECK(std::filesystem::is_fifo(folder.path / "fifo"));
   refused(folder, "run relu --in " + in + " --out " + folder.path.string(), "is a folder");
   // Known before the input is read.
-  refused(folder, "run relu --in /nowhere --out " + folder.file("no/such/out"), "no/such/out: cannot write here");
+  refused(folder, "run relu --in /nowhere --out " + folder.file("no/such/out"),
+          "no/such/out: cannot write here");
 }
 
 TEST_CASE("op: a flag is 0, 1, true or false") {
   const Folder folder;
-  const std::string in = written(folder, {tensor<float>("embeddings", {2, 1}, {0, 3}), tensor<int64_t>("labels", {2}, {1, 1})});
+  const std::string in =
+      written(folder, {tensor<float>("embeddings", {2, 1}, {0, 3}), tensor<int64_t>("labels", {2}, {1, 1})});
   const std::string files = " --in " + in + " --out " + folder.file("out.safetensors");
   const auto loss = [&](const std::string& squared) {
-    const Outcome outcome = op(folder, "run batch_hard_triplet --attr margin=1 --attr squared=" + squared + files);
+    const Outcome outcome =
+        op(folder, "run batch_hard_triplet --attr margin=1 --attr squared=" + squared + files);
     INFO(outcome.error);
     REQUIRE(outcome.code == 0);
     return values<float>(read_safetensors(folder.file("out.safetensors")), "loss");

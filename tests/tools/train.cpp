@@ -41,7 +41,9 @@ const fs::path& folder() {
       fs::path target;
       ~Cleaner() { fs::remove_all(target); }
     } cleaner{name};
-    const std::string make = kTools + "synthesize --kind image --ids 8 --cams 2 --images-per-cam 3 --seed 3 --out " + cleaner.target.string() + "/data >/dev/null 2>&1";
+    const std::string make = kTools +
+                             "synthesize --kind image --ids 8 --cams 2 --images-per-cam 3 --seed 3 --out " +
+                             cleaner.target.string() + "/data >/dev/null 2>&1";
     REQUIRE(std::system(make.c_str()) == 0);
     std::ofstream(cleaner.target / "config.json")
         << R"({"model": {"backbone": "resnet10_compact", "width": 8},
@@ -54,17 +56,19 @@ const fs::path& folder() {
 }
 
 std::string command(const std::string& program, const std::string& arguments) {
-  return kTools + program + " " + arguments + " >" + (folder() / "out").string() + " 2>" + (folder() / "err").string();
+  return kTools + program + " " + arguments + " >" + (folder() / "out").string() + " 2>" +
+         (folder() / "err").string();
 }
 
 Result run(const std::string& program, const std::string& arguments) {
   const int status = std::system(command(program, arguments).c_str());
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, contents(folder() / "out"), contents(folder() / "err")};
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, contents(folder() / "out"),
+          contents(folder() / "err")};
 }
 
 std::string train_arguments(const std::string& out, const std::string& more = "") {
-  return "--config " + (folder() / "config.json").string() + " --data " + (folder() / "data").string() + " --out " +
-         (folder() / out).string() + " --seed 5 --threads 2 " + more;
+  return "--config " + (folder() / "config.json").string() + " --data " + (folder() / "data").string() +
+         " --out " + (folder() / out).string() + " --seed 5 --threads 2 " + more;
 }
 
 // The name and bytes of the last checkpoint.
@@ -109,7 +113,9 @@ TEST_CASE("same seed, same bits: two runs, other numbers of data workers, and a 
   for (int milliseconds = 60; milliseconds < 120000; milliseconds += milliseconds / 2) {
     const pid_t child = fork();
     if (child == 0) {
-      const std::string all = "exec " + command("train", train_arguments("killed", fs::exists(folder() / "killed") ? "--resume" : ""));
+      const std::string all =
+          "exec " +
+          command("train", train_arguments("killed", fs::exists(folder() / "killed") ? "--resume" : ""));
       execl("/bin/sh", "sh", "-c", all.c_str(), static_cast<char*>(nullptr));
       _exit(127);
     }
@@ -130,14 +136,16 @@ TEST_CASE("same seed, same bits: two runs, other numbers of data workers, and a 
 
 TEST_CASE("max-steps writes a checkpoint that resume continues to the same bits") {
   REQUIRE(run("train", train_arguments("whole")).code == 0);
-  REQUIRE(run("train", train_arguments("parts", "--max-steps 2")).code == 0);  // inside an epoch, then at the end of one
+  REQUIRE(run("train", train_arguments("parts", "--max-steps 2")).code ==
+          0);  // inside an epoch, then at the end of one
   for (const std::string steps : {"5", "6", "7"}) {
     REQUIRE(run("train", train_arguments("parts", "--resume --max-steps " + steps)).code == 0);
     CHECK(fs::exists(folder() / "parts" / ("checkpoint-" + steps + ".safetensors")));
     CHECK(fs::exists(folder() / "parts/result.json"));
   }
   // A line that a killed run left half written, and one that is none of ours.
-  std::ofstream(folder() / "parts/metrics.jsonl", std::ios::app) << "7\n{\"step\": \"x\"}\n{\"step\": 7, \"lo";
+  std::ofstream(folder() / "parts/metrics.jsonl", std::ios::app)
+      << "7\n{\"step\": \"x\"}\n{\"step\": 7, \"lo";
   REQUIRE(run("train", train_arguments("parts", "--resume")).code == 0);
   CHECK((last_checkpoint("parts") == last_checkpoint("whole")));
   // A finished run has nothing left to do, and says the same again.
@@ -155,7 +163,9 @@ TEST_CASE("max-steps writes a checkpoint that resume continues to the same bits"
   std::map<std::string, int> seen;
   std::ifstream lines(folder() / "parts/metrics.jsonl");
   for (std::string line; std::getline(lines, line);)
-    if (line.find("\"loss\"") != std::string::npos) ++seen[line.substr(line.find("\"step\""), line.find(',', line.find("\"step\"")) - line.find("\"step\""))];
+    if (line.find("\"loss\"") != std::string::npos)
+      ++seen[line.substr(line.find("\"step\""),
+                         line.find(',', line.find("\"step\"")) - line.find("\"step\""))];
   CHECK(seen.size() >= 5);
   for (const auto& [step, count] : seen) CHECK(count == 1);
 }
@@ -164,9 +174,13 @@ TEST_CASE("the last epoch is whole, whatever the lengths of the epochs, and prog
   // Batches of identities with too few pictures left are dropped, so epochs differ by the seed's draws.
   for (const std::string seed : {"8", "9", "10"}) {
     const std::string out = "epochs" + seed;
-    REQUIRE(run("train", "--config " + (folder() / "config.json").string() + " --data " + (folder() / "data").string() + " --out " +
-                             (folder() / out).string() + " --seed " + seed + " --threads 2 --set schedule.epochs=4").code == 0);
-    const std::string state = saccade::read_safetensors_header((folder() / out / last_checkpoint(out).first).string()).metadata.at("run");
+    REQUIRE(run("train", "--config " + (folder() / "config.json").string() + " --data " +
+                             (folder() / "data").string() + " --out " + (folder() / out).string() +
+                             " --seed " + seed + " --threads 2 --set schedule.epochs=4")
+                .code == 0);
+    const std::string state =
+        saccade::read_safetensors_header((folder() / out / last_checkpoint(out).first).string())
+            .metadata.at("run");
     INFO(state);
     CHECK(state.find("\"epoch\":4") != std::string::npos);
     CHECK(state.find("\"batch\":0") != std::string::npos);
@@ -174,17 +188,30 @@ TEST_CASE("the last epoch is whole, whatever the lengths of the epochs, and prog
 }
 
 TEST_CASE("the best checkpoint and those of every_steps are there, with or without every_epochs") {
-  REQUIRE(run("train", train_arguments("best", "--set checkpoint.every_epochs=0 --set checkpoint.every_steps=0 --set evaluation.every=1")).code == 0);
-  const std::string state = saccade::read_safetensors_header((folder() / "best" / last_checkpoint("best").first).string()).metadata.at("run");
-  const std::string best = state.substr(state.find("\"best_step\":") + 12, state.find(',', state.find("\"best_step\":")) - state.find("\"best_step\":") - 12);
+  REQUIRE(run("train",
+              train_arguments(
+                  "best",
+                  "--set checkpoint.every_epochs=0 --set checkpoint.every_steps=0 --set evaluation.every=1"))
+              .code == 0);
+  const std::string state =
+      saccade::read_safetensors_header((folder() / "best" / last_checkpoint("best").first).string())
+          .metadata.at("run");
+  const std::string best =
+      state.substr(state.find("\"best_step\":") + 12,
+                   state.find(',', state.find("\"best_step\":")) - state.find("\"best_step\":") - 12);
   CHECK(fs::exists(folder() / "best" / ("checkpoint-" + best + ".safetensors")));
-  CHECK(last_checkpoint("best").first != "checkpoint-" + best + ".safetensors");  // else the last one would do
+  CHECK(last_checkpoint("best").first !=
+        "checkpoint-" + best + ".safetensors");  // else the last one would do
   // One step an epoch: each step ends one.
-  const std::string one = "--set data.identities_per_batch=8 --set data.images_per_identity=6 --set checkpoint.every_epochs=0 --set evaluation.every=100 ";
+  const std::string one =
+      "--set data.identities_per_batch=8 --set data.images_per_identity=6 --set checkpoint.every_epochs=0 "
+      "--set evaluation.every=100 ";
   REQUIRE(run("train", train_arguments("steps", one)).code == 0);
-  CHECK(saccade::read_safetensors_header((folder() / "steps" / last_checkpoint("steps").first).string()).metadata.count("run") == 1);
+  CHECK(saccade::read_safetensors_header((folder() / "steps" / last_checkpoint("steps").first).string())
+            .metadata.count("run") == 1);
   int kept = 0;
-  for (const auto& entry : fs::directory_iterator(folder() / "steps")) kept += entry.path().filename().string().starts_with("checkpoint-");
+  for (const auto& entry : fs::directory_iterator(folder() / "steps"))
+    kept += entry.path().filename().string().starts_with("checkpoint-");
   CHECK(kept >= 2);
 }
 
@@ -208,7 +235,8 @@ TEST_CASE("checkpoints of which none can be read stop a resume, and nothing is l
 
 TEST_CASE("a resumed run has the pictures and the threads that it began with") {
   fs::copy(folder() / "data", folder() / "fewer", fs::copy_options::recursive);
-  const std::string more = " --data " + (folder() / "fewer").string() + " --out " + (folder() / "pictures").string() + " --seed 5 ";
+  const std::string more = " --data " + (folder() / "fewer").string() + " --out " +
+                           (folder() / "pictures").string() + " --seed 5 ";
   const std::string config = "--config " + (folder() / "config.json").string();
   REQUIRE(run("train", config + more + "--threads 1 --max-steps 1").code == 0);
   const Result threads = run("train", config + more + "--threads 2 --max-steps 2 --resume");
@@ -222,7 +250,9 @@ TEST_CASE("a checkpoint alone is enough for extract, and a damaged one is passed
   REQUIRE(run("train", train_arguments("c", "--max-steps 3")).code == 0);
   const auto newest = last_checkpoint("c");
   const std::string features = (folder() / "features.safetensors").string();
-  const Result extracted = run("extract", "--checkpoint " + (folder() / "c" / newest.first).string() + " --images " + (folder() / "data/query").string() + " --out " + features);
+  const Result extracted =
+      run("extract", "--checkpoint " + (folder() / "c" / newest.first).string() + " --images " +
+                         (folder() / "data/query").string() + " --out " + features);
   INFO(extracted.errors);
   REQUIRE(extracted.code == 0);
   const auto file = saccade::read_safetensors(features);
@@ -230,19 +260,24 @@ TEST_CASE("a checkpoint alone is enough for extract, and a damaged one is passed
   CHECK(file.find("features")->shape == std::vector<int64_t>{file.find("pids")->shape[0], 64});
   CHECK(file.metadata.at("files").find(".jpg") != std::string::npos);
 
-  std::ofstream(folder() / "c" / newest.first, std::ios::binary | std::ios::trunc) << newest.second.substr(0, newest.second.size() / 2);
+  std::ofstream(folder() / "c" / newest.first, std::ios::binary | std::ios::trunc)
+      << newest.second.substr(0, newest.second.size() / 2);
   const Result resumed = run("train", train_arguments("c", "--resume --max-steps 4"));
   INFO(resumed.errors);
   CHECK(resumed.code == 0);
   CHECK(resumed.errors.find("trying the checkpoint before it") != std::string::npos);
   // Where the features cannot go is known before the checkpoint is read.
-  check_refused(run("extract", "--checkpoint /nowhere --images /nowhere --out " + folder().string()), {"is a folder"});
-  check_refused(run("extract", "--checkpoint " + (folder() / "config.json").string() + " --images " + (folder() / "data/query").string() + " --out " + features), {"config.json"});
+  check_refused(run("extract", "--checkpoint /nowhere --images /nowhere --out " + folder().string()),
+                {"is a folder"});
+  check_refused(run("extract", "--checkpoint " + (folder() / "config.json").string() + " --images " +
+                                   (folder() / "data/query").string() + " --out " + features),
+                {"config.json"});
 }
 
 TEST_CASE("the folder of a run stands for its checkpoint: the one of its result, else the newest") {
   REQUIRE(run("train", train_arguments("r", "--max-steps 4")).code == 0);
-  const std::string out = (folder() / "r").string(), data = " --data " + (folder() / "data").string() + " --json";
+  const std::string out = (folder() / "r").string(),
+                    data = " --data " + (folder() / "data").string() + " --json";
   const auto taken = [&](const std::string& why) {
     const Result scores = run("evaluate", "--checkpoint " + out + data);
     INFO(scores.errors);
@@ -260,37 +295,53 @@ TEST_CASE("the folder of a run stands for its checkpoint: the one of its result,
   CHECK(taken("(the newest)") == "checkpoint-10.safetensors");
   fs::remove(folder() / "r/result.json");
   CHECK(taken("(the newest)") == "checkpoint-10.safetensors");
-  const std::string images = " --images " + (folder() / "data/query").string() + " --out " + (folder() / "r.safetensors").string();
+  const std::string images =
+      " --images " + (folder() / "data/query").string() + " --out " + (folder() / "r.safetensors").string();
   const Result extracted = run("extract", "--checkpoint " + out + images);
   INFO(extracted.errors);
   CHECK(extracted.code == 0);
   CHECK(extracted.errors.find("checkpoint-10.safetensors (the newest)") != std::string::npos);
-  check_refused(run("extract", "--checkpoint " + (folder() / "data").string() + images), {"data: a folder without checkpoints"});
+  check_refused(run("extract", "--checkpoint " + (folder() / "data").string() + images),
+                {"data: a folder without checkpoints"});
 }
 
 TEST_CASE("bad input is one line with the file and the reason, and exit code 2") {
-  check_refused(run("train", train_arguments("x", "--set model.backbome=resnet50")), {"model.backbome", "model.backbone"});
-  check_refused(run("train", train_arguments("x", "--set model.backbone=resnet51")), {"resnet51", "resnet50"});
-  check_refused(run("train", train_arguments("x", "--set data.height=tall")), {"data.height", "whole number"});
+  check_refused(run("train", train_arguments("x", "--set model.backbome=resnet50")),
+                {"model.backbome", "model.backbone"});
+  check_refused(run("train", train_arguments("x", "--set model.backbone=resnet51")),
+                {"resnet51", "resnet50"});
+  check_refused(run("train", train_arguments("x", "--set data.height=tall")),
+                {"data.height", "whole number"});
   check_refused(run("train", train_arguments("x", "--set data.flip=2")), {"data.flip", "between"});
   check_refused(run("train", train_arguments("x", "--precision bf16 --device cpu")), {"bf16"});
   check_refused(run("train", train_arguments("x", "--device cuda:9")), {"cuda:9"});
   check_refused(run("train", "--config /nowhere.json --data /nowhere --out /tmp/x"), {"/nowhere.json"});
   check_refused(run("train", "--data /nowhere"), {"--config"});
-  check_refused(run("train", "--config " + folder().string() + " --data /nowhere --out /tmp/x"), {folder().string(), "is a folder"});
-  check_refused(run("train", train_arguments("x", "--max-steps -1")), {"--max-steps: -1 is not a whole number from 0"});
-  check_refused(run("train", "--config /nowhere --data /nowhere --out /tmp/x --seed -1"), {"--seed: -1 is not a whole number"});
-  check_refused(run("train", "--config " + (folder() / "config.json").string() + " --data " + (folder() / "nothing").string() + " --out " + (folder() / "x").string()), {"nothing"});
+  check_refused(run("train", "--config " + folder().string() + " --data /nowhere --out /tmp/x"),
+                {folder().string(), "is a folder"});
+  check_refused(run("train", train_arguments("x", "--max-steps -1")),
+                {"--max-steps: -1 is not a whole number from 0"});
+  check_refused(run("train", "--config /nowhere --data /nowhere --out /tmp/x --seed -1"),
+                {"--seed: -1 is not a whole number"});
+  check_refused(run("train", "--config " + (folder() / "config.json").string() + " --data " +
+                                 (folder() / "nothing").string() + " --out " + (folder() / "x").string()),
+                {"nothing"});
   REQUIRE(run("train", train_arguments("taken", "--max-steps 1")).code == 0);
   check_refused(run("train", train_arguments("taken")), {"taken", "--resume"});
-  check_refused(run("train", train_arguments("taken", "--resume --set loss.margin=0.5")), {"loss.margin", "0.5"});
-  check_refused(run("train", train_arguments("weights", "--set model.weights=" + (folder() / "config.json").string())), {"config.json"});
+  check_refused(run("train", train_arguments("taken", "--resume --set loss.margin=0.5")),
+                {"loss.margin", "0.5"});
+  check_refused(
+      run("train", train_arguments("weights", "--set model.weights=" + (folder() / "config.json").string())),
+      {"config.json"});
 }
 
 TEST_CASE("a loss that is not a number ends the run, names the op and the last good checkpoint") {
-  const std::string wild = " --set optimizer.learning_rate=1e6 --set optimizer.kind=sgd --set schedule.warmup_epochs=0";
+  const std::string wild =
+      " --set optimizer.learning_rate=1e6 --set optimizer.kind=sgd --set schedule.warmup_epochs=0";
   const std::string exploding = "--set model.neck=false --set loss.id=1e6 --set evaluation.every=100" + wild;
-  const Result nan = run("train", train_arguments("named", exploding + " --set checkpoint.every_steps=0 --set checkpoint.every_epochs=0"));
+  const Result nan = run(
+      "train", train_arguments(
+                   "named", exploding + " --set checkpoint.every_steps=0 --set checkpoint.every_epochs=0"));
   INFO(nan.errors);
   CHECK(nan.code == 1);
   CHECK(nan.errors.find("not finite at step") != std::string::npos);
@@ -317,25 +368,31 @@ TEST_CASE("a damaged image stops the run before its first step and is named") {
   fs::copy(folder() / "data", folder() / "damaged", fs::copy_options::recursive);
   const fs::path victim = fs::directory_iterator(folder() / "damaged/bounding_box_train")->path();
   std::ofstream(victim, std::ios::binary | std::ios::trunc).close();
-  const Result result = run("train", "--config " + (folder() / "config.json").string() + " --data " + (folder() / "damaged").string() + " --out " + (folder() / "d").string());
+  const Result result =
+      run("train", "--config " + (folder() / "config.json").string() + " --data " +
+                       (folder() / "damaged").string() + " --out " + (folder() / "d").string());
   check_refused(result, {victim.filename().string()});
   CHECK_FALSE(fs::exists(folder() / "d/result.json"));
 
   // The pictures of the first evaluation, too, and whether there is anything to find.
   fs::copy(folder() / "data", folder() / "evaluated", fs::copy_options::recursive);
-  const std::string more = "--config " + (folder() / "config.json").string() + " --data " + (folder() / "evaluated").string() + " --out " + (folder() / "e").string();
+  const std::string more = "--config " + (folder() / "config.json").string() + " --data " +
+                           (folder() / "evaluated").string() + " --out " + (folder() / "e").string();
   const fs::path query = fs::directory_iterator(folder() / "evaluated/query")->path();
   fs::resize_file(query, fs::file_size(query) / 2);
   check_refused(run("train", more), {query.filename().string()});
   fs::remove_all(folder() / "evaluated/query");
   fs::create_directory(folder() / "evaluated/query");
-  fs::copy_file(fs::directory_iterator(folder() / "data/query")->path(), folder() / "evaluated/query/0999_c1s1_000001_00.jpg");
+  fs::copy_file(fs::directory_iterator(folder() / "data/query")->path(),
+                folder() / "evaluated/query/0999_c1s1_000001_00.jpg");
   check_refused(run("train", more), {"evaluated/query", "none of the query persons"});
   CHECK_FALSE(fs::exists(folder() / "e/metrics.jsonl"));
 }
 
-TEST_CASE("train, evaluate and extract run on simt as on the CPU: the same config, the same bits after a resume") {
-  const Result first = run("train", train_arguments("simt", "--device simt --set data.jitter=0.2 --max-steps 4"));
+TEST_CASE(
+    "train, evaluate and extract run on simt as on the CPU: the same config, the same bits after a resume") {
+  const Result first =
+      run("train", train_arguments("simt", "--device simt --set data.jitter=0.2 --max-steps 4"));
   if (first.code == 2 && first.errors.find("built without") != std::string::npos) {
     WARN(first.errors);
     return;
@@ -353,20 +410,31 @@ TEST_CASE("train, evaluate and extract run on simt as on the CPU: the same confi
 
   const std::string checkpoint = (folder() / "simt" / expected.first).string();
   for (const std::string device : {"cpu", "simt --precision bf16"}) {
-    const Result scores = run("evaluate", "--checkpoint " + checkpoint + " --data " + (folder() / "data").string() + " --json --device " + device);
+    const Result scores = run("evaluate", "--checkpoint " + checkpoint + " --data " +
+                                              (folder() / "data").string() + " --json --device " + device);
     INFO(scores.errors);
     CHECK(scores.code == 0);
     CHECK(scores.out.find("\"mAP\"") != std::string::npos);
-    const Result extracted = run("extract", "--checkpoint " + checkpoint + " --images " + (folder() / "data/query").string() + " --out " + (folder() / "device_features.safetensors").string() + " --device " + device);
+    const Result extracted =
+        run("extract", "--checkpoint " + checkpoint + " --images " + (folder() / "data/query").string() +
+                           " --out " + (folder() / "device_features.safetensors").string() + " --device " +
+                           device);
     INFO(extracted.errors);
     CHECK(extracted.code == 0);
-    CHECK(saccade::read_safetensors((folder() / "device_features.safetensors").string()).find("features")->dtype == saccade::DType::f32);
+    CHECK(saccade::read_safetensors((folder() / "device_features.safetensors").string())
+              .find("features")
+              ->dtype == saccade::DType::f32);
   }
 
-  const Result narrow = run("train", train_arguments("simt_bf16", "--device simt --precision bf16 --max-steps 2"));
+  const Result narrow =
+      run("train", train_arguments("simt_bf16", "--device simt --precision bf16 --max-steps 2"));
   INFO(narrow.errors);
   REQUIRE(narrow.code == 0);
   check_refused(run("train", train_arguments("simt_bf16", "--device simt --resume")), {"precision", "bf16"});
-  check_refused(run("train", train_arguments("x", "--device simt --precision tf32")), {"--precision tf32", "simt"});
-  check_refused(run("extract", "--checkpoint " + checkpoint + " --images /nowhere --device cpu --precision bf16 --out " + (folder() / "x.safetensors").string()), {"--precision bf16", "cpu"});
+  check_refused(run("train", train_arguments("x", "--device simt --precision tf32")),
+                {"--precision tf32", "simt"});
+  check_refused(run("extract", "--checkpoint " + checkpoint +
+                                   " --images /nowhere --device cpu --precision bf16 --out " +
+                                   (folder() / "x.safetensors").string()),
+                {"--precision bf16", "cpu"});
 }

@@ -65,8 +65,8 @@ Row check_op(const Op& op) {
     for (const Case& test_case : cases) {
       if (!test_case.small) continue;
       for (const Kernels kernels : versions_of(op, Device::simt)) {
-        const std::string name = concat(op.name, "/", test_case.name, " ", dtype == DType::f32 ? "f32" : "bf16", ", ",
-                                        name_of(kernels), ": ");
+        const std::string name = concat(op.name, "/", test_case.name, " ",
+                                        dtype == DType::f32 ? "f32" : "bf16", ", ", name_of(kernels), ": ");
         try {
           Context context(Device::simt, 0, 1);
           context.kernels = kernels;
@@ -99,13 +99,16 @@ Row check_reduce_twice() {
 Row check_bandwidth() {
   constexpr size_t words = 8200;
   Context context(Device::simt, 0, 1);
-  const Tensor from = Tensor::from(context, {words}, std::vector<int32_t>(words, 7)), to(context, {words}, DType::i32);
+  const Tensor from = Tensor::from(context, {words}, std::vector<int32_t>(words, 7)),
+               to(context, {words}, DType::i32);
   const auto words_of = [](const Tensor& tensor) { return static_cast<uint32_t*>(tensor.raw()); };
   Row row{"bandwidth", {}};
   Bandwidth<Device::simt>::copy(context, 4 * words, words_of(from), words_of(to));
-  if (to.to_host<int32_t>(context) != std::vector<int32_t>(words, 7)) row.failures.push_back("the copy differs");
+  if (to.to_host<int32_t>(context) != std::vector<int32_t>(words, 7))
+    row.failures.push_back("the copy differs");
   Bandwidth<Device::simt>::write(context, 4 * words, words_of(to));
-  if (to.to_host<int32_t>(context) != std::vector<int32_t>(words, 0)) row.failures.push_back("the fill differs");
+  if (to.to_host<int32_t>(context) != std::vector<int32_t>(words, 0))
+    row.failures.push_back("the fill differs");
   const std::string found = found_now();
   if (!found.empty()) row.failures.push_back(found);
   return row;
@@ -130,7 +133,8 @@ int line_of(const std::string& kernel) {
     ++number;
     if (line.find("// fault: " + kernel) != std::string::npos) return number;
   }
-  throw Error("tests/kernels/simt/faults.cu holds no fault " + kernel + "; run this in the root of the sources");
+  throw Error("tests/kernels/simt/faults.cu holds no fault " + kernel +
+              "; run this in the root of the sources");
 }
 
 // What a run of the kernel leads to: findings, an error, or both.
@@ -157,12 +161,12 @@ std::string at_line(const std::string& kernel) {
 std::vector<Fault> races() {
   static std::vector<int> in(1024, 1), out(1024);
   return {
-      {"a removed __syncthreads", [](bool f) { faults::reverse_without_barrier(in.data(), out.data(), 256, f); },
-       at_line("reverse")},
-      {"a read across warps behind a __syncwarp", [](bool f) { faults::cross_warp_read(in.data(), out.data(), f); },
-       at_line("neighbor_warp")},
-      {"a shuffle in place of a __syncwarp", [](bool f) { faults::shuffle_as_barrier(in.data(), out.data(), f); },
-       at_line("neighbor_lane")},
+      {"a removed __syncthreads",
+       [](bool f) { faults::reverse_without_barrier(in.data(), out.data(), 256, f); }, at_line("reverse")},
+      {"a read across warps behind a __syncwarp",
+       [](bool f) { faults::cross_warp_read(in.data(), out.data(), f); }, at_line("neighbor_warp")},
+      {"a shuffle in place of a __syncwarp",
+       [](bool f) { faults::shuffle_as_barrier(in.data(), out.data(), f); }, at_line("neighbor_lane")},
       {"a removed __syncthreads at the end of a loop, in a block of 1024",
        [](bool f) { faults::second_turn(in.data(), out.data(), f); }, at_line("two_turns")},
       {"two blocks that write one cell", [](bool f) { faults::blocks_write_one_cell(out.data(), 2, f); },
@@ -185,14 +189,16 @@ std::vector<Fault> memory_faults() {
   const auto filling = [](Filler filler) { return [filler](bool fault) { fill_and_look(filler, fault); }; };
   return {
       {"a store past the end of a buffer", filling(faults::store_past_the_end), at_line("fill")},
-      {"a store past the end of a shared array", filling(faults::shared_past_the_end), at_line("through_shared")},
+      {"a store past the end of a shared array", filling(faults::shared_past_the_end),
+       at_line("through_shared")},
       {"a store past the end of dynamic shared memory", filling(faults::dynamic_shared_past_the_end),
        at_line("through_dynamic")},
       {"an index past the end of a thread's own array", filling(faults::registers_past_the_end),
        at_line("through_registers")},
       {"an output that is not written", filling(faults::leave_one_unwritten), "element 50 is "},
       {"a read of shared memory that nobody wrote", filling(faults::read_shared_unwritten), "element 6 is "},
-      {"a barrier that a part of the block skips", filling(faults::skip_a_barrier), "waits at __syncthreads of"},
+      {"a barrier that a part of the block skips", filling(faults::skip_a_barrier),
+       "waits at __syncthreads of"},
   };
 }
 
@@ -204,8 +210,8 @@ int check_faults(const std::vector<Fault>& all) {
     missed += !seen;
     std::cout << (seen ? "seen    " : "MISSED  ") << fault.name << "\n";
     if (!seen)
-      std::cout << "  expected: " << fault.expected << "\n  right kernel: " << right << "\n  wrong kernel: " << wrong
-                << "\n";
+      std::cout << "  expected: " << fault.expected << "\n  right kernel: " << right
+                << "\n  wrong kernel: " << wrong << "\n";
   }
   return missed;
 }
@@ -223,7 +229,8 @@ void print_json(const std::vector<Row>& rows) {
   std::cout << "{\"rows\": [";
   for (size_t i = 0; i < rows.size(); ++i) {
     std::cout << (i ? ", " : "") << "{\"op\": " << quoted(rows[i].op) << ", \"failures\": [";
-    for (size_t k = 0; k < rows[i].failures.size(); ++k) std::cout << (k ? ", " : "") << quoted(rows[i].failures[k]);
+    for (size_t k = 0; k < rows[i].failures.size(); ++k)
+      std::cout << (k ? ", " : "") << quoted(rows[i].failures[k]);
     std::cout << "]}";
   }
   std::cout << "]}\n";
@@ -249,8 +256,8 @@ int main(int argc, char** argv) {
   } else {
     for (const Row& row : rows)
       for (const std::string& failure : row.failures) std::cout << "FAILED  " << failure << "\n";
-    std::cout << simt::checker_name() << " checker: " << rows.size() << " ops, " << failed << " with findings; "
-              << missed << " seeded faults missed\n";
+    std::cout << simt::checker_name() << " checker: " << rows.size() << " ops, " << failed
+              << " with findings; " << missed << " seeded faults missed\n";
   }
   return failed + missed > 0 || rows.empty() ? 1 : 0;
 }
