@@ -50,10 +50,9 @@ __global__ void __launch_bounds__(kThreads)
   }
   put_columns(sums, sum);
   __syncthreads();
+  if (!owns_column<V>(first, s.channels)) return;
   const uint32_t column = thread_in_block();
-  if (column >= blockDim.x * V || first + column >= s.channels) return;
-  float total = 0;
-  for (uint32_t row = 0; row < blockDim.y; ++row) total += column_value<V>(sums, row, column);
+  const float total = column_sum<V>(sums, column);
   const float mean = total / static_cast<float>(s.positions);
   y[static_cast<int64_t>(blockIdx.x) * s.channels + first + column] =
       static_cast<T>(cube ? cbrtf(mean) : power_of(mean, 1.0f / power));

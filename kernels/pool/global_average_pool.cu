@@ -30,10 +30,9 @@ __global__ void __launch_bounds__(kThreads)
   }
   put_columns(sums, sum);
   __syncthreads();
+  if (!owns_column<V>(first, channels)) return;
   const uint32_t column = thread_in_block();
-  if (column >= blockDim.x * V || first + column >= channels) return;
-  float total = 0;
-  for (uint32_t row = 0; row < blockDim.y; ++row) total += column_value<V>(sums, row, column);
+  const float total = column_sum<V>(sums, column);
   y[static_cast<int64_t>(blockIdx.x) * channels + first + column] =
       static_cast<T>(total / static_cast<float>(positions));
 }
@@ -76,11 +75,6 @@ void run_backward(Context& context, int64_t batch, int64_t positions, int64_t ch
          context.stream(), positions, parts, channels, grad_y, grad_x);
 }
 
-template <class T>
-bool wide(int64_t channels, const T* a, const T* b) {
-  return channels % kVector<T, true> == 0 && aligned(a, 16) && aligned(b, 16);
-}
-
 }  // namespace
 
 template <>
@@ -91,7 +85,7 @@ void GlobalAveragePool<kGpu>::forward(Context& context, int64_t batch, int64_t p
   check(positions >= 1, "global_average_pool: no position");
   if (context.kernels == Kernels::plain)
     return each(context, batch * channels, PlainGlobalAveragePool<T>{positions, channels, x, y});
-  const auto run = wide<T>(channels, x, y) ? run_forward<T, kVector<T, true>> : run_forward<T, 1>;
+  const auto run = fits_vectors<T>(channels, x, y) ? run_forward<T, kVector<T, true>> : run_forward<T, 1>;
   run(context, batch, positions, channels, x, y);
 }
 template void GlobalAveragePool<kGpu>::forward(Context&, int64_t, int64_t, int64_t, const float*, float*);
@@ -103,7 +97,8 @@ void GlobalAveragePool<kGpu>::backward(Context& context, int64_t batch, int64_t 
                                        const T* grad_y, T* grad_x) {
   check_element<T>(context);
   check(positions >= 1, "global_average_pool: no position");
-  const auto run = wide<T>(channels, grad_y, grad_x) ? run_backward<T, kVector<T, true>> : run_backward<T, 1>;
+  const auto run =
+      fits_vectors<T>(channels, grad_y, grad_x) ? run_backward<T, kVector<T, true>> : run_backward<T, 1>;
   run(context, batch, positions, channels, grad_y, grad_x);
 }
 template void GlobalAveragePool<kGpu>::backward(Context&, int64_t, int64_t, int64_t, const float*, float*);
