@@ -2,7 +2,10 @@
 
 #include <algorithm>
 
-#include "kernels/optimizer/optimizer.ref.h"
+#include "kernels/optimizer/adam.ref.h"
+#include "kernels/optimizer/gradient_clip.ref.h"
+#include "kernels/optimizer/sgd.ref.h"
+#include "kernels/optimizer/step_counter.ref.h"
 
 namespace saccade {
 

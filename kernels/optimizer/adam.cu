@@ -1,30 +1,10 @@
-#include <cmath>
-
-#include "kernels/common/launch.h"
-#include "kernels/common/reduce.h"
-#include "kernels/common/vector.h"
-#include "kernels/optimizer/optimizer.h"
-#include "kernels/optimizer/optimizer.plain.h"
+#include "kernels/optimizer/adam.h"
+#include "kernels/optimizer/adam.plain.h"
+#include "kernels/optimizer/span_step.h"
 
 namespace saccade {
 
 namespace {
-
-constexpr int kThreads = 256;
-constexpr int kWide = 4;  // parameters of a 16-byte access
-
-// The rule of one parameter, with all that is the same for its span: returns the new value.
-struct SgdStep {
-  static constexpr int kStates = 1;  // velocity
-  float rate, decay, clip, keep, momentum;
-  bool nesterov;
-
-  __device__ __forceinline__ float operator()(float w, float grad, float (&state)[kStates]) const {
-    const float g = grad * clip + decay * w;
-    const float v = state[0] = keep * state[0] + g;
-    return w - rate * (nesterov ? g + momentum * v : v);
-  }
-};
 
 template <bool amsgrad>
 struct AdamStep {
@@ -41,18 +21,6 @@ struct AdamStep {
   }
 };
 
-// What the host knows of a rule; at() adds what a step and a span bring.
-struct SgdSettings {
-  using Step = SgdStep;
-  float momentum;
-  bool nesterov;
-
-  __device__ Step at(const StepScalars& s, const ParameterSpan& span) const {
-    return {*s.rate * span.rate_scale,      span.weight_decay, s.clip ? *s.clip : 1.0f,
-            *s.step == 0 ? 0.0f : momentum, momentum,          nesterov};
-  }
-};
-
 template <bool amsgrad>
 struct AdamSettings {
   using Step = AdamStep<amsgrad>;
@@ -60,7 +28,7 @@ struct AdamSettings {
   bool decoupled;
 
   __device__ Step at(const StepScalars& s, const ParameterSpan& span) const {
-    // 1 - beta^t through expm1: in f32 the power itself would leave few digits of it.
+    // 1 - beta^t comes from expm1: the power itself would leave few of its digits in f32.
     const float t = static_cast<float>(*s.step + 1), rate = *s.rate * span.rate_scale;
     const float correction1 = -expm1f(t * log_beta1), correction2 = -expm1f(t * log_beta2);
     return {rate / correction1,
@@ -76,126 +44,14 @@ struct AdamSettings {
   }
 };
 
-template <int States>
-struct Arrays {
-  const float* grads;
-  float* values;
-  float* state[States];
-  bf16* copy;
-};
-
-template <int V, class Step>
-__device__ __forceinline__ void update(const Step& step, const Arrays<Step::kStates>& a, int64_t i) {
-  constexpr int kStates = Step::kStates, kBytes = V * static_cast<int>(sizeof(float));
-  Pack<float, V> w = load<kBytes>(a.values + i), state[kStates];
-  const Pack<float, V> g = load<kBytes, Use::once>(a.grads + i);
-#pragma unroll
-  for (int s = 0; s < kStates; ++s) state[s] = load<kBytes>(a.state[s] + i);
-#pragma unroll
-  for (int lane = 0; lane < V; ++lane) {
-    float one[kStates];
-#pragma unroll
-    for (int s = 0; s < kStates; ++s) one[s] = state[s].lane[lane];
-    w.lane[lane] = step(w.lane[lane], g.lane[lane], one);
-#pragma unroll
-    for (int s = 0; s < kStates; ++s) state[s].lane[lane] = one[s];
-  }
-  store<kBytes>(a.values + i, w);
-#pragma unroll
-  for (int s = 0; s < kStates; ++s) store<kBytes>(a.state[s] + i, state[s]);
-  if (a.copy) store<V * sizeof(bf16)>(a.copy + i, narrow<bf16>(w));
-}
-
-// Vectors of a span that `wide` (all arrays aligned) lets a block take.
-__device__ __forceinline__ int64_t vectors_of(const ParameterSpan& span, bool wide) {
-  return wide && span.offset % kWide == 0 ? span.count / kWide : 0;
-}
-
-// Block b takes span b.
-template <class Settings>
-__global__ void __launch_bounds__(kThreads)
-    optimizer_step(const ParameterSpan* __restrict__ spans, StepScalars scalars, Settings settings,
-                   Arrays<Settings::Step::kStates> arrays, bool wide) {
-  if (is_stopped(scalars.guard)) return;
-  const ParameterSpan span = spans[blockIdx.x];
-  const auto step = settings.at(scalars, span);
-  const int64_t vectors = vectors_of(span, wide);
-#pragma unroll 2
-  for (int64_t v = threadIdx.x; v < vectors; v += kThreads)
-    update<kWide>(step, arrays, span.offset + v * kWide);
-  for (int64_t i = vectors * kWide + threadIdx.x; i < span.count; i += kThreads)
-    update<1>(step, arrays, span.offset + i);
-}
-
-// squares[b] = sum of grads^2 over span b.
-__global__ void __launch_bounds__(kThreads)
-    sum_squares(const ParameterSpan* __restrict__ spans, const float* __restrict__ grads, bool wide,
-                float* __restrict__ squares) {
-  const ParameterSpan span = spans[blockIdx.x];
-  const int64_t vectors = vectors_of(span, wide);
-  float sum = 0;
-#pragma unroll 4
-  for (int64_t v = threadIdx.x; v < vectors; v += kThreads) {
-    const Pack<float, kWide> g = load<16>(grads + span.offset + v * kWide);
-#pragma unroll
-    for (int lane = 0; lane < kWide; ++lane) sum += g.lane[lane] * g.lane[lane];
-  }
-  for (int64_t i = vectors * kWide + threadIdx.x; i < span.count; i += kThreads) {
-    const float g = grads[span.offset + i];
-    sum += g * g;
-  }
-  sum = block_reduce<kThreads>(sum, Add());
-  if (threadIdx.x == 0) squares[blockIdx.x] = sum;
-}
-
-__global__ void __launch_bounds__(kThreads)
-    clip_factor(int64_t spans, const float* __restrict__ squares, float limit, float* __restrict__ factor) {
-  float sum = 0;
-#pragma unroll 4
-  for (int64_t span = threadIdx.x; span < spans; span += kThreads) sum += squares[span];
-  const float norm = sqrtf(block_reduce<kThreads>(sum, Add()));
-  if (threadIdx.x == 0) *factor = norm > limit && finite(norm) ? limit / norm : 1.0f;
-}
-
-__global__ void advance_step(const float* guard, int64_t* step) {
-  if (!is_stopped(guard)) ++*step;
-}
-
-template <class Settings>
-void run(Context& context, const ParameterSpan* spans, int64_t span_count, const StepScalars& scalars,
-         const Settings& settings, const Arrays<Settings::Step::kStates>& arrays) {
-  bool wide = aligned(arrays.grads, 16) && aligned(arrays.values, 16) && aligned(arrays.copy, 8);
-  for (const float* state : arrays.state) wide = wide && aligned(state, 16);
-  launch(optimizer_step<Settings>, blocks_for(span_count, 1), kThreads, 0, context.stream(), spans, scalars,
-         settings, arrays, wide);
-}
-
 template <bool amsgrad>
 AdamSettings<amsgrad> settings_of(const AdamRule& rule) {
-  const auto narrowed = [](double x) { return static_cast<float>(x); };
-  return {narrowed(rule.beta1),
-          narrowed(rule.beta2),
-          narrowed(1 - rule.beta1),
-          narrowed(1 - rule.beta2),
-          narrowed(std::log(rule.beta1)),
-          narrowed(std::log(rule.beta2)),
-          narrowed(rule.eps),
-          rule.decoupled};
+  const auto f32 = [](double x) { return static_cast<float>(x); };
+  return {f32(rule.beta1),           f32(rule.beta2),           f32(1 - rule.beta1), f32(1 - rule.beta2),
+          f32(std::log(rule.beta1)), f32(std::log(rule.beta2)), f32(rule.eps),       rule.decoupled};
 }
 
 }  // namespace
-
-template <>
-template <>
-void Sgd<kGpu>::step(Context& context, const ParameterSpan* spans, int64_t span_count,
-                     const StepScalars& scalars, double momentum, bool nesterov, const float* grads,
-                     float* values, float* velocity, bf16* copy) {
-  const SgdSettings settings{static_cast<float>(momentum), nesterov};
-  if (context.kernels == Kernels::plain)
-    return each(context, span_count * kSpan,
-                PlainSgd{spans, scalars, settings.momentum, nesterov, grads, values, velocity, copy});
-  run(context, spans, span_count, scalars, settings, {grads, values, {velocity}, copy});
-}
 
 template <>
 template <>
@@ -206,33 +62,11 @@ void Adam<kGpu>::step(Context& context, const ParameterSpan* spans, int64_t span
     return each(context, span_count * kSpan,
                 PlainAdam{spans, scalars, rule, grads, values, first, second, largest, copy});
   if (rule.amsgrad)
-    run(context, spans, span_count, scalars, settings_of<true>(rule),
-        {grads, values, {first, second, largest}, copy});
+    run_step(context, spans, span_count, scalars, settings_of<true>(rule),
+             {grads, values, {first, second, largest}, copy});
   else
-    run(context, spans, span_count, scalars, settings_of<false>(rule),
-        {grads, values, {first, second}, copy});
-}
-
-template <>
-template <>
-void GradientClip<kGpu>::factor(Context& context, const ParameterSpan* spans, int64_t span_count,
-                                double limit, const float* grads, float* factor) {
-  if (context.kernels == Kernels::plain) {
-    Context::Scratch squares(context, static_cast<size_t>(span_count) * sizeof(double));
-    each(context, span_count, PlainSquares{spans, grads, squares.as<double>()});
-    return each(context, 1,
-                PlainClipFactor{span_count, squares.as<double>(), static_cast<float>(limit), factor});
-  }
-  Context::Scratch squares(context, static_cast<size_t>(span_count) * sizeof(float));
-  launch(sum_squares, blocks_for(span_count, 1), kThreads, 0, context.stream(), spans, grads,
-         aligned(grads, 16), squares.as<float>());
-  launch(clip_factor, 1, kThreads, 0, context.stream(), span_count, squares.as<float>(),
-         static_cast<float>(limit), factor);
-}
-
-template <>
-void StepCounter<kGpu>::advance(Context& context, const float* guard, int64_t* step) {
-  launch(advance_step, 1, 1, 0, context.stream(), guard, step);
+    run_step(context, spans, span_count, scalars, settings_of<false>(rule),
+             {grads, values, {first, second}, copy});
 }
 
 }  // namespace saccade

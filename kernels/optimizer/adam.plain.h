@@ -1,43 +1,11 @@
-// optimizer.h, plainly: kSpan threads a span, so that in those of cut_span() each parameter has its own.
+// adam.h, plainly: kSpan threads for each span, so that in the spans of cut_span() each parameter has its own.
 #pragma once
 
-#include <cfloat>
-
 #include "kernels/common/each.h"
-#include "kernels/optimizer/optimizer.h"
+#include "kernels/optimizer/adam.h"
 
 namespace saccade {
 inline namespace SACCADE_TARGET {
-
-__device__ __forceinline__ bool finite(float x) {
-  return fabsf(x) <= FLT_MAX;  // false for NaN too
-}
-__device__ __forceinline__ bool is_stopped(const float* guard) {
-  return guard && !finite(*guard);
-}
-
-struct PlainSgd {
-  const ParameterSpan* spans;
-  StepScalars s;
-  float momentum;
-  bool nesterov;
-  const float* grads;
-  float *values, *velocity;
-  bf16* copy;
-
-  __device__ void operator()(int64_t item) const {
-    if (is_stopped(s.guard)) return;
-    const ParameterSpan span = spans[item / kSpan];
-    for (int64_t i = span.offset + item % kSpan; i < span.offset + span.count; i += kSpan) {
-      const float g = (s.clip ? *s.clip : 1.0f) * grads[i] + span.weight_decay * values[i];
-      const float m = *s.step == 0 ? g : momentum * velocity[i] + g;
-      const float w = values[i] - *s.rate * span.rate_scale * (nesterov ? g + momentum * m : m);
-      velocity[i] = m;
-      values[i] = w;
-      if (copy) copy[i] = bf16(w);
-    }
-  }
-};
 
 struct PlainAdam {
   const ParameterSpan* spans;
@@ -69,35 +37,6 @@ struct PlainAdam {
       values[i] = w;
       if (copy) copy[i] = bf16(w);
     }
-  }
-};
-
-// The clipping factor: a thread for each span, then one for all.
-struct PlainSquares {
-  const ParameterSpan* spans;
-  const float* grads;
-  double* squares;
-
-  __device__ void operator()(int64_t item) const {
-    const ParameterSpan span = spans[item];
-    double sum = 0;
-    for (int64_t i = span.offset; i < span.offset + span.count; ++i)
-      sum += static_cast<double>(grads[i]) * static_cast<double>(grads[i]);
-    squares[item] = sum;
-  }
-};
-
-struct PlainClipFactor {
-  int64_t spans;
-  const double* squares;
-  float limit;
-  float* factor;
-
-  __device__ void operator()(int64_t) const {
-    double sum = 0;
-    for (int64_t span = 0; span < spans; ++span) sum += squares[span];
-    const float norm = static_cast<float>(sqrt(sum));
-    *factor = norm > limit && finite(norm) ? limit / norm : 1.0f;
   }
 };
 

@@ -1,31 +1,8 @@
 #pragma once
 
-#include <algorithm>
-#include <cmath>
-
-#include "kernels/optimizer/optimizer.h"
+#include "kernels/optimizer/adam.h"
 
 namespace saccade {
-
-inline bool is_stopped(const StepScalars& s) {
-  return s.guard && !std::isfinite(*s.guard);
-}
-
-template <>
-template <class T>
-void Sgd<Device::reference>::step(Context&, const ParameterSpan* spans, int64_t span_count,
-                                  const StepScalars& s, double momentum, bool nesterov, const T* grads,
-                                  T* values, T* velocity, bf16* copy) {
-  if (is_stopped(s)) return;
-  for (const ParameterSpan* span = spans; span < spans + span_count; ++span)
-    for (int64_t i = span->offset; i < span->offset + span->count; ++i) {
-      const T g = grads[i] * T(s.clip ? *s.clip : 1) + T(span->weight_decay) * values[i];
-      velocity[i] = *s.step == 0 ? g : T(momentum) * velocity[i] + g;
-      const T direction = nesterov ? g + T(momentum) * velocity[i] : velocity[i];
-      values[i] -= T(*s.rate * span->rate_scale) * direction;
-      if (copy) copy[i] = bf16(static_cast<float>(values[i]));
-    }
-}
 
 template <>
 template <class T>
@@ -33,7 +10,7 @@ void Adam<Device::reference>::step(Context&, const ParameterSpan* spans, int64_t
                                    const StepScalars& s, const AdamRule& rule, const T* grads, T* values,
                                    T* first, T* second, T* largest, bf16* copy) {
   using std::sqrt;
-  if (is_stopped(s)) return;
+  if (is_stopped(s.guard)) return;
   const double t = static_cast<double>(*s.step + 1);
   const double correction1 = 1 - std::pow(rule.beta1, t), correction2 = 1 - std::pow(rule.beta2, t);
   for (const ParameterSpan* span = spans; span < spans + span_count; ++span)
@@ -51,22 +28,6 @@ void Adam<Device::reference>::step(Context&, const ParameterSpan* spans, int64_t
       values[i] -= T(rate / correction1) * first[i] / (sqrt(scale) / T(std::sqrt(correction2)) + T(rule.eps));
       if (copy) copy[i] = bf16(static_cast<float>(values[i]));
     }
-}
-
-template <>
-template <class T>
-void GradientClip<Device::reference>::factor(Context&, const ParameterSpan* spans, int64_t span_count,
-                                             double limit, const T* grads, float* factor) {
-  T squares = T(0);
-  for (const ParameterSpan* span = spans; span < spans + span_count; ++span)
-    for (int64_t i = span->offset; i < span->offset + span->count; ++i) squares += grads[i] * grads[i];
-  const double norm = std::sqrt(static_cast<double>(squares));
-  *factor = norm > limit && std::isfinite(norm) ? static_cast<float>(limit / norm) : 1.0f;
-}
-
-template <>
-inline void StepCounter<Device::reference>::advance(Context&, const float* guard, int64_t* step) {
-  if (!guard || std::isfinite(*guard)) ++*step;
 }
 
 }  // namespace saccade
