@@ -1,5 +1,5 @@
-// What softmax.cu and log_softmax.cu share: the kernels, one for each direction, and the launchers. `logarithm` says
-// which of the two ops a kernel computes; everything is known when it is compiled.
+// What softmax.cu and log_softmax.cu share: one kernel for each direction, and the launchers, for both element types.
+// `logarithm` says which of the two ops it is.
 #pragma once
 
 #include "kernels/activation/softmax.plain.h"

@@ -81,7 +81,7 @@ __global__ void __launch_bounds__(kThreads)
                           float* __restrict__ partial) {
   constexpr int kBytes = V * sizeof(T);
   alignas(16) __shared__ float sums[V * kThreads];
-  const uint32_t first = blockIdx.y * blockDim.x * V, channel = first + threadIdx.x * V;
+  const uint32_t channel = (blockIdx.y * blockDim.x + threadIdx.x) * V;
   Pack<float, V> sum = {};
   if (channel < channels) {
     const Pack<float, V> b = widen(load<kBytes>(bias + channel));
@@ -94,17 +94,16 @@ __global__ void __launch_bounds__(kThreads)
       const Pack<float, V> x = widen(load<kBytes, Use::once>(feature + at));
       const Pack<float, V> z = widen(load<kBytes, Use::once>(logits + at));
       const Gradients<V> gradients(grad, x, z, b);
-      store<kBytes>(grad_feature + at, narrow<T>(gradients.feature));
-      store<kBytes>(grad_logits + at, narrow<T>(gradients.logits));
 #pragma unroll
       for (int i = 0; i < V; ++i) sum.lane[i] += gradients.logits.lane[i];
+      store<kBytes>(grad_feature + at, narrow<T>(gradients.feature));
+      store<kBytes>(grad_logits + at, narrow<T>(gradients.logits));
     }
   }
   put_columns(sums, sum);
   __syncthreads();
-  if (!owns_column<V>(first, channels)) return;
-  const uint32_t column = thread_in_block();
-  partial[static_cast<int64_t>(blockIdx.x) * channels + first + column] = column_sum<V>(sums, column);
+  if (!owns_channel<V>(channels)) return;
+  partial[static_cast<int64_t>(blockIdx.x) * channels + own_channel<V>()] = column_sum<V>(sums);
 }
 
 // --- The launchers

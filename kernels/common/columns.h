@@ -1,17 +1,16 @@
 // Sums down the columns of a row-major matrix [rows, channels], in two stages. The shape alone decides their order.
 //
-// Stage one: a block is a ColumnTile, blockDim.x vectors of V channels side by side and blockDim.y rows of threads. A
-// thread keeps its channels and walks down the rows of its part. What the rows of threads then hold is added in shared
-// memory, one thread for each column:
+// Stage one: a block is a ColumnTile, number blockIdx.y of those that lie side by side: blockDim.x vectors of V channels
+// and blockDim.y rows of threads. A thread keeps its channels and walks down the rows of its part. What the rows of threads
+// then hold is added in shared memory, one thread for each channel:
 //
 //   alignas(16) __shared__ float sums[V * kThreads];
-//   const uint32_t first = blockIdx.y * blockDim.x * V, channel = first + threadIdx.x * V;
-//   ... sum, a Pack<float, V> of the channels from `channel` on ...
+//   const uint32_t channel = (blockIdx.y * blockDim.x + threadIdx.x) * V;
+//   ... `sum`, a Pack<float, V> for the channels from `channel` on ...
 //   put_columns(sums, sum);
 //   __syncthreads();
-//   if (!owns_column<V>(first, channels)) return;
-//   const uint32_t column = thread_in_block();
-//   partial[part * channels + first + column] = column_sum<V>(sums, column);
+//   if (!owns_channel<V>(channels)) return;
+//   partial[part * channels + own_channel<V>()] = column_sum<V>(sums);
 //
 // Stage two: join_parts() adds the parts. A kernel that joins more than a plain sum uses column_total().
 #pragma once
@@ -43,41 +42,48 @@ struct ColumnTile {
   }
 };
 
+// The thread's number in its tile.
+__device__ __forceinline__ unsigned thread_in_tile() {
+  return threadIdx.y * blockDim.x + threadIdx.x;
+}
+
 // Puts a thread's vector of V values in its place in [blockDim.y][blockDim.x * V].
 template <int V>
 __device__ __forceinline__ void put_columns(float* shared, const Pack<float, V>& value) {
-  store_lanes_shared(shared + thread_in_block() * V, value);
+  store_lanes_shared(shared + thread_in_tile() * V, value);
 }
 
-// What row `row` of the block's threads put for column `column` of the tile.
+// The one channel that a thread adds, and whether there is one: thread t of the tile has the tile's channel t.
 template <int V>
-__device__ __forceinline__ float column_value(const float* shared, unsigned row, unsigned column) {
-  return shared[row * blockDim.x * V + column];
+__device__ __forceinline__ uint32_t own_channel() {
+  return blockIdx.y * blockDim.x * V + thread_in_tile();
+}
+template <int V>
+__device__ __forceinline__ bool owns_channel(uint32_t channels) {
+  return thread_in_tile() < blockDim.x * V && own_channel<V>() < channels;
 }
 
-// Whether this thread, thread_in_block(), has the tile's column of that number to add: the tile begins at channel
-// `first` of `channels`.
+// What row `row` of the block's threads put for a thread's own channel.
 template <int V>
-__device__ __forceinline__ bool owns_column(uint32_t first, uint32_t channels) {
-  return thread_in_block() < blockDim.x * V && first + thread_in_block() < channels;
+__device__ __forceinline__ float column_value(const float* shared, unsigned row) {
+  return shared[row * blockDim.x * V + thread_in_tile()];
 }
 
-// What the block's rows of threads put for a column, added from the first row to the last.
+// What the block's rows of threads put for a thread's own channel, added from the first row to the last.
 template <int V>
-__device__ __forceinline__ float column_sum(const float* shared, unsigned column) {
+__device__ __forceinline__ float column_sum(const float* shared) {
   float total = 0;
-  for (unsigned row = 0; row < blockDim.y; ++row) total += column_value<V>(shared, row, column);
+  for (unsigned row = 0; row < blockDim.y; ++row) total += column_value<V>(shared, row);
   return total;
 }
 
 // The same for two arrays at once.
 template <int V>
-__device__ __forceinline__ Pack<float, 2> column_sums(const float* first, const float* second,
-                                                      unsigned column) {
+__device__ __forceinline__ Pack<float, 2> column_sums(const float* first, const float* second) {
   Pack<float, 2> totals = {};
   for (unsigned row = 0; row < blockDim.y; ++row) {
-    totals.lane[0] += column_value<V>(first, row, column);
-    totals.lane[1] += column_value<V>(second, row, column);
+    totals.lane[0] += column_value<V>(first, row);
+    totals.lane[1] += column_value<V>(second, row);
   }
   return totals;
 }

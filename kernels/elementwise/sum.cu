@@ -121,7 +121,7 @@ template <class Terms, class Y, int V>
 __global__ void __launch_bounds__(kThreads)
     sum_down(uint32_t inner, Parts parts, Terms terms, Result<Y> result) {
   alignas(16) __shared__ float sums[V * kThreads];
-  const uint32_t first = blockIdx.y * blockDim.x * V, column = first + threadIdx.x * V;
+  const uint32_t column = (blockIdx.y * blockDim.x + threadIdx.x) * V;
   const uint32_t outer = blockIdx.x / parts.count, part = blockIdx.x - outer * parts.count;
   Pack<float, V> sum = {};
   if (column < inner) {
@@ -138,9 +138,8 @@ __global__ void __launch_bounds__(kThreads)
   }
   put_columns(sums, sum);
   __syncthreads();
-  if (!owns_column<V>(first, inner)) return;
-  const uint32_t own = thread_in_block();
-  result.write(static_cast<int64_t>(blockIdx.x) * inner + first + own, column_sum<V>(sums, own));
+  if (!owns_channel<V>(inner)) return;
+  result.write(static_cast<int64_t>(blockIdx.x) * inner + own_channel<V>(), column_sum<V>(sums));
 }
 
 struct Shape3 {

@@ -1,4 +1,4 @@
-// pairwise_distance.h, plainly: a thread for each distance.
+// pairwise_distance.h, plainly and forward only: a thread for each distance.
 #pragma once
 
 #include "kernels/common/each.h"

@@ -62,7 +62,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     batch_norm_statistics(Matrix m, const T* __restrict__ x, float* __restrict__ means,
                           float* __restrict__ squares) {
   alignas(16) __shared__ float thread_means[V * kThreads], thread_squares[V * kThreads];
-  const uint32_t first = blockIdx.y * blockDim.x * V, channel = first + threadIdx.x * V;
+  const uint32_t channel = (blockIdx.y * blockDim.x + threadIdx.x) * V;
   const int64_t begin = m.part_begin(blockIdx.x), end = m.part_end(blockIdx.x);
   Pack<float, V> mean = {}, square = {};
   if (channel < m.channels && begin + threadIdx.y < end) {
@@ -91,23 +91,22 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   put_columns(thread_squares, square);
   __syncthreads();
 
-  if (!owns_column<V>(first, m.channels)) return;
-  const uint32_t column = thread_in_block();
+  if (!owns_channel<V>(m.channels)) return;
   const uint32_t part_rows = static_cast<uint32_t>(end - begin);
-  const float origin = column_value<V>(thread_means, 0, column);
+  const float origin = column_value<V>(thread_means, 0);
   float offset = 0;
   for (uint32_t y = 0; y < blockDim.y && y < part_rows; ++y) {
     const float count = static_cast<float>((part_rows - y + blockDim.y - 1) / blockDim.y);
-    offset += count * (column_value<V>(thread_means, y, column) - origin);
+    offset += count * (column_value<V>(thread_means, y) - origin);
   }
   const float total_mean = origin + offset / static_cast<float>(part_rows);
   float total = 0;
   for (uint32_t y = 0; y < blockDim.y && y < part_rows; ++y) {
     const float count = static_cast<float>((part_rows - y + blockDim.y - 1) / blockDim.y);
-    const float away = column_value<V>(thread_means, y, column) - total_mean;
-    total += fmaf(count * away, away, column_value<V>(thread_squares, y, column));
+    const float away = column_value<V>(thread_means, y) - total_mean;
+    total += fmaf(count * away, away, column_value<V>(thread_squares, y));
   }
-  const int64_t at = static_cast<int64_t>(blockIdx.x) * m.channels + first + column;
+  const int64_t at = static_cast<int64_t>(blockIdx.x) * m.channels + own_channel<V>();
   means[at] = total_mean;
   squares[at] = total;
 }
@@ -198,7 +197,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   }
 }
 
-// How the ReLU's mask is known.
+// How it is known where the ReLU let its argument through.
 enum class Mask { none, from_y, from_x };
 
 // Leaves the sums of g and of g (x - mean) over each part in `sums` and `products`, and writes g where it is wanted.
@@ -208,7 +207,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
                       Affine affine, float* __restrict__ sums, float* __restrict__ products,
                       T* g) {  // g may be grad_y
   alignas(16) __shared__ float thread_sums[V * kThreads], thread_products[V * kThreads];
-  const uint32_t first = blockIdx.y * blockDim.x * V, channel = first + threadIdx.x * V;
+  const uint32_t channel = (blockIdx.y * blockDim.x + threadIdx.x) * V;
   Pack<float, V> sum = {}, product = {};
   if (channel < m.channels) {
     const Normalize<V> normalize(affine, channel);
@@ -238,10 +237,9 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   put_columns(thread_sums, sum);
   put_columns(thread_products, product);
   __syncthreads();
-  if (!owns_column<V>(first, m.channels)) return;
-  const uint32_t column = thread_in_block();
-  const Pack<float, 2> totals = column_sums<V>(thread_sums, thread_products, column);
-  const int64_t at = static_cast<int64_t>(blockIdx.x) * m.channels + first + column;
+  if (!owns_channel<V>(m.channels)) return;
+  const Pack<float, 2> totals = column_sums<V>(thread_sums, thread_products);
+  const int64_t at = static_cast<int64_t>(blockIdx.x) * m.channels + own_channel<V>();
   sums[at] = totals.lane[0];
   products[at] = totals.lane[1];
 }

@@ -33,7 +33,7 @@ __global__ void __launch_bounds__(kThreads)
     bin_pool_forward(Sizes s, const T* __restrict__ features, const int32_t* __restrict__ corners,
                      T* __restrict__ output) {
   alignas(16) __shared__ float sums[V * kThreads];
-  const uint32_t first = blockIdx.y * blockDim.x * V, channel = first + threadIdx.x * V;
+  const uint32_t channel = (blockIdx.y * blockDim.x + threadIdx.x) * V;
   const int32_t* corner = corners + 3 * static_cast<int64_t>(blockIdx.x);
   const bool held = s.holds(corner);
   const T* volume =
@@ -51,10 +51,9 @@ __global__ void __launch_bounds__(kThreads)
   }
   put_columns(sums, sum);
   __syncthreads();
-  if (!owns_column<V>(first, s.channels)) return;
-  const uint32_t column = thread_in_block();
-  const float mean = held ? column_sum<V>(sums, column) / static_cast<float>(s.bin_cells) : not_a_number();
-  output[static_cast<int64_t>(blockIdx.x) * s.channels + first + column] = static_cast<T>(mean);
+  if (!owns_channel<V>(s.channels)) return;
+  const float mean = held ? column_sum<V>(sums) / static_cast<float>(s.bin_cells) : not_a_number();
+  output[static_cast<int64_t>(blockIdx.x) * s.channels + own_channel<V>()] = static_cast<T>(mean);
 }
 
 // A thread: V channels of kOwnCells cells of sample blockIdx.z, which all get the same or nothing.

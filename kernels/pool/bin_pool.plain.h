@@ -1,4 +1,4 @@
-// bin_pool.h, plainly: a thread for each output.
+// bin_pool.h, plainly and forward only: a thread for each output.
 #pragma once
 
 #include "kernels/common/each.h"

@@ -17,7 +17,7 @@ __global__ void __launch_bounds__(kThreads)
     global_average_pool_forward(int64_t positions, uint32_t channels, const T* __restrict__ x,
                                 T* __restrict__ y) {
   alignas(16) __shared__ float sums[V * kThreads];
-  const uint32_t first = blockIdx.y * blockDim.x * V, channel = first + threadIdx.x * V;
+  const uint32_t channel = (blockIdx.y * blockDim.x + threadIdx.x) * V;
   Pack<float, V> sum = {};
   if (channel < channels) {
     const T* image = x + blockIdx.x * positions * channels + channel;
@@ -30,10 +30,9 @@ __global__ void __launch_bounds__(kThreads)
   }
   put_columns(sums, sum);
   __syncthreads();
-  if (!owns_column<V>(first, channels)) return;
-  const uint32_t column = thread_in_block();
-  const float total = column_sum<V>(sums, column);
-  y[static_cast<int64_t>(blockIdx.x) * channels + first + column] =
+  if (!owns_channel<V>(channels)) return;
+  const float total = column_sum<V>(sums);
+  y[static_cast<int64_t>(blockIdx.x) * channels + own_channel<V>()] =
       static_cast<T>(total / static_cast<float>(positions));
 }
 

@@ -1,4 +1,4 @@
-// global_average_pool.h, plainly: a thread for each output.
+// global_average_pool.h, plainly and forward only: a thread for each output.
 #pragma once
 
 #include "kernels/common/each.h"

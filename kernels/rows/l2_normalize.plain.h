@@ -1,4 +1,4 @@
-// l2_normalize.h, plainly: a thread for each row, twice along it.
+// l2_normalize.h, plainly and forward only: a thread for each row, twice along it.
 #pragma once
 
 #include "kernels/common/each.h"
