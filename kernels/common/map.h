@@ -1,10 +1,10 @@
-// Element by element: y[i] = f(x0[i], x1[i], ...), each byte moved once. A kernel is then a struct that
-// computes one float from floats (a template type and not a lambda: nvcc takes no host lambda into a kernel):
+// Element by element: y[i] = f(x0[i], x1[i], ...), with each byte moved once. An op is then a struct that
+// computes one float from floats (a struct because nvcc takes no host lambda into a kernel):
 //
 //   struct Relu { __device__ float operator()(float x) const { return x > 0 ? x : 0.0f; } };
 //   map(context, count, y, Relu(), x);
 //
-// map_pair() is the same for two outputs, y0[i], y1[i] = f(x0[i], x1[i], x2[i]) as a Pack<float, 2>.
+// map_pair() takes three inputs and writes two outputs: f returns y0[i] and y1[i] as a Pack<float, 2>.
 #pragma once
 
 #include "kernels/common/launch.h"
@@ -48,7 +48,7 @@ __device__ __forceinline__ Pack<T, V> apply(const F& f, const Pack<T, V> (&x)[N]
   return narrow<T>(y);
 }
 
-// Vectors of each input that a thread has in flight: four loads or more in all.
+// Vectors of each input that a thread loads before it uses the first: at least four loads in all.
 template <int N>
 constexpr int kInFlight = N == 1 ? 4 : 2;
 
@@ -70,7 +70,7 @@ __global__ void __launch_bounds__(kMapThreads, 3)
     const int64_t at = first + u * static_cast<int>(kMapThreads) * V;
     if (at + V <= count) store<V * sizeof(T)>(y + at, apply(f, in[u]));
   }
-  if constexpr (V > 1) {  // the elements behind the last whole vector: one for each of the first threads
+  if constexpr (V > 1) {  // the elements after the last whole vector: one for each of the first threads
     const int64_t at = count / V * V + threadIdx.x;
     if (blockIdx.x != 0 || at >= count) return;
     Pack<T, 1> rest[N];
@@ -105,7 +105,7 @@ __global__ void __launch_bounds__(kMapThreads)
   };
   const int64_t at = (static_cast<int64_t>(blockIdx.x) * kMapThreads + threadIdx.x) * V;
   if (at + V <= count) one.template operator()<V>(at);
-  const int64_t rest = count / V * V + threadIdx.x;  // behind the last whole vector
+  const int64_t rest = count / V * V + threadIdx.x;  // after the last whole vector
   if (V > 1 && blockIdx.x == 0 && rest < count) one.template operator()<1>(rest);
 }
 
