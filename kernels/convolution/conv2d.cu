@@ -1,13 +1,12 @@
 // The three passes as implicit matrix products: the operand that repeats pixels for each filter tap is
 // gathered while it is read, and never exists in memory. See kernels/matmul/tiled_product.h.
 //
-//   forward          y      [N P Q, K]   = patches of x [N P Q, R S C]       times w^T [R S C, K]
-//   data gradient    grad_x [N H W, C]   = patches of grad_y [N H W, R S K]  times w   [R S K, C]
-//   weight gradient  grad_w [K, R S C]   = grad_y^T [K, N P Q]               times patches of x [N P Q, R S
-//   C]
+//   forward          y      [N P Q, K] = patches of x      [N P Q, R S C] times w^T          [R S C, K]
+//   data gradient    grad_x [N H W, C] = patches of grad_y [N H W, R S K] times w            [R S K, C]
+//   weight gradient  grad_w [K, R S C] = grad_y^T          [K, N P Q]     times patches of x [N P Q, R S C]
 //
-// With a stride the data gradient is a product for each phase of the pixels (Phase, below): a pixel meets
-// only the filter taps of its phase, and zeros would stand for the others.
+// With a stride the data gradient is one product for each phase of the pixels (Phase, below): a pixel meets
+// only the filter taps of its phase, and one product for all phases would multiply zeros for the others.
 #include "kernels/common/divider.h"
 #include "kernels/common/launch.h"
 #include "kernels/convolution/conv2d.h"
@@ -24,7 +23,7 @@ namespace {
 // and no others. Position number i meets tap number t in output position i + shift - t.
 struct Phase {
   uint32_t first, tap, shift, stride;
-  uint32_t positions, taps;  // how many
+  uint32_t positions, taps;  // their numbers
   Divider by_positions, by_taps;
 
   Phase(int64_t first_, int64_t size, int64_t filter, int64_t stride_, int64_t pad)
@@ -43,7 +42,7 @@ struct Phase {
   }
 };
 
-// The sizes as a kernel needs them, and a phase of the data gradient.
+// The sizes of Conv2dShape in 32 bits, and a phase of the data gradient.
 struct Geometry {
   uint32_t h, w, c, k, p, q, r, s;
   int32_t stride_h, stride_w, pad_h, pad_w;
@@ -88,11 +87,11 @@ struct Tap {
   }
 };
 
-// Input pixels under output pixel (n, p, q) of the filter: x [N,H,W,C] as the matrix [N P Q, R S C].
+// The input pixels that the filter covers at output pixel (n, p, q): x [N,H,W,C] as [N P Q, R S C].
 template <class T, bool along_k_, bool wide>
 struct ImagePatches {
   using Element = T;
-  static constexpr bool along_k = along_k_;  // or along i: the two axes change places for the weight gradient
+  static constexpr bool along_k = along_k_;  // false for the weight gradient, where the axes change places
   Geometry d;
   const T* x;
   uint32_t pixels, columns;  // N P Q, R S C
@@ -110,7 +109,7 @@ struct ImagePatches {
       if (column + e >= columns) break;
       const Tap tap(d.by_s, d.by_c, column + e);
       const uint32_t row = static_cast<uint32_t>(top) + tap.r, at = static_cast<uint32_t>(left) + tap.s;
-      if (row >= d.h || at >= d.w) continue;  // below zero wraps to beyond
+      if (row >= d.h || at >= d.w) continue;  // unsigned: a negative position wraps to far outside
       const T* from = first + (static_cast<int64_t>(row) * d.w + at) * d.c + tap.channel;
       if constexpr (wide)
         pack = load<16>(from);
@@ -121,8 +120,8 @@ struct ImagePatches {
   }
 };
 
-// Output pixels that input pixel (n, h, w) took part in: grad_y [N,P,Q,K] as the matrix [N H W, R S K], where
-// H, W, R and S count the positions and taps of a phase.
+// The output pixels in which input pixel (n, h, w) took part: grad_y [N,P,Q,K] as the matrix [N H W, R S K],
+// where H, W, R and S count the positions and taps of a phase.
 template <class T, bool wide>
 struct GradientPatches {
   using Element = T;
@@ -143,7 +142,7 @@ struct GradientPatches {
       if (l + e >= columns) break;
       const Tap tap(d.across.by_taps, d.by_k, l + e);
       const uint32_t p = bottom - tap.r, q = right - tap.s;
-      if (p >= d.p || q >= d.q) continue;  // below zero wraps to beyond
+      if (p >= d.p || q >= d.q) continue;  // unsigned: a negative position wraps to far outside
       const T* from = first + (static_cast<int64_t>(p) * d.q + q) * d.k + tap.channel;
       if constexpr (wide)
         pack = load<16>(from);
@@ -154,7 +153,7 @@ struct GradientPatches {
   }
 };
 
-// w [K,R,S,C] as the matrix [R S K, C], where R and S of the matrix count the taps of a phase.
+// The filters w [K,R,S,C] as the matrix [R S K, C], where R and S of the matrix count the taps of a phase.
 template <class T, bool wide>
 struct FilterRows {
   using Element = T;
@@ -188,7 +187,7 @@ bool wide_for(int64_t channels, const T* data) {
   return channels % kPack<T> == 0 && aligned(data, 16);
 }
 
-// Whether cuDNN computed it. It has no part on simt.
+// Lets cuDNN compute the pass; returns whether it did. On simt there is no cuDNN.
 template <class T>
 bool by_cudnn(Context& context, const Conv2dShape& s, cudnn::Pass pass, const T* x, const T* w, const T* y) {
   if constexpr (kGpu == Device::cuda) {
@@ -200,7 +199,7 @@ bool by_cudnn(Context& context, const Conv2dShape& s, cudnn::Pass pass, const T*
   }
 }
 
-// The gradient of one phase's pixels.
+// The gradient of the pixels of one phase.
 template <class T>
 void data_gradient_of_phase(Context& context, const Conv2dShape& s, const Geometry& d, const T* grad_y,
                             const T* w, T* grad_x) {

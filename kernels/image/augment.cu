@@ -10,7 +10,7 @@ namespace {
 constexpr unsigned kThreads = 256;
 constexpr int kInFlight = 2;  // vectors of a thread
 
-// One sample's map from a pixel of the cache to three values, in the arithmetic of the CPU version.
+// The jitter of one sample, in the arithmetic of the CPU version.
 struct Colors {
   bool jittered;
   float gain, offset, saturation, rest;  // p -> gain p + offset, then saturation p + rest gray(p)
@@ -53,8 +53,9 @@ __device__ __forceinline__ void augment_pixel(const Augmentation& a, const Color
   for (int c = 0; c < 3; ++c) pixel[c] = (pixel[c] / 255 - norm.mean[c]) / norm.std[c];
 }
 
-// Sample blockIdx.y: a thread writes V elements that lie side by side, which belong to at most V / 3 + 2 pixels, and
-// computes those pixels whole: the bytes come from cache, and every store is 16 bytes wide and in order.
+// blockIdx.y is the sample. A thread writes V elements that lie side by side,
+// which belong to at most V / 3 + 2 pixels, and computes these pixels whole:
+// the bytes come from the cache, and a store moves all V elements at once.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
     augment(int height, int width, const uint8_t* __restrict__ images, const Augmentation* __restrict__ table,
@@ -77,9 +78,9 @@ __global__ void __launch_bounds__(kThreads)
       if (p * 3 - start >= V) continue;
       float pixel[3];
       augment_pixel(a, colors, height, width, picture, norm, index / width, index % width, pixel);
+      // Comparing instead of indexing with c keeps `pixel` and `out` in registers.
 #pragma unroll
-      for (int lane = 0; lane < V;
-           ++lane) {  // which lanes are this pixel's: no indexing, all stays in registers
+      for (int lane = 0; lane < V; ++lane) {
         const int c = start + lane - 3 * p;
         if (c == 0) out.lane[lane] = pixel[0];
         if (c == 1) out.lane[lane] = pixel[1];
@@ -93,7 +94,7 @@ __global__ void __launch_bounds__(kThreads)
 template <class T, int V>
 void run(Context& context, int64_t count, int64_t height, int64_t width, const uint8_t* images,
          const Augmentation* table, const Normalization& norm, T* y) {
-  constexpr int64_t kMostRows = 65535;  // of a grid: more samples take several launches
+  constexpr int64_t kMostRows = 65535;  // rows of a grid: more samples take several launches
   const unsigned blocks = blocks_for(height * width * 3, int64_t{kInFlight} * kThreads * V);
   for (int64_t done = 0; done < count; done += kMostRows) {
     const auto rows = static_cast<unsigned>(count - done < kMostRows ? count - done : kMostRows);

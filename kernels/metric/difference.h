@@ -7,8 +7,8 @@
 namespace saccade {
 inline namespace SACCADE_TARGET {
 
-// sum (x - y)^2 over rows of `dim` elements, a multiple of V: by a whole warp, each lane of which receives
-// it.
+// sum (x - y)^2 over rows of `dim` elements, a multiple of V.
+// All lanes of a warp call it and receive the sum.
 template <class T, int V>
 __device__ __forceinline__ float squared_difference(uint32_t dim, const T* __restrict__ x,
                                                     const T* __restrict__ y) {

@@ -12,27 +12,27 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / 32;
-constexpr int kWarpRows = 4;                   // of a tile of weights, for each warp
+constexpr int kWarpRows = 4;                   // rows of a tile of weights that a warp takes
 constexpr int kTileRows = kWarps * kWarpRows;  // 32: the bits of a word
 constexpr int kGradientThreads = 128;
-// At least so many blocks of kThreads on a multiprocessor, which leaves the compiler the registers: on its
-// own it spilled a few bytes to fit one more.
+// The launch bounds ask for two blocks of kThreads on a multiprocessor: without them the compiler spilled a
+// few bytes to fit one block more.
 [[maybe_unused]] constexpr int kBlocksPerSm = 2;
 
 constexpr float kClamp = static_cast<float>(PairwiseDistance<kGpu>::kClamp);
 constexpr float kNear = static_cast<float>(PairwiseDistance<kGpu>::kNear);
 
-// Columns of a warp whose lanes have V each.
+// The columns of a warp whose lanes take V each.
 template <int V>
 constexpr uint32_t kSpan = kWarp* V;
 
-// Whether d2 has lost digits where it came as |x|^2 + |y|^2 - 2 x.y; scale = |x|^2 + |y|^2. True for a NaN,
-// which infinity - infinity may be.
+// Whether d2 = |x|^2 + |y|^2 - 2 x.y has lost digits; scale = |x|^2 + |y|^2. True for a NaN, which may come
+// from infinity - infinity.
 __device__ __forceinline__ bool is_near(float d2, float scale) {
   return !(d2 >= kNear * scale);
 }
 
-// Of every row of x [n, dim] |x|^2, or max(|x|, clamp) when `root`, and of y [m, dim] likewise: a warp a row.
+// |x|^2, or max(|x|, clamp) when `root`, of every row of x [n, dim] and of y [m, dim]. A warp takes a row.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     pairwise_distance_norms(bool root, uint32_t n, uint32_t m, uint32_t dim, const T* __restrict__ x,
@@ -55,8 +55,8 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   if (lane == 0) (of_x ? x_norms : y_norms)[row] = sum;
 }
 
-// Distances from products [n, m], which may lie where they go. A warp: kSpan<V> columns of a row; it sums the
-// near pairs among them from their differences, one after the other.
+// Distances from products [n, m], which may lie in the same place. A warp takes kSpan<V> columns of a row,
+// and sums the near pairs among them from their differences, one after the other.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     pairwise_distance_forward(Metric metric, uint32_t n, uint32_t m, uint32_t dim, const T* __restrict__ x,
@@ -112,9 +112,9 @@ __device__ __forceinline__ float difference_weight(Metric metric, float distance
   return distance > least ? grad / distance : 0.0f;
 }
 
-// What the gradient of row i of x wants beside the product W y: parts of sum_j W_ij, and bits for the pairs
-// that W leaves out because they are near. Rows of x are rows of the matrix of distances, or its columns when
-// `transposed`; a part is a tile across.
+// What the gradient of row i of x needs beside the product W y: parts of sum_j W_ij, and bits for the pairs
+// that W leaves out because they are near. A row of x is a row of the matrix of distances, or a column when
+// `transposed`; a part is the sum over one tile.
 struct Sums {
   bool transposed;
   uint32_t count;  // rows of x
@@ -127,18 +127,18 @@ struct Sums {
     return near + (transposed ? static_cast<int64_t>(index) * count + row
                               : static_cast<int64_t>(row) * words + index);
   }
-  // The row of y that a bit stands for.
+  // The row of y for which a bit stands.
   __device__ __forceinline__ uint32_t other(uint32_t index, uint32_t bit) const {
     return index / span * kWarp * span + bit * span + index % span;
   }
 };
 
-// W [rows, columns], as distance and grad_distance lie: the factors of x - y, 0 for near pairs; for cosine
-// those of y. A block: a tile of kTileRows x kSpan<V>.
+// W [rows, columns], laid out like distance and grad_distance: the factors of x - y, 0 for near pairs; for
+// cosine the factors of y. A block takes a tile of kTileRows x kSpan<V>.
 //
-// In bf16 W is rounded for the tensor cores, and the sums are of the rounded W: each x - y then keeps one
-// factor, which is off by no more than the distance in it is, and sum(W) x - W y cancels no worse than in
-// f32.
+// In bf16, W is rounded for the tensor cores, and the sums add the rounded W.
+// Each x - y then has one factor in both, whose error is no larger than that of the
+// distance in it, and sum(W) x - W y cancels no worse than in f32.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     pairwise_distance_weights(Metric metric, uint32_t rows, uint32_t columns,
@@ -220,7 +220,8 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   *sums.word(own, tile_row) = near;
 }
 
-// grad_x = sum(W) x - W y + the near pairs' factors times x - y. A block: kGradientThreads vectors of a row.
+// grad_x = sum(W) x - W y + the sum of factor * (x - y) over near pairs.
+// A block takes kGradientThreads vectors of a row.
 template <class T, int V>
 __global__ void __launch_bounds__(kGradientThreads, 2 * kBlocksPerSm)
     pairwise_distance_gradient(Metric metric, uint32_t m, uint32_t dim, const T* __restrict__ x,
@@ -268,7 +269,8 @@ __global__ void __launch_bounds__(kGradientThreads, 2 * kBlocksPerSm)
   if (inside) store<V * sizeof(T)>(grad_x + at, narrow<T>(grad));
 }
 
-// grad_x from the gradient g of u = x / |x|: (g - (g.u) u) / |x|; below the clamp g / clamp. A warp a row.
+// grad_x = (g - (g.u) u) / |x| from the gradient g of u = x / |x|;
+// below the clamp g / clamp. A warp takes a row.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     pairwise_distance_unit(uint32_t rows, uint32_t dim, const T* __restrict__ x,
@@ -296,7 +298,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   }
 }
 
-// Cuts scratch memory into arrays, each aligned for the widest access.
+// Divides scratch memory into arrays, each of which begins at a multiple of kAlignment.
 class Layout {
  public:
   template <class T>
@@ -317,7 +319,7 @@ void check_sizes(int64_t n, int64_t m, int64_t dim) {
         " dimensions are beyond 32-bit indices");
 }
 
-// Calls run.operator()<V>(), V elements to an access: as many as `wide` rows take.
+// Calls run.operator()<V>() with V elements an access: a vector of 16 bytes, or one element if not `wide`.
 template <class T, class Run>
 void with_vectors(bool wide, Run&& run) {
   wide ? run.template operator()<kVector<T, true>>() : run.template operator()<1>();
