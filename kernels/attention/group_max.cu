@@ -16,8 +16,8 @@ struct Sizes {
   uint32_t vectors;  // of V channels in a pixel's group
 };
 
-// One thread: one vector of V channels of one pixel, all its groups. blockIdx.y counts images. One block a
-// multiprocessor is enough: for more, the compiler spills on sm_100.
+// A thread takes one vector of V channels of one pixel through all groups; blockIdx.y is the image. The
+// launch bounds ask for one block a multiprocessor: for more, the compiler spills on sm_100.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads, 1)
     group_max_forward(Sizes s, const T* __restrict__ features, const uint8_t* __restrict__ keep,
@@ -67,7 +67,7 @@ __global__ void __launch_bounds__(kThreads, 1)
   }
 }
 
-// The same thread writes its vector's gradient to the group that won and zeros to the others.
+// A thread writes the gradient of its vector to the group that won each channel, and zeros to the others.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
     group_max_backward(Sizes s, const T* __restrict__ grad_output, const uint8_t* __restrict__ argmax,

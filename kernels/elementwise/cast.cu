@@ -8,8 +8,8 @@ namespace saccade {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kWide =
-    4;  // elements: 16 bytes of the f32 side, so that a warp's accesses lie side by side on both
+// Elements of a vector: 16 bytes of the f32 side, so that a warp's accesses lie side by side on both sides.
+constexpr int kWide = 4;
 constexpr int kInFlight = 4;  // vectors of a thread
 
 template <int V, bool accumulate, class From, class To>
@@ -38,7 +38,7 @@ __global__ void __launch_bounds__(kThreads)
     const int64_t at = first + u * kThreads * V;
     if (at + V <= count) write<V, accumulate>(in[u], y + at);
   }
-  if constexpr (V > 1) {  // behind the last whole vector
+  if constexpr (V > 1) {  // after the last whole vector
     const int64_t at = count / V * V + threadIdx.x;
     if (blockIdx.x == 0 && at < count) write<1, accumulate>(load<sizeof(From)>(x + at), y + at);
   }

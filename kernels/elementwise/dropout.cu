@@ -10,7 +10,7 @@ namespace {
 
 constexpr unsigned kThreads = 256;
 
-// A thread draws whole blocks of four words, so that each is drawn once: for one vector of 16 bytes.
+// A thread takes one vector of 16 bytes: it draws whole blocks of four words, so that each is drawn once.
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     dropout(int64_t count, float p, float scale, const int64_t* __restrict__ state, uint32_t stream,

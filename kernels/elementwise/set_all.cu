@@ -16,7 +16,7 @@ __global__ void __launch_bounds__(kThreads) set_all(int64_t count, T value, T* _
   for (int lane = 0; lane < V; ++lane) pack.lane[lane] = value;
   const int64_t at = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * V;
   if (at + V <= count) store<V * sizeof(T)>(y + at, pack);
-  if constexpr (V > 1) {  // behind the last whole vector
+  if constexpr (V > 1) {  // after the last whole vector
     const int64_t rest = count / V * V + threadIdx.x;
     if (blockIdx.x == 0 && rest < count) y[rest] = value;
   }

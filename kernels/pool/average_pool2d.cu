@@ -8,11 +8,11 @@ namespace saccade {
 namespace {
 
 constexpr int kThreads = 256;
-// At least so many blocks on a multiprocessor, which leaves the compiler the registers: on its own it spilled
-// a few bytes to fit one more.
+// The launch bounds ask for two blocks on a multiprocessor: without them the compiler spilled a few
+// bytes to fit one block more.
 [[maybe_unused]] constexpr int kBlocksPerSm = 2;
 
-// One thread: one vector of V channels of one output position.
+// A thread takes one vector of V channels of one output position.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     average_pool2d_forward(WindowTile w, const T* __restrict__ x, T* __restrict__ y) {
@@ -36,7 +36,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   store<V * sizeof(T)>(y + w.out_offset(at.image, at.row, at.column) + at.channel, narrow<T>(sum));
 }
 
-// A gather over the windows that hold one input position.
+// A thread gathers for one vector of one input position from the windows that hold it.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     average_pool2d_backward(WindowTile w, const T* __restrict__ grad_y, T* __restrict__ grad_x) {

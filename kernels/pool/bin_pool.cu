@@ -8,7 +8,7 @@ namespace saccade {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr uint32_t kOwnCells = 8;  // of a thread of the backward pass: its division is paid once
+constexpr uint32_t kOwnCells = 8;  // cells of a thread of the backward pass, which divides once for all
 
 struct Sizes {
   uint32_t batch, time, height, width, channels, bin_t, bin_h, bin_w, bin_cells;
@@ -67,7 +67,8 @@ __global__ void __launch_bounds__(kThreads)
   store<V * sizeof(T)>(output + static_cast<int64_t>(blockIdx.x) * s.channels + channel, narrow<T>(mean));
 }
 
-// A thread: V channels of kOwnCells cells of sample blockIdx.z, which all get the same or nothing.
+// A thread writes V channels of kOwnCells cells of sample blockIdx.z:
+// those in the bin all get the same, the others 0.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
     bin_pool_backward(Sizes s, const T* __restrict__ grad_output, const int32_t* __restrict__ corners,
@@ -92,7 +93,7 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll
     for (uint32_t i = 0; i < kOwnCells; ++i) {
       const uint32_t cell = first + i * blockDim.y, row = cell / s.width, t = row / s.height;
-      // Unsigned: below the corner wraps to far above the bin.
+      // Unsigned: a position below the corner wraps to far above the bin.
       const bool in_bin =
           t - t0 < s.bin_t && row - t * s.height - h0 < s.bin_h && cell - row * s.width - w0 < s.bin_w;
       if (cell < cells)
@@ -101,7 +102,8 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// The same for the cells of the bin alone, added to what is there.
+// Adds the gradient to the cells of the bin and leaves all others alone.
+// A thread takes V channels of one cell.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
     bin_pool_backward_add(Sizes s, const T* __restrict__ grad_output, const int32_t* __restrict__ corners,

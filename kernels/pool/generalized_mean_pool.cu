@@ -16,7 +16,7 @@ struct Sizes {
   float epsilon;
 };
 
-// max(x, epsilon), and epsilon for a NaN, as the equation's reference has it.
+// max(x, epsilon), and epsilon for a NaN, as in generalized_mean_pool.ref.h.
 __device__ __forceinline__ float clamped(float x, float epsilon) {
   return x >= epsilon ? x : epsilon;
 }
@@ -25,8 +25,8 @@ __device__ __forceinline__ float power_of(float x, float p) {  // x > 0
   return expf(p * logf(x));
 }
 
-// A block: one tile of channels of one sample; its rows of threads share the positions. p = 3 needs neither
-// exponential nor logarithm; which it is, is the same for all threads.
+// A block takes one tile of channels of one sample; its rows of threads share the positions. p = 3 needs
+// neither an exponential nor a logarithm; all threads branch alike.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
     generalized_mean_pool_forward(Sizes s, const T* __restrict__ x, const T* __restrict__ p,
@@ -59,8 +59,8 @@ __global__ void __launch_bounds__(kThreads)
       static_cast<T>(cube ? cbrtf(mean) : power_of(mean, 1.0f / power));
 }
 
-// The same tile. Leaves the block's share of grad_p * p in partial[blockIdx.y, blockIdx.x]. grad_x and
-// partial may be null, partial without kSlope alone.
+// A block takes the same tile and with kSlope writes its part of grad_p * p to
+// partial[blockIdx.y, blockIdx.x]. grad_x may be null, and without kSlope partial, too.
 template <class T, int V, bool kSlope>
 __global__ void __launch_bounds__(kThreads)
     generalized_mean_pool_backward(Sizes s, const T* __restrict__ grad_y, const T* __restrict__ x,
@@ -118,7 +118,7 @@ __global__ void __launch_bounds__(kThreads)
 
 Sizes narrowed(int64_t positions, int64_t channels, double epsilon) {
   check(positions >= 1 && channels < (int64_t{1} << 31), "generalized_mean_pool: ", positions,
-        " positions of ", channels, " channels");
+        " positions of ", channels, " channels cannot be pooled");
   return {positions, static_cast<uint32_t>(channels), static_cast<float>(epsilon)};
 }
 

@@ -9,9 +9,9 @@ namespace saccade {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kPositions = 8;  // that a thread of the gradient writes
+constexpr int kPositions = 8;  // positions that a thread of the gradient writes
 
-// A block: one tile of channels of one sample; its rows of threads share the positions.
+// A block takes one tile of channels of one sample; its rows of threads share the positions.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
     global_average_pool_forward(int64_t positions, uint32_t channels, const T* __restrict__ x,
@@ -38,8 +38,7 @@ __global__ void __launch_bounds__(kThreads)
       static_cast<T>(total / static_cast<float>(positions));
 }
 
-// blockIdx.x counts `parts` parts of each sample; a thread keeps its channels and writes kPositions
-// positions.
+// blockIdx.x counts `parts` parts of each sample. A thread writes kPositions positions of its channels.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
     global_average_pool_backward(int64_t positions, uint32_t parts, uint32_t channels,

@@ -9,12 +9,13 @@ namespace saccade {
 namespace {
 
 constexpr int kThreads = 256;
-// At least so many blocks on a multiprocessor, which leaves the compiler the registers: on its own it spilled
-// a few bytes to fit one more.
+// The launch bounds ask for two blocks on a multiprocessor: without them the compiler spilled a few
+// bytes to fit one block more.
 [[maybe_unused]] constexpr int kBlocksPerSm = 2;
 constexpr int kInFlight = 3;  // taps of a row whose loads are issued before the first is used
 
-// One thread: one vector of V channels of one output position. Windows that overlap meet again in L1.
+// A thread takes one vector of V channels of one output position.
+// Windows that overlap find their inputs in L1.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     max_pool2d_forward(WindowTile w, const T* __restrict__ x, T* __restrict__ y, uint8_t* __restrict__ tap) {
@@ -24,7 +25,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   const auto rows = w.taps(at.row, w.height), columns = w.taps(at.column, w.width);
   const int top = at.row * w.stride - w.padding, left = at.column * w.stride - w.padding;
 
-  // The first tap stands until one is larger, so that a window of -infinity names it.
+  // The first tap wins until one is larger, so that a window full of -infinity has a winner.
   Pack<float, V> best;
   int winner[V];
 #pragma unroll
@@ -60,7 +61,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   store<V>(tap + out, index);
 }
 
-// A gather: one vector of one input position asks the windows that hold it whether it won them.
+// A thread gathers for one vector of one input position from the windows that it won.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     max_pool2d_backward(WindowTile w, const T* __restrict__ grad_y, const uint8_t* __restrict__ tap,

@@ -12,25 +12,25 @@ namespace saccade {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kChannels = 32;     // of a block: runs of at least 64 bytes
-constexpr int kUsualPieces = 16;  // that an image is cut into at least, to be read side by side
+constexpr int kChannels = 32;     // channels of a block: runs of at least 64 bytes
+constexpr int kUsualPieces = 16;  // pieces of an image, at least, which are read in parallel
 constexpr int kMostPieces = 2 * kMostBands + kUsualPieces;
 constexpr int kCells = 256;  // positions of a block of the gradient
 
 struct Sizes {
-  uint32_t batch, width, cells, channels;  // cells: of one image
+  uint32_t batch, width, cells, channels;  // `cells` is height * width
   bool average, maximum;
 };
 
-// The image's rows cut into pieces, so that each band is a run of them and every row is read once: piece p is
-// rows [cut[p], cut[p + 1]), band k is pieces [begin[k], end[k]).
+// The rows of an image, cut into pieces so that each band is a run of pieces and every row is read once:
+// piece p is rows [cut[p], cut[p + 1]), band k is pieces [begin[k], end[k]).
 struct Pieces {
   uint32_t bands, count;
   uint32_t cut[kMostPieces + 1];
   uint8_t begin[kMostBands], end[kMostBands];
 };
 
-// What a block keeps of its pieces, each [pieces, kChannels].
+// The sums and maxima of a block's pieces in shared memory, each [pieces, kChannels].
 struct PieceSums {
   float *sum, *best;
   int32_t* winner;
@@ -42,7 +42,7 @@ struct PieceSums {
   static size_t bytes(uint32_t pieces) { return pieces * kChannels * (2 * sizeof(float) + sizeof(int32_t)); }
 };
 
-// One vector of V channels of one piece.
+// Reduces one vector of V channels over one piece.
 template <class T, int V>
 __device__ __forceinline__ void reduce_piece(const T* __restrict__ image, uint32_t channels, uint32_t begin,
                                              uint32_t end, const PieceSums& to, uint32_t slot) {
@@ -66,8 +66,8 @@ __device__ __forceinline__ void reduce_piece(const T* __restrict__ image, uint32
   store_lanes_shared(to.winner + slot, winner);
 }
 
-// A block: kChannels channels of one image. Its rows of threads reduce the pieces; then its threads join the
-// pieces of each (band, channel), in order.
+// A block takes kChannels channels of one image. Its rows of threads reduce the pieces; then its threads join
+// the pieces of each (band, channel), in order.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads, 3)
     region_pool_forward(Sizes s, Pieces pieces, const T* __restrict__ x, T* __restrict__ y,
@@ -100,21 +100,21 @@ __global__ void __launch_bounds__(kThreads, 3)
   }
 }
 
-// What the averages of the bands give to each position of image row `row`.
+// The gradient that the averages of the bands give to each position of image row `row`.
 template <class T>
 __device__ __forceinline__ float mean_gradient(const Sizes& s, const Bands& bands, uint32_t row,
                                                const T* __restrict__ grad, int64_t pitch) {
   float sum = 0;
   for (uint32_t k = 0; s.average && k < bands.count; ++k)
-    if (row - bands.begin[k] <
-        bands.end[k] - bands.begin[k])  // unsigned: above the band wraps to far below it
+    // Unsigned: a row above the band wraps to far below it.
+    if (row - bands.begin[k] < bands.end[k] - bands.begin[k])
       sum +=
           static_cast<float>(grad[k * pitch]) / static_cast<float>((bands.end[k] - bands.begin[k]) * s.width);
   return sum;
 }
 
-// A block: kCells positions of one image and kChannels channels, whose gradient is summed in shared memory by
-// one thread a channel and position. blockIdx.x counts `parts` parts of each image.
+// A block takes kCells positions of one image and kChannels channels. One thread a channel and position sums
+// the gradient in shared memory. blockIdx.x counts `parts` parts of each image.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads, 4)
     region_pool_backward(Sizes s, Bands bands, uint32_t parts, const T* __restrict__ grad_y,
@@ -124,7 +124,7 @@ __global__ void __launch_bounds__(kThreads, 4)
   const uint32_t end = begin + kCells < s.cells ? begin + kCells : s.cells;
   const uint32_t first = blockIdx.y * kChannels;
   const uint32_t c = threadIdx.x % kChannels, group = threadIdx.x / kChannels;
-  const int64_t pitch = static_cast<int64_t>(s.batch) * s.channels;  // from band to band
+  const int64_t pitch = static_cast<int64_t>(s.batch) * s.channels;  // from one band to the next
   const int64_t out = static_cast<int64_t>(image) * s.channels + first + c;
   if (first + c < s.channels)
     for (uint32_t row = begin / s.width + group; row * s.width < end; row += kThreads / kChannels) {

@@ -1,5 +1,4 @@
-// A Window inside a kernel: 32-bit sizes, and from the number of a thread to the vector of V channels that it
-// computes.
+// A Window inside a kernel: 32-bit sizes, and the vector of V channels that a thread takes by its number.
 #pragma once
 
 #include "kernels/common/launch.h"
@@ -11,7 +10,7 @@ inline namespace SACCADE_TARGET {
 struct WindowTile {
   int height, width, out_height, out_width, channels, kernel, stride, padding;
   uint32_t vectors;              // of V channels in a pixel
-  uint32_t in_items, out_items;  // threads that a pass over the input and one over the output need
+  uint32_t in_items, out_items;  // threads of a pass over the input, and of one over the output
 
   struct Range {
     int begin, end;
@@ -26,7 +25,7 @@ struct WindowTile {
     return {last < kernel ? 0 : (last - kernel) / stride + 1, end < out_size ? end : out_size};
   }
 
-  // Vector `item` of an image batch of height x width pixels.
+  // The place of vector number `item` in a batch of images with rows x columns pixels.
   struct Place {
     int image, row, column, channel;
   };
@@ -51,7 +50,7 @@ struct WindowTile {
           w.batch, " images of ", w.height, "x", w.width, " with ", w.channels,
           " channels are too many for one launch");
     check(w.height < kMost / 2 && w.width < kMost / 2 && w.stride < kMost / 2, op,
-          ": too large an image or stride");
+          ": the image or the stride is too large");
     const auto narrow = [](int64_t value) { return static_cast<int>(value); };
     height = narrow(w.height), width = narrow(w.width), channels = narrow(w.channels);
     out_height = narrow(w.out_height()), out_width = narrow(w.out_width());

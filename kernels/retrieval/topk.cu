@@ -12,14 +12,14 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / 32;
-constexpr int kPer = 4;                          // columns that a thread takes of a chunk
-constexpr int kChunk = kThreads * kPer;          // columns looked at together
-constexpr int64_t kShared = 1024;                // places whose two lists fit in shared memory
-constexpr int64_t kScratch = int64_t{64} << 20;  // bytes of the lists that don't
+constexpr int kPer = 4;                          // columns of a chunk that a thread takes
+constexpr int kChunk = kThreads * kPer;          // columns that a block takes at a time
+constexpr int64_t kShared = 1024;                // the largest k whose two lists fit in shared memory
+constexpr int64_t kScratch = int64_t{64} << 20;  // bytes of the lists that do not fit there
 
-// An item is one 64-bit key: integers compare as the items stand, values first, then indices, so no two items
-// are equal and no order of work can show. Numbers keep their order (negated where the largest are wanted);
-// NaN comes after them, an empty place last of all.
+// An item is one 64-bit key. Comparing keys compares values first, then indices, so no two items are equal
+// and the result does not depend on the order of the work. Numbers keep their order (inverted where the
+// largest are wanted); a NaN comes after them, and an empty place last of all.
 constexpr uint64_t kEmpty = ~uint64_t{0};
 constexpr uint32_t kNan = 0xfffffffeu;
 
@@ -68,9 +68,9 @@ __device__ __forceinline__ void sort_keys(uint64_t* keys, uint32_t size) {
     }
 }
 
-// A block a row. Its k best so far stand sorted in one of two lists; of each chunk of columns only those that
-// stand before the last of them are kept, sorted and merged into the other list: a key's place is its own
-// rank plus the number of keys below it in the other list.
+// A block takes a row. Its k best so far stand sorted in one of two lists. Of each chunk of columns the block
+// keeps only those that come before the last of the k, sorts them and merges both into the other list: a
+// key's place there is its own rank plus the number of keys below it among the others.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
     topk_update(uint32_t columns, uint32_t first_column, uint32_t k, bool largest, const T* __restrict__ x,
@@ -94,7 +94,7 @@ __global__ void __launch_bounds__(kThreads)
     uint32_t count = 0;
 #pragma unroll
     for (int p = 0; p < kPer; p += V) {
-      // Vectors of V neighbors; without them the lanes of a warp are the neighbors.
+      // A thread takes vectors of V neighbors; with V = 1 the lanes of a warp take neighbors.
       const uint32_t c = chunk + (V > 1 ? threadIdx.x * V : p * kThreads + threadIdx.x);
       Pack<T, V> value = {};
       if (c < columns) value = load<V * sizeof(T)>(x + c);
@@ -113,7 +113,7 @@ __global__ void __launch_bounds__(kThreads)
       if (w < warp) place += warp_counts[w];
       total += warp_counts[w];
     }
-    if (total == 0) {  // the same for the whole block
+    if (total == 0) {  // all threads of the block agree
       __syncthreads();
       continue;
     }

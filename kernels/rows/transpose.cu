@@ -9,11 +9,12 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kTile = 64;  // rows and columns of a block
-// One column more, so that the words of a column lie in different banks; two where two elements share a word.
+// One more column than kTile, so that the words of a column lie in different banks;
+// two where two elements share a word.
 template <class T>
 constexpr int kPitch = kTile + 4 / static_cast<int>(sizeof(T));
 
-// Reads the tile along rows of x, writes it along rows of y, both in vectors of V elements.
+// Reads a tile along the rows of x and writes it along the rows of y, both in vectors of V elements.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads) transpose(int64_t rows, int64_t columns, uint32_t tiles_across,
                                                       const T* __restrict__ x, T* __restrict__ y) {
