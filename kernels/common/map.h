@@ -45,7 +45,7 @@ __device__ __forceinline__ Pack<T, V> apply(const F& f, const Pack<T, V> (&x)[N]
     for (int n = 0; n < N; ++n) lane[n] = static_cast<float>(x[n].lane[i]);
     y.lane[i] = call(f, lane);
   }
-  return narrow<T>(y);
+  return from_f32<T>(y);
 }
 
 // Vectors of each input that a thread loads before it uses the first: at least four loads in all.
@@ -90,8 +90,8 @@ __device__ __forceinline__ void apply_pair(const F& f, const Pack<T, V> (&x)[3],
     first.lane[i] = both.lane[0];
     second.lane[i] = both.lane[1];
   }
-  store<V * sizeof(T)>(y0, narrow<T>(first));
-  store<V * sizeof(T)>(y1, narrow<T>(second));
+  store<V * sizeof(T)>(y0, from_f32<T>(first));
+  store<V * sizeof(T)>(y1, from_f32<T>(second));
 }
 
 template <class T, int V, class F>
@@ -115,14 +115,14 @@ __global__ void __launch_bounds__(kMapThreads)
 template <class T, class F, class... Rest>
 void map(Context& context, int64_t count, T* y, const F& f, const T* x, const Rest*... rest) {
   check_element<T>(context);
-  constexpr int N = 1 + sizeof...(Rest), kWide = kVector<T, true>;
+  constexpr int N = 1 + sizeof...(Rest), kPerVector = kVector<T, true>;
   constexpr int64_t kPerBlock = map_detail::kInFlight<N> * static_cast<int64_t>(kMapThreads);
   const MapInputs<T, N> inputs{{x, rest...}};
-  bool wide = aligned(y, 16);
-  for (const T* p : inputs.at) wide = wide && aligned(p, 16);
-  if (wide)
-    launch(map_detail::map_kernel<T, kWide, N, F>, blocks_for(count, kPerBlock * kWide), kMapThreads, 0,
-           context.stream(), count, inputs, y, f);
+  bool vectorized = aligned(y, 16);
+  for (const T* p : inputs.at) vectorized = vectorized && aligned(p, 16);
+  if (vectorized)
+    launch(map_detail::map_kernel<T, kPerVector, N, F>, blocks_for(count, kPerBlock * kPerVector),
+           kMapThreads, 0, context.stream(), count, inputs, y, f);
   else
     launch(map_detail::map_kernel<T, 1, N, F>, blocks_for(count, kPerBlock), kMapThreads, 0, context.stream(),
            count, inputs, y, f);
@@ -132,11 +132,11 @@ template <class T, class F>
 void map_pair(Context& context, int64_t count, T* y0, T* y1, const F& f, const T* x0, const T* x1,
               const T* x2) {
   check_element<T>(context);
-  constexpr int kWide = kVector<T, true>;
-  bool wide = aligned(y0, 16) && aligned(y1, 16);
-  for (const T* p : {x0, x1, x2}) wide = wide && aligned(p, 16);
-  const int64_t a_block = kMapThreads * static_cast<int64_t>(wide ? kWide : 1);
-  launch(wide ? map_detail::map_pair_kernel<T, kWide, F> : map_detail::map_pair_kernel<T, 1, F>,
+  constexpr int kPerVector = kVector<T, true>;
+  bool vectorized = aligned(y0, 16) && aligned(y1, 16);
+  for (const T* p : {x0, x1, x2}) vectorized = vectorized && aligned(p, 16);
+  const int64_t a_block = kMapThreads * static_cast<int64_t>(vectorized ? kPerVector : 1);
+  launch(vectorized ? map_detail::map_pair_kernel<T, kPerVector, F> : map_detail::map_pair_kernel<T, 1, F>,
          blocks_for(count, a_block), kMapThreads, 0, context.stream(), count, MapInputs<T, 3>{{x0, x1, x2}},
          y0, y1, f);
 }

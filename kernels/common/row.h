@@ -92,7 +92,7 @@ class HeldRow {
       Pack<float, V> out;
 #pragma unroll
       for (int i = 0; i < V; ++i) out.lane[i] = row_detail::call(f, slots_[s], i);
-      store<V * sizeof(T)>(y + start_ + column(s), narrow<T>(out));
+      store<V * sizeof(T)>(y + start_ + column(s), from_f32<T>(out));
     }
   }
 
@@ -138,7 +138,7 @@ class StreamedRow {
       Pack<float, V> out;
 #pragma unroll
       for (int i = 0; i < V; ++i) out.lane[i] = row_detail::call(f, x, i);
-      store<V * sizeof(T)>(y + start_ + c, narrow<T>(out));
+      store<V * sizeof(T)>(y + start_ + c, from_f32<T>(out));
     }
   }
 
@@ -191,12 +191,12 @@ void for_rows(Context& context, int64_t rows, int64_t columns, const T* y, const
               const Rest*... rest) {
   check_element<T>(context);
   check(columns < (int64_t{1} << 31) - 65536, "rows of ", columns, " columns are too long");
-  constexpr int N = 1 + sizeof...(Rest), kWide = kVector<T, true>;
+  constexpr int N = 1 + sizeof...(Rest), kPerVector = kVector<T, true>;
   const RowInputs<T, N> inputs{{x, rest...}};
-  bool wide = columns % kWide == 0 && aligned(y, 16);
-  for (const T* p : inputs.at) wide = wide && aligned(p, 16);
-  if (wide)
-    row_detail::pick<T, kWide>(context, rows, columns, inputs, kernel);
+  bool vectorized = columns % kPerVector == 0 && aligned(y, 16);
+  for (const T* p : inputs.at) vectorized = vectorized && aligned(p, 16);
+  if (vectorized)
+    row_detail::pick<T, kPerVector>(context, rows, columns, inputs, kernel);
   else
     row_detail::pick<T, 1>(context, rows, columns, inputs, kernel);
 }

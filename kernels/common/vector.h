@@ -16,9 +16,9 @@ struct alignas(sizeof(T) * V) Pack {
 // How often the data is needed: `once` tells the caches not to keep it.
 enum class Use { again, once };
 
-// The elements of T that one access moves: 16 bytes, or one where `wide` is off.
-template <class T, bool wide>
-constexpr int kVector = wide ? 16 / static_cast<int>(sizeof(T)) : 1;
+// The elements of T that one access moves: those of 16 bytes if `vectorized`, else one.
+template <class T, bool vectorized>
+constexpr int kVector = vectorized ? 16 / static_cast<int>(sizeof(T)) : 1;
 
 namespace vector_detail {
 template <int Bytes>
@@ -120,7 +120,7 @@ __device__ __forceinline__ void store_lanes_shared(S* to, const Pack<S, V>& valu
 
 // Kernels compute in f32 whatever type they store: to_f32() after a load, from_f32() before a store.
 template <class T, int V>
-__device__ __forceinline__ Pack<float, V> widen(const Pack<T, V>& pack) {
+__device__ __forceinline__ Pack<float, V> to_f32(const Pack<T, V>& pack) {
   Pack<float, V> out;
 #pragma unroll
   for (int i = 0; i < V; ++i) out.lane[i] = static_cast<float>(pack.lane[i]);
@@ -136,7 +136,7 @@ __device__ __forceinline__ unsigned int bf16_pair(float low, float high) {
 #endif
 
 template <class T, int V>
-__device__ __forceinline__ Pack<T, V> narrow(const Pack<float, V>& pack) {
+__device__ __forceinline__ Pack<T, V> from_f32(const Pack<float, V>& pack) {
   Pack<T, V> out;
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
   constexpr int kPaired = std::is_same_v<T, bf16> ? V / 2 * 2 : 0;  // two conversions in one instruction

@@ -50,18 +50,18 @@ struct Geometry {
   Phase down, across;
 
   explicit Geometry(const Conv2dShape& d, int64_t top = 0, int64_t left = 0)
-      : h(narrowed(d.h)),
-        w(narrowed(d.w)),
-        c(narrowed(d.c)),
-        k(narrowed(d.k)),
-        p(narrowed(d.p())),
-        q(narrowed(d.q())),
-        r(narrowed(d.r)),
-        s(narrowed(d.s)),
-        stride_h(static_cast<int32_t>(narrowed(d.stride_h))),
-        stride_w(static_cast<int32_t>(narrowed(d.stride_w))),
-        pad_h(static_cast<int32_t>(narrowed(d.pad_h))),
-        pad_w(static_cast<int32_t>(narrowed(d.pad_w))),
+      : h(in_32_bits(d.h)),
+        w(in_32_bits(d.w)),
+        c(in_32_bits(d.c)),
+        k(in_32_bits(d.k)),
+        p(in_32_bits(d.p())),
+        q(in_32_bits(d.q())),
+        r(in_32_bits(d.r)),
+        s(in_32_bits(d.s)),
+        stride_h(static_cast<int32_t>(in_32_bits(d.stride_h))),
+        stride_w(static_cast<int32_t>(in_32_bits(d.stride_w))),
+        pad_h(static_cast<int32_t>(in_32_bits(d.pad_h))),
+        pad_w(static_cast<int32_t>(in_32_bits(d.pad_w))),
         by_c(std::max(c, 1u)),
         by_k(std::max(k, 1u)),
         by_p(p),
@@ -71,7 +71,7 @@ struct Geometry {
         across(left, d.w, d.s, d.stride_w, d.pad_w) {}
 
  private:
-  static uint32_t narrowed(int64_t size) {
+  static uint32_t in_32_bits(int64_t size) {
     check(size >= 0 && size < int64_t{1} << 30, "conv2d: a size of ", size, " is beyond 32-bit indices");
     return static_cast<uint32_t>(size);
   }
@@ -88,7 +88,7 @@ struct Tap {
 };
 
 // The input pixels that the filter covers at output pixel (n, p, q): x [N,H,W,C] as [N P Q, R S C].
-template <class T, bool along_k_, bool wide>
+template <class T, bool along_k_, bool vectorized>
 struct ImagePatches {
   using Element = T;
   static constexpr bool along_k = along_k_;  // false for the weight gradient, where the axes change places
@@ -105,13 +105,13 @@ struct ImagePatches {
     const T* first = x + static_cast<int64_t>(image) * d.h * d.w * d.c;
     Pack<T, kPack<T>> pack = {};
 #pragma unroll
-    for (int e = 0; e < (wide ? 1 : kPack<T>); ++e) {
+    for (int e = 0; e < (vectorized ? 1 : kPack<T>); ++e) {
       if (column + e >= columns) break;
       const Tap tap(d.by_s, d.by_c, column + e);
       const uint32_t row = static_cast<uint32_t>(top) + tap.r, at = static_cast<uint32_t>(left) + tap.s;
       if (row >= d.h || at >= d.w) continue;  // unsigned: a negative position wraps to far outside
       const T* from = first + (static_cast<int64_t>(row) * d.w + at) * d.c + tap.channel;
-      if constexpr (wide)
+      if constexpr (vectorized)
         pack = load<16>(from);
       else
         pack.lane[e] = *from;
@@ -122,7 +122,7 @@ struct ImagePatches {
 
 // The output pixels in which input pixel (n, h, w) took part: grad_y [N,P,Q,K] as the matrix [N H W, R S K],
 // where H, W, R and S count the positions and taps of a phase.
-template <class T, bool wide>
+template <class T, bool vectorized>
 struct GradientPatches {
   using Element = T;
   static constexpr bool along_k = true;
@@ -138,13 +138,13 @@ struct GradientPatches {
     const T* first = grad_y + static_cast<int64_t>(image) * d.p * d.q * d.k;
     Pack<T, kPack<T>> pack = {};
 #pragma unroll
-    for (int e = 0; e < (wide ? 1 : kPack<T>); ++e) {
+    for (int e = 0; e < (vectorized ? 1 : kPack<T>); ++e) {
       if (l + e >= columns) break;
       const Tap tap(d.across.by_taps, d.by_k, l + e);
       const uint32_t p = bottom - tap.r, q = right - tap.s;
       if (p >= d.p || q >= d.q) continue;  // unsigned: a negative position wraps to far outside
       const T* from = first + (static_cast<int64_t>(p) * d.q + q) * d.k + tap.channel;
-      if constexpr (wide)
+      if constexpr (vectorized)
         pack = load<16>(from);
       else
         pack.lane[e] = *from;
@@ -154,7 +154,7 @@ struct GradientPatches {
 };
 
 // The filters w [K,R,S,C] as the matrix [R S K, C], where R and S of the matrix count the taps of a phase.
-template <class T, bool wide>
+template <class T, bool vectorized>
 struct FilterRows {
   using Element = T;
   static constexpr bool along_k = false;
@@ -167,7 +167,7 @@ struct FilterRows {
     const Tap tap(d.across.by_taps, d.by_k, l);
     const uint32_t r = d.down.tap + tap.r * d.down.stride, s = d.across.tap + tap.s * d.across.stride;
     const int64_t row = (static_cast<int64_t>(tap.channel) * d.r + r) * d.s + s;
-    return load_row<wide>(w + row * d.c, i, d.c);
+    return load_row<vectorized>(w + row * d.c, i, d.c);
   }
 };
 
@@ -183,7 +183,7 @@ struct PhaseRows {
 };
 
 template <class T>
-bool wide_for(int64_t channels, const T* data) {
+bool channels_fit_vectors(int64_t channels, const T* data) {
   return channels % kPack<T> == 0 && aligned(data, 16);
 }
 
@@ -206,10 +206,10 @@ void data_gradient_of_phase(Context& context, const Conv2dShape& s, const Geomet
   const int64_t pixels = s.n * d.down.positions * d.across.positions;
   const int64_t columns = static_cast<int64_t>(d.down.taps) * d.across.taps * s.k;
   const auto rows = static_cast<uint32_t>(pixels), depth = static_cast<uint32_t>(columns);
-  with_width(wide_for(s.k, grad_y) && wide_for(s.c, w), [&]<bool wide>() {
+  with_vectorized(channels_fit_vectors(s.k, grad_y) && channels_fit_vectors(s.c, w), [&]<bool vectorized>() {
     launch_product(
-        context, pixels, s.c, columns, GradientPatches<T, wide>{d, grad_y, rows, depth},
-        FilterRows<T, wide>{d, w, depth},
+        context, pixels, s.c, columns, GradientPatches<T, vectorized>{d, grad_y, rows, depth},
+        FilterRows<T, vectorized>{d, w, depth},
         epilogue_of(pixels, s.c, static_cast<const T*>(nullptr), grad_x, false, false, PhaseRows{d}));
   });
 }
@@ -220,9 +220,9 @@ void weight_gradient_on_gpu(Context& context, const Conv2dShape& s, const T* x, 
   const int64_t pixels = s.n * s.p() * s.q(), columns = s.r * s.s * s.c;
   const Geometry d(s);
   const auto depth = static_cast<uint32_t>(pixels), width = static_cast<uint32_t>(columns);
-  with_width(wide_for(s.c, x) && wide_for(s.k, grad_y), [&]<bool wide>() {
-    launch_product(context, s.k, columns, pixels, Dense<T, false, wide>{grad_y, d.k, depth},
-                   ImagePatches<T, false, wide>{d, x, depth, width},
+  with_vectorized(channels_fit_vectors(s.c, x) && channels_fit_vectors(s.k, grad_y), [&]<bool vectorized>() {
+    launch_product(context, s.k, columns, pixels, Dense<T, false, vectorized>{grad_y, d.k, depth},
+                   ImagePatches<T, false, vectorized>{d, x, depth, width},
                    epilogue_of(s.k, columns, static_cast<const T*>(nullptr), grad_w));
   });
 }
@@ -242,9 +242,9 @@ void Conv2d<kGpu>::forward(Context& context, const Conv2dShape& s, const T* x, c
   const Geometry d(s);
   const int64_t pixels = s.n * s.p() * s.q(), columns = s.r * s.s * s.c;
   const auto rows = static_cast<uint32_t>(pixels), depth = static_cast<uint32_t>(columns);
-  with_width(wide_for(s.c, x) && wide_for(s.c, w), [&]<bool wide>() {
-    launch_product(context, pixels, s.k, columns, ImagePatches<T, true, wide>{d, x, rows, depth},
-                   Dense<T, true, wide>{w, d.k, depth}, epilogue_of(pixels, s.k, b, y));
+  with_vectorized(channels_fit_vectors(s.c, x) && channels_fit_vectors(s.c, w), [&]<bool vectorized>() {
+    launch_product(context, pixels, s.k, columns, ImagePatches<T, true, vectorized>{d, x, rows, depth},
+                   Dense<T, true, vectorized>{w, d.k, depth}, epilogue_of(pixels, s.k, b, y));
   });
 }
 template void Conv2d<kGpu>::forward(Context&, const Conv2dShape&, const float*, const float*, const float*,

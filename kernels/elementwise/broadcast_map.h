@@ -45,11 +45,11 @@ __global__ void __launch_bounds__(kThreads)
     } else {
       const uint32_t row = vector / s.across, column = vector - row * s.across;
       const int64_t at = static_cast<int64_t>(row / s.repeated) * s.across + column;
-      other = widen(load<V * sizeof(T)>(b + at * V));
+      other = to_f32(load<V * sizeof(T)>(b + at * V));
     }
 #pragma unroll
     for (int i = 0; i < V; ++i) out.lane[i] = f(static_cast<float>(in[u].lane[i]), other.lane[i]);
-    store<V * sizeof(T)>(y + static_cast<int64_t>(vector) * V, narrow<T>(out));
+    store<V * sizeof(T)>(y + static_cast<int64_t>(vector) * V, from_f32<T>(out));
   }
   if constexpr (V > 1) {  // after the last whole vector; there are such elements only where all share one b
     const int64_t at = static_cast<int64_t>(s.vectors) * V + threadIdx.x;
@@ -81,11 +81,12 @@ template <class T, class F>
 void map_broadcast(Context& context, const BroadcastShape& s, const T* x, const T* b, T* y, const F& f) {
   check_element<T>(context);
   if (s.count() == 0) return;
-  constexpr int kWide = kVector<T, true>;
+  constexpr int kPerVector = kVector<T, true>;
   const bool shared = s.inner == 1;
-  const bool fits = shared ? s.outer == 1 || s.repeated % kWide == 0 : s.inner % kWide == 0 && aligned(b, 16);
+  const bool fits =
+      shared ? s.outer == 1 || s.repeated % kPerVector == 0 : s.inner % kPerVector == 0 && aligned(b, 16);
   if (fits && aligned(x, 16) && aligned(y, 16))
-    broadcast_detail::run<T, kWide>(context, s, x, b, y, f);
+    broadcast_detail::run<T, kPerVector>(context, s, x, b, y, f);
   else
     broadcast_detail::run<T, 1>(context, s, x, b, y, f);
 }

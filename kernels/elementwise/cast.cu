@@ -9,18 +9,18 @@ namespace {
 
 constexpr int kThreads = 256;
 // Elements of a vector: 16 bytes of the f32 side, so that a warp's accesses lie side by side on both sides.
-constexpr int kWide = 4;
+constexpr int kPerVector = 4;
 constexpr int kInFlight = 4;  // vectors of a thread
 
 template <int V, bool accumulate, class From, class To>
 __device__ __forceinline__ void write(const Pack<From, V>& x, To* y) {
-  Pack<float, V> value = widen(x);
+  Pack<float, V> value = to_f32(x);
   if constexpr (accumulate) {
-    const Pack<float, V> before = widen(load<V * sizeof(To)>(y));
+    const Pack<float, V> before = to_f32(load<V * sizeof(To)>(y));
 #pragma unroll
     for (int lane = 0; lane < V; ++lane) value.lane[lane] += before.lane[lane];
   }
-  store<V * sizeof(To)>(y, narrow<To>(value));
+  store<V * sizeof(To)>(y, from_f32<To>(value));
 }
 
 template <int V, bool accumulate, class From, class To>
@@ -48,9 +48,9 @@ template <bool accumulate, class From, class To>
 void run(Context& context, int64_t count, const From* x, To* y) {
   check_element<bf16>(context);
   constexpr int64_t kPerBlock = int64_t{kInFlight} * kThreads;
-  if (aligned(x, kWide * sizeof(From)) && aligned(y, kWide * sizeof(To)))
-    launch(cast_kernel<kWide, accumulate, From, To>, blocks_for(count, kPerBlock * kWide), kThreads, 0,
-           context.stream(), count, x, y);
+  if (aligned(x, kPerVector * sizeof(From)) && aligned(y, kPerVector * sizeof(To)))
+    launch(cast_kernel<kPerVector, accumulate, From, To>, blocks_for(count, kPerBlock * kPerVector), kThreads,
+           0, context.stream(), count, x, y);
   else
     launch(cast_kernel<1, accumulate, From, To>, blocks_for(count, kPerBlock), kThreads, 0, context.stream(),
            count, x, y);

@@ -28,11 +28,11 @@ template <>
 template <class T>
 void SetAll<kGpu>::to(Context& context, int64_t count, double value, T* y) {
   check_element<T>(context);
-  constexpr int kWide = kVector<T, true>;
+  constexpr int kPerVector = kVector<T, true>;
   const T one(static_cast<float>(value));
   if (aligned(y, 16))
-    launch(set_all<T, kWide>, blocks_for(count, int64_t{kThreads} * kWide), kThreads, 0, context.stream(),
-           count, one, y);
+    launch(set_all<T, kPerVector>, blocks_for(count, int64_t{kThreads} * kPerVector), kThreads, 0,
+           context.stream(), count, one, y);
   else
     launch(set_all<T, 1>, blocks_for(count, kThreads), kThreads, 0, context.stream(), count, one, y);
 }

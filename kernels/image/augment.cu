@@ -87,7 +87,7 @@ __global__ void __launch_bounds__(kThreads)
         if (c == 2) out.lane[lane] = pixel[2];
       }
     }
-    store<V * sizeof(T), Use::once>(y + blockIdx.y * elements + at, narrow<T>(out));
+    store<V * sizeof(T), Use::once>(y + blockIdx.y * elements + at, from_f32<T>(out));
   }
 }
 
@@ -113,9 +113,9 @@ void Augment<kGpu>::forward(Context& context, int64_t count, int64_t height, int
   check_element<T>(context);
   check(height < (1 << 15) && width < (1 << 15), "augment: pictures of ", height, " x ", width,
         " are too large");
-  constexpr int kWide = kVector<T, true>;
-  if (aligned(y, 16) && height * width * 3 % kWide == 0)
-    run<T, kWide>(context, count, height, width, images, table, normalization, y);
+  constexpr int kPerVector = kVector<T, true>;
+  if (aligned(y, 16) && height * width * 3 % kPerVector == 0)
+    run<T, kPerVector>(context, count, height, width, images, table, normalization, y);
   else
     run<T, 1>(context, count, height, width, images, table, normalization, y);
 }

@@ -43,11 +43,11 @@ template <class T>
 constexpr int kPack = 16 / static_cast<int>(sizeof(T));
 
 // `count` elements in a row of memory: those from `first` on, as many as a pack holds; zeros past the end.
-// wide: count is a multiple of the pack, and the row is aligned, so that one access does.
-template <bool wide, class T>
+// If `vectorized`, count is a multiple of the pack and the row is aligned, so that one access is enough.
+template <bool vectorized, class T>
 __device__ __forceinline__ Pack<T, kPack<T>> load_row(const T* row, uint32_t first, uint32_t count) {
   Pack<T, kPack<T>> pack = {};
-  if constexpr (wide) {
+  if constexpr (vectorized) {
     if (first < count) pack = load<16>(row + first);
   } else {
 #pragma unroll
@@ -58,7 +58,7 @@ __device__ __forceinline__ Pack<T, kPack<T>> load_row(const T* row, uint32_t fir
 }
 
 // A matrix: [size, k] where neighbors lie along k, else [k, size].
-template <class T, bool along_k_, bool wide>
+template <class T, bool along_k_, bool vectorized>
 struct Dense {
   using Element = T;
   static constexpr bool along_k = along_k_;
@@ -68,7 +68,7 @@ struct Dense {
   __device__ __forceinline__ Pack<T, kPack<T>> operator()(uint32_t i, uint32_t l) const {
     const uint32_t row = along_k ? i : l, rows = along_k ? size : k, columns = along_k ? k : size;
     if (row >= rows) return {};
-    return load_row<wide>(data + static_cast<int64_t>(row) * columns, along_k ? l : i, columns);
+    return load_row<vectorized>(data + static_cast<int64_t>(row) * columns, along_k ? l : i, columns);
   }
 };
 
@@ -84,7 +84,7 @@ struct Epilogue {
   const T* bias;  // [n] or null
   uint32_t m, n;  // of the product
   bool relu, accumulate;
-  bool wide;  // four columns in one access
+  bool vectorized;  // four columns in one access
   Rows rows = {};
   float* parts = nullptr;  // [parts, m, n]
 
@@ -102,14 +102,14 @@ struct Epilogue {
   template <int V>
   __device__ __forceinline__ void finish(uint32_t row, uint32_t column, Pack<float, V> sum) const {
     T* const to = c + rows(row) * n + column;
-    const bool whole = wide && V == kSide;
+    const bool whole = vectorized && V == kSide;
 #pragma unroll
     for (int e = 0; e < V; ++e) {
       if (bias && column + e < n) sum.lane[e] += static_cast<float>(bias[column + e]);
       if (relu && sum.lane[e] < 0.0f) sum.lane[e] = 0.0f;
     }
     if (accumulate && whole) {
-      const Pack<float, V> before = widen(load<V * sizeof(T)>(to));
+      const Pack<float, V> before = to_f32(load<V * sizeof(T)>(to));
 #pragma unroll
       for (int e = 0; e < V; ++e) sum.lane[e] += before.lane[e];
     } else if (accumulate) {
@@ -117,7 +117,7 @@ struct Epilogue {
       for (int e = 0; e < V; ++e)
         if (column + e < n) sum.lane[e] += static_cast<float>(to[e]);
     }
-    write(to, column, whole, narrow<T>(sum));
+    write(to, column, whole, from_f32<T>(sum));
   }
 
  private:
@@ -147,7 +147,7 @@ struct Place {
 
   __device__ __forceinline__ void put(float (&slice)[4 * kWidth][kPitch],
                                       const Pack<typename Operand::Element, kWidth>& pack) const {
-    const Pack<float, kWidth> values = widen(pack);
+    const Pack<float, kWidth> values = to_f32(pack);
     if constexpr (Operand::along_k) {
 #pragma unroll
       for (int e = 0; e < kWidth; ++e) slice[l + e][i] = values.lane[e];

@@ -219,7 +219,7 @@ __global__ void __launch_bounds__(kThreads)
   x += column;
   Pack<float, V> own = {}, sum = {};
   if (inside) {
-    own = widen(load<V * sizeof(T)>(x + static_cast<int64_t>(row) * dim));
+    own = to_f32(load<V * sizeof(T)>(x + static_cast<int64_t>(row) * dim));
     if (pairs.negative[row] >= 0) {
       const TripletWeights w = pairs.weights(count, grad, row);
       pull(w.positive, own, x + pairs.positive[row] * dim, sum);
@@ -252,7 +252,7 @@ __global__ void __launch_bounds__(kThreads)
     }
     __syncthreads();
   }
-  if (inside) store<V * sizeof(T)>(grad_x + static_cast<int64_t>(row) * dim + column, narrow<T>(sum));
+  if (inside) store<V * sizeof(T)>(grad_x + static_cast<int64_t>(row) * dim + column, from_f32<T>(sum));
 }
 
 // The threads of a block for `vectors` of a row: whole warps, at most kThreads.
@@ -277,7 +277,7 @@ void BatchHardTriplet<kGpu>::forward(Context& context, int64_t count, int64_t di
                                      Accumulator<T>* negative_d2) {
   check_element<T>(context);
   check_sizes(count, dim);
-  constexpr int kWide = kVector<T, true>;
+  constexpr int kPerVector = kVector<T, true>;
   Context::Scratch terms(context, static_cast<size_t>(count) * sizeof(float));
   if (context.kernels == Kernels::plain) {
     each(context, count,
@@ -285,7 +285,7 @@ void BatchHardTriplet<kGpu>::forward(Context& context, int64_t count, int64_t di
                                negative, positive_d2, negative_d2, terms.as<float>()});
     return each(context, 1, PlainTripletMean{count, terms.as<float>(), loss});
   }
-  const bool wide = dim % kWide == 0 && aligned(embeddings, 16), one_block = count <= kOneBlock;
+  const bool vectorized = dim % kPerVector == 0 && aligned(embeddings, 16), one_block = count <= kOneBlock;
   const auto select = [&]<class Source>(const Source& distances) {
     launch(triplet_select<Source>, one_block ? 1 : blocks_for(count, kSelectThreads / kWarp), kSelectThreads,
            0, context.stream(), count, distances, labels, margin, squared, positive, negative, positive_d2,
@@ -297,7 +297,7 @@ void BatchHardTriplet<kGpu>::forward(Context& context, int64_t count, int64_t di
   float* matrix = scratch.as<float>();
   const uint32_t n = static_cast<uint32_t>(count);
   if constexpr (std::is_same_v<T, bf16>)
-    if (wide && !one_block) {  // fewer rows would give the tensor cores too few tiles to fill a GPU
+    if (vectorized && !one_block) {  // fewer rows would give the tensor cores too few tiles to fill a GPU
       const Context::Scratch squares(context, static_cast<size_t>(count) * sizeof(float));
       const Dense<bf16, true, true> rows{embeddings, n, static_cast<uint32_t>(dim)};
       launch_sums(context, count, count, dim, rows, rows, matrix);
@@ -305,8 +305,9 @@ void BatchHardTriplet<kGpu>::forward(Context& context, int64_t count, int64_t di
       return select(Products{matrix, squares.as<float>(), embeddings, n, static_cast<uint32_t>(dim)});
     }
   const unsigned tiles = blocks_for(count, kRows);
-  launch(wide ? triplet_distances<T, kWide> : triplet_distances<T, 1>, {tiles, tiles},
-         threads_for(dim / (wide ? kWide : 1)), 0, context.stream(), count, dim, embeddings, matrix);
+  launch(vectorized ? triplet_distances<T, kPerVector> : triplet_distances<T, 1>, {tiles, tiles},
+         threads_for(dim / (vectorized ? kPerVector : 1)), 0, context.stream(), count, dim, embeddings,
+         matrix);
   select(Distances{matrix, n});
 }
 template void BatchHardTriplet<kGpu>::forward(Context&, int64_t, int64_t, const float*, const int64_t*,
@@ -323,12 +324,12 @@ void BatchHardTriplet<kGpu>::backward(Context& context, int64_t count, int64_t d
                                       double margin, bool squared, T* grad_embeddings) {
   check_element<T>(context);
   check_sizes(count, dim);
-  constexpr int kWide = kVector<T, true>;
-  const bool wide = dim % kWide == 0 && aligned(embeddings, 16) && aligned(grad_embeddings, 16);
+  constexpr int kPerVector = kVector<T, true>;
+  const bool vectorized = dim % kPerVector == 0 && aligned(embeddings, 16) && aligned(grad_embeddings, 16);
   const Pairs pairs{positive, negative, positive_d2, negative_d2, static_cast<float>(margin), squared};
-  const int64_t vectors = dim / (wide ? kWide : 1);
+  const int64_t vectors = dim / (vectorized ? kPerVector : 1);
   const unsigned threads = threads_for(vectors);
-  launch(wide ? triplet_backward<T, kWide> : triplet_backward<T, 1>,
+  launch(vectorized ? triplet_backward<T, kPerVector> : triplet_backward<T, 1>,
          {blocks_for(count, 1), blocks_for(vectors, threads)}, threads, 0, context.stream(), count, dim,
          grad_loss, embeddings, pairs, grad_embeddings);
 }

@@ -45,7 +45,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   const T* from = (of_x ? x : y) + static_cast<int64_t>(row) * dim;
   float sum = 0;
   for (uint32_t k = lane * V; k < dim; k += kSpan<V>) {
-    const Pack<float, V> value = widen(load<V * sizeof(T)>(from + k));
+    const Pack<float, V> value = to_f32(load<V * sizeof(T)>(from + k));
 #pragma unroll
     for (int e = 0; e < V; ++e) sum = fmaf(value.lane[e], value.lane[e], sum);
   }
@@ -101,7 +101,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
 #pragma unroll
       for (int e = 0; e < V; ++e) d.lane[e] = sqrtf(d.lane[e] < kClamp ? kClamp : d.lane[e]);  // a NaN stays
   }
-  if (inside) store<V * sizeof(T)>(distance + at, narrow<T>(d));
+  if (inside) store<V * sizeof(T)>(distance + at, from_f32<T>(d));
 }
 
 // The factor of x - y in the gradient of x.
@@ -163,13 +163,13 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     uint32_t near = 0;
     if (inside) {
       const float row_norm = row_norms[row];
-      const Pack<float, V> grad = widen(load<V * sizeof(T)>(grad_distance + at));
+      const Pack<float, V> grad = to_f32(load<V * sizeof(T)>(grad_distance + at));
       if (metric == Metric::cosine) {
 #pragma unroll
         for (int e = 0; e < V; ++e)
           weight.lane[e] = -grad.lane[e] / (sums.transposed ? row_norm : column_norm.lane[e]);
       } else {
-        const Pack<float, V> d = widen(load<V * sizeof(T)>(distance + at));
+        const Pack<float, V> d = to_f32(load<V * sizeof(T)>(distance + at));
 #pragma unroll
         for (int e = 0; e < V; ++e) {
           weight.lane[e] = difference_weight<T>(metric, d.lane[e], grad.lane[e]);
@@ -179,9 +179,9 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
           weight.lane[e] = 0.0f;
         }
       }
-      const Pack<T, V> rounded = narrow<T>(weight);
+      const Pack<T, V> rounded = from_f32<T>(weight);
       store<V * sizeof(T)>(weights + at, rounded);
-      weight = widen(rounded);
+      weight = to_f32(rounded);
     }
     if (metric == Metric::cosine) continue;
     if (sums.transposed) {
@@ -237,7 +237,7 @@ __global__ void __launch_bounds__(kGradientThreads, 2 * kBlocksPerSm)
   const int64_t at = static_cast<int64_t>(row) * dim + column;
   Pack<float, V> own = {}, grad = {};
   if (inside) {
-    own = widen(load<V * sizeof(T)>(x + at));
+    own = to_f32(load<V * sizeof(T)>(x + at));
     grad = load_lanes<V>(products + at);
   }
   float sum = 0;
@@ -266,7 +266,7 @@ __global__ void __launch_bounds__(kGradientThreads, 2 * kBlocksPerSm)
       }
     __syncthreads();
   }
-  if (inside) store<V * sizeof(T)>(grad_x + at, narrow<T>(grad));
+  if (inside) store<V * sizeof(T)>(grad_x + at, from_f32<T>(grad));
 }
 
 // grad_x = (g - (g.u) u) / |x| from the gradient g of u = x / |x|;
@@ -283,7 +283,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   float along = 0;
   for (uint32_t k = lane * V; k < dim; k += kSpan<V>) {
     const Pack<float, V> g = load_lanes<V>(grad_unit + first + k),
-                         value = widen(load<V * sizeof(T)>(x + first + k));
+                         value = to_f32(load<V * sizeof(T)>(x + first + k));
 #pragma unroll
     for (int e = 0; e < V; ++e) along = fmaf(g.lane[e], value.lane[e] / norm, along);
   }
@@ -291,10 +291,10 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   if (!(norm > kClamp)) along = 0;
   for (uint32_t k = lane * V; k < dim; k += kSpan<V>) {
     Pack<float, V> g = load_lanes<V>(grad_unit + first + k);
-    const Pack<float, V> value = widen(load<V * sizeof(T)>(x + first + k));
+    const Pack<float, V> value = to_f32(load<V * sizeof(T)>(x + first + k));
 #pragma unroll
     for (int e = 0; e < V; ++e) g.lane[e] = (g.lane[e] - along * (value.lane[e] / norm)) / norm;
-    store<V * sizeof(T)>(grad_x + first + k, narrow<T>(g));
+    store<V * sizeof(T)>(grad_x + first + k, from_f32<T>(g));
   }
 }
 
@@ -319,14 +319,14 @@ void check_sizes(int64_t n, int64_t m, int64_t dim) {
         " dimensions are beyond 32-bit indices");
 }
 
-// Calls run.operator()<V>() with V elements an access: a vector of 16 bytes, or one element if not `wide`.
+// Calls run.operator()<V>(): V elements are a vector of 16 bytes if `vectorized`, else V is 1.
 template <class T, class Run>
-void with_vectors(bool wide, Run&& run) {
-  wide ? run.template operator()<kVector<T, true>>() : run.template operator()<1>();
+void with_vectors(bool vectorized, Run&& run) {
+  vectorized ? run.template operator()<kVector<T, true>>() : run.template operator()<1>();
 }
 
 template <class T>
-bool rows_are_wide(int64_t across, std::initializer_list<const void*> pointers) {
+bool rows_fit_vectors(int64_t across, std::initializer_list<const void*> pointers) {
   for (const void* p : pointers)
     if (!aligned(p, 16)) return false;
   return across % kVector<T, true> == 0;
@@ -335,7 +335,7 @@ bool rows_are_wide(int64_t across, std::initializer_list<const void*> pointers) 
 template <class T>
 void run_norms(Context& context, Metric metric, int64_t n, int64_t m, int64_t dim, const T* x, const T* y,
                float* x_norms, float* y_norms) {
-  with_vectors<T>(rows_are_wide<T>(dim, {x, y}), [&]<int V>() {
+  with_vectors<T>(rows_fit_vectors<T>(dim, {x, y}), [&]<int V>() {
     launch(pairwise_distance_norms<T, V>, blocks_for(n + m, kWarps), kThreads, 0, context.stream(),
            metric == Metric::cosine, n, m, dim, x, y, x_norms, y_norms);
   });
@@ -364,8 +364,8 @@ void PairwiseDistance<kGpu>::forward(Context& context, Metric metric, int64_t n,
   run_norms(context, metric, n, m, dim, x, y, x_norms, y_norms);
   Matmul<kGpu>::multiply_f32(context, {.m = n, .n = m, .k = dim, .transpose_b = true, .true_f32 = true}, x, y,
                              products);
-  const bool wide = rows_are_wide<T>(dim, {x, y}) && rows_are_wide<T>(m, {distance});
-  with_vectors<T>(wide, [&]<int V>() {
+  const bool vectorized = rows_fit_vectors<T>(dim, {x, y}) && rows_fit_vectors<T>(m, {distance});
+  with_vectors<T>(vectorized, [&]<int V>() {
     launch(pairwise_distance_forward<T, V>,
            blocks_for(blocks_for(n, kWarps) * int64_t{blocks_for(m, kSpan<V>)}, 1), kThreads, 0,
            context.stream(), metric, n, m, dim, x, y, x_norms, y_norms, products, distance);
@@ -384,9 +384,9 @@ void PairwiseDistance<kGpu>::backward(Context& context, Metric metric, bool tran
   check_element<T>(context);
   check_sizes(n, m, dim);
   const int64_t rows = transposed ? m : n, columns = transposed ? n : m;  // of distance
-  const bool wide_pairs = rows_are_wide<T>(columns, {distance, grad_distance});
-  const bool wide = rows_are_wide<T>(dim, {x, y, grad_x}), cosine = metric == Metric::cosine;
-  const int64_t vector = wide_pairs ? kVector<T, true> : 1;
+  const bool vectorized_pairs = rows_fit_vectors<T>(columns, {distance, grad_distance});
+  const bool vectorized = rows_fit_vectors<T>(dim, {x, y, grad_x}), cosine = metric == Metric::cosine;
+  const int64_t vector = vectorized_pairs ? kVector<T, true> : 1;
   const unsigned down = blocks_for(rows, kTileRows), across = blocks_for(columns, kWarp * vector);
   Sums sums{transposed,
             static_cast<uint32_t>(n),
@@ -411,14 +411,14 @@ void PairwiseDistance<kGpu>::backward(Context& context, Metric metric, bool tran
   sums.near = reinterpret_cast<uint32_t*>(memory + at_near);
 
   run_norms(context, metric, n, m, dim, x, y, x_norms, y_norms);
-  with_vectors<T>(wide_pairs, [&]<int V>() {
+  with_vectors<T>(vectorized_pairs, [&]<int V>() {
     launch(pairwise_distance_weights<T, V>, blocks_for(int64_t{down} * across, 1), kThreads, 0,
            context.stream(), metric, rows, columns, transposed ? y_norms : x_norms,
            transposed ? x_norms : y_norms, distance, grad_distance, sums, weights);
   });
   Matmul<kGpu>::multiply_f32(context, {.m = n, .n = dim, .k = m, .transpose_a = transposed, .true_f32 = true},
                              weights, y, products);
-  with_vectors<T>(wide, [&]<int V>() {
+  with_vectors<T>(vectorized, [&]<int V>() {
     if (cosine)
       return launch(pairwise_distance_unit<T, V>, blocks_for(n, kWarps), kThreads, 0, context.stream(), n,
                     dim, x, x_norms, products, grad_x);

@@ -46,13 +46,14 @@ struct PieceSums {
 template <class T, int V>
 __device__ __forceinline__ void reduce_piece(const T* __restrict__ image, uint32_t channels, uint32_t begin,
                                              uint32_t end, const PieceSums& to, uint32_t slot) {
-  Pack<float, V> sum = widen(load<V * sizeof(T)>(image + static_cast<int64_t>(begin) * channels)), best = sum;
+  Pack<float, V> sum = to_f32(load<V * sizeof(T)>(image + static_cast<int64_t>(begin) * channels)),
+                 best = sum;
   Pack<int32_t, V> winner;
 #pragma unroll
   for (int i = 0; i < V; ++i) winner.lane[i] = static_cast<int32_t>(begin);
 #pragma unroll 4
   for (uint32_t q = begin + 1; q < end; ++q) {
-    const Pack<float, V> value = widen(load<V * sizeof(T)>(image + static_cast<int64_t>(q) * channels));
+    const Pack<float, V> value = to_f32(load<V * sizeof(T)>(image + static_cast<int64_t>(q) * channels));
 #pragma unroll
     for (int i = 0; i < V; ++i) {
       sum.lane[i] += value.lane[i];
@@ -149,11 +150,11 @@ __global__ void __launch_bounds__(kThreads, 4)
   for (uint32_t q = begin + threadIdx.x / kVectors; q < end; q += kThreads / kVectors) {
     const Pack<float, V> grad = load_lanes<V>(sums + (q - begin) * kChannels + channel);
     const int64_t at = (static_cast<int64_t>(image) * s.cells + q) * s.channels + first + channel;
-    store<V * sizeof(T)>(grad_x + at, narrow<T>(grad));
+    store<V * sizeof(T)>(grad_x + at, from_f32<T>(grad));
   }
 }
 
-Sizes narrowed(const RegionShape& s) {
+Sizes sizes_of(const RegionShape& s) {
   constexpr int64_t kMost = int64_t{1} << 30;
   check(s.batch < kMost && s.height * s.width < kMost && s.channels < 65536 * kChannels,
         "region_pool: ", s.batch, " images of ", s.height, "x", s.width, " with ", s.channels,
@@ -187,7 +188,7 @@ Pieces cut_rows(int64_t height, const RowRange* bands, int64_t count) {
 
 template <class T, int V>
 void run_forward(Context& context, const RegionShape& shape, const T* x, T* y, int32_t* winner) {
-  const Sizes s = narrowed(shape);
+  const Sizes s = sizes_of(shape);
   const unsigned vectors = kChannels / V;
   for (int64_t k = 0; k < shape.count; k += kMostBands) {
     const Pieces pieces =
@@ -224,7 +225,7 @@ Bands bands_of(const RegionShape& s) {
 template <class T, int V>
 void run_backward(Context& context, const RegionShape& shape, const T* grad_y, const int32_t* winner,
                   T* grad_x) {
-  const Sizes s = narrowed(shape);
+  const Sizes s = sizes_of(shape);
   const unsigned parts = blocks_for(s.cells, kCells);
   launch(region_pool_backward<T, V>,
          {blocks_for(static_cast<int64_t>(parts) * s.batch, 1), blocks_for(s.channels, kChannels)}, kThreads,
@@ -238,8 +239,9 @@ template <class T>
 void RegionPool<kGpu>::forward(Context& context, const RegionShape& s, const T* x, T* y, int32_t* winner) {
   check_element<T>(context);
   if (context.kernels == Kernels::plain) return plain_forward(context, s, x, y, winner);
-  constexpr int kWide = kVector<T, true>;
-  const auto run = s.channels % kWide == 0 && aligned(x, 16) ? run_forward<T, kWide> : run_forward<T, 1>;
+  constexpr int kPerVector = kVector<T, true>;
+  const auto run =
+      s.channels % kPerVector == 0 && aligned(x, 16) ? run_forward<T, kPerVector> : run_forward<T, 1>;
   run(context, s, x, y, winner);
 }
 template void RegionPool<kGpu>::forward(Context&, const RegionShape&, const float*, float*, int32_t*);
@@ -253,9 +255,9 @@ void RegionPool<kGpu>::backward(Context& context, const RegionShape& s, const T*
   if (context.kernels == Kernels::plain)
     return each(context, s.batch * s.height * s.width * s.channels,
                 PlainRegionPoolGradient<T>{s, bands_of(s), grad_y, winner, grad_x});
-  constexpr int kWide = kVector<T, true>;
+  constexpr int kPerVector = kVector<T, true>;
   const auto run =
-      s.channels % kWide == 0 && aligned(grad_x, 16) ? run_backward<T, kWide> : run_backward<T, 1>;
+      s.channels % kPerVector == 0 && aligned(grad_x, 16) ? run_backward<T, kPerVector> : run_backward<T, 1>;
   run(context, s, grad_y, winner, grad_x);
 }
 template void RegionPool<kGpu>::backward(Context&, const RegionShape&, const float*, const int32_t*, float*);

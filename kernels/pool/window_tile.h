@@ -51,10 +51,10 @@ struct WindowTile {
           " channels are too many for one launch");
     check(w.height < kMost / 2 && w.width < kMost / 2 && w.stride < kMost / 2, op,
           ": the image or the stride is too large");
-    const auto narrow = [](int64_t value) { return static_cast<int>(value); };
-    height = narrow(w.height), width = narrow(w.width), channels = narrow(w.channels);
-    out_height = narrow(w.out_height()), out_width = narrow(w.out_width());
-    kernel = narrow(w.kernel), stride = narrow(w.stride), padding = narrow(w.padding);
+    const auto in_32_bits = [](int64_t value) { return static_cast<int>(value); };
+    height = in_32_bits(w.height), width = in_32_bits(w.width), channels = in_32_bits(w.channels);
+    out_height = in_32_bits(w.out_height()), out_width = in_32_bits(w.out_width());
+    kernel = in_32_bits(w.kernel), stride = in_32_bits(w.stride), padding = in_32_bits(w.padding);
     vectors = static_cast<uint32_t>(w.channels / vector);
     in_items = static_cast<uint32_t>(w.in_count() / vector);
     out_items = static_cast<uint32_t>(w.out_count() / vector);

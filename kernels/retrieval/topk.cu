@@ -178,17 +178,17 @@ void TopK<kGpu>::update(Context& context, int64_t rows, int64_t columns, int64_t
   if (k == 0 || rows == 0 || columns == 0) return;
   if (context.kernels == Kernels::plain)
     return each(context, rows, PlainTopK<T>{columns, first, k, largest, x, pitch, values, indices});
-  const bool wide = columns % kPer == 0 && pitch % kPer == 0 && aligned(x, kPer * sizeof(T));
+  const bool vectorized = columns % kPer == 0 && pitch % kPer == 0 && aligned(x, kPer * sizeof(T));
   const int64_t row_bytes = 2 * k * static_cast<int64_t>(sizeof(uint64_t));
   const bool in_shared = k <= kShared;
   const int64_t together = in_shared ? rows : std::clamp<int64_t>(kScratch / row_bytes, 1, rows);
   Context::Scratch scratch(context, in_shared ? 0 : static_cast<size_t>(together * row_bytes));
   for (int64_t row = 0; row < rows; row += together)
-    launch(wide ? topk_update<T, kPer> : topk_update<T, 1>, blocks_for(std::min(together, rows - row), 1),
-           kThreads, in_shared ? static_cast<size_t>(row_bytes) : 0, context.stream(),
-           static_cast<uint32_t>(columns), static_cast<uint32_t>(first), static_cast<uint32_t>(k), largest,
-           x + row * pitch, pitch, in_shared ? nullptr : scratch.as<uint64_t>(), values + row * k,
-           indices + row * k);
+    launch(vectorized ? topk_update<T, kPer> : topk_update<T, 1>,
+           blocks_for(std::min(together, rows - row), 1), kThreads,
+           in_shared ? static_cast<size_t>(row_bytes) : 0, context.stream(), static_cast<uint32_t>(columns),
+           static_cast<uint32_t>(first), static_cast<uint32_t>(k), largest, x + row * pitch, pitch,
+           in_shared ? nullptr : scratch.as<uint64_t>(), values + row * k, indices + row * k);
 }
 template void TopK<kGpu>::update(Context&, int64_t, int64_t, int64_t, int64_t, bool, const float*, int64_t,
                                  float*, int64_t*);

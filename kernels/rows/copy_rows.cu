@@ -68,7 +68,7 @@ void run(Context& context, int64_t rows, const Columns<T>* parts, int count, U* 
         reinterpret_cast<uintptr_t>(parts[k].data) | static_cast<uint64_t>(parts[k].width * sizeof(T));
   }
   if (rows * width == 0) return;
-  with_widest_word(together, [&]<int Bytes>() {
+  with_largest_word(together, [&]<int Bytes>() {
     constexpr int64_t kPerBlock = kInFlight * static_cast<int64_t>(kThreads), kBytes = sizeof(T);
     const int64_t words = rows * (width * kBytes / Bytes);
     check(words < (int64_t{1} << 31) - kPerBlock, "a matrix of ", rows, " x ", width,

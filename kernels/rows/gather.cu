@@ -168,11 +168,11 @@ __global__ void __launch_bounds__(kThreads)
   Pack<float, V> sum = {};
 #pragma unroll 4
   for (uint32_t at = first[row]; at < end; ++at) {
-    const Pack<float, V> term = widen(load<V * sizeof(T), Use::once>(x + place[at] * width + column));
+    const Pack<float, V> term = to_f32(load<V * sizeof(T), Use::once>(x + place[at] * width + column));
 #pragma unroll
     for (int i = 0; i < V; ++i) sum.lane[i] += term.lane[i];
   }
-  store<V * sizeof(T)>(y + row * width + column, narrow<T>(sum));
+  store<V * sizeof(T)>(y + row * width + column, from_f32<T>(sum));
 }
 
 template <class T, int V>
@@ -236,9 +236,9 @@ void Gather<kGpu>::scatter_add(Context& context, int64_t rows, int64_t picked, i
   const Keys sorted = sort(context, count, std::bit_width(last), keys, spare, totals);
   launch(scatter_first, blocks_for(rows + 1, kThreads), kThreads, 0, context.stream(), count, last,
          sorted.key, first);
-  constexpr int kWide = kVector<T, true>;
-  if (width % kWide == 0 && aligned(x, 16) && aligned(y, 16))
-    run_sum<T, kWide>(context, rows, width, x, first, sorted.place, y);
+  constexpr int kPerVector = kVector<T, true>;
+  if (width % kPerVector == 0 && aligned(x, 16) && aligned(y, 16))
+    run_sum<T, kPerVector>(context, rows, width, x, first, sorted.place, y);
   else
     run_sum<T, 1>(context, rows, width, x, first, sorted.place, y);
 }

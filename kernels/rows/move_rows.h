@@ -70,7 +70,7 @@ inline uint64_t bits_of(const void* x, const void* y) {
 // Calls run.operator()<Bytes>() with the largest access that divides all of the numbers whose bitwise or is
 // `together`: addresses, row lengths and pitches in bytes.
 template <class Run>
-void with_widest_word(uint64_t together, Run&& run) {
+void with_largest_word(uint64_t together, Run&& run) {
   if (together % 16 == 0) return run.template operator()<16>();
   if (together % 8 == 0) return run.template operator()<8>();
   if (together % 4 == 0) return run.template operator()<4>();
@@ -79,8 +79,8 @@ void with_widest_word(uint64_t together, Run&& run) {
 }
 
 inline void move_rows(Context& context, const RowMove& m) {
-  with_widest_word(bits_of(m.x, m.y) | static_cast<uint64_t>(m.width),
-                   [&]<int Bytes>() { move_detail::run<Bytes>(context, m); });
+  with_largest_word(bits_of(m.x, m.y) | static_cast<uint64_t>(m.width),
+                    [&]<int Bytes>() { move_detail::run<Bytes>(context, m); });
 }
 
 }  // namespace SACCADE_TARGET

@@ -60,10 +60,11 @@ void Transpose<kGpu>::forward(Context& context, int64_t rows, int64_t columns, c
   if (rows == 0 || columns == 0) return;
   if (context.kernels == Kernels::plain)
     return each(context, rows * columns, PlainTranspose<T>{rows, columns, x, y});
-  constexpr int kWide = kVector<T, true>;
+  constexpr int kPerVector = kVector<T, true>;
   const int64_t down = (rows + kTile - 1) / kTile, across = (columns + kTile - 1) / kTile;
-  const bool wide = rows % kWide == 0 && columns % kWide == 0 && aligned(x, 16) && aligned(y, 16);
-  launch(wide ? transpose<T, kWide> : transpose<T, 1>, blocks_for(down * across, 1), kThreads, 0,
+  const bool vectorized =
+      rows % kPerVector == 0 && columns % kPerVector == 0 && aligned(x, 16) && aligned(y, 16);
+  launch(vectorized ? transpose<T, kPerVector> : transpose<T, 1>, blocks_for(down * across, 1), kThreads, 0,
          context.stream(), rows, columns, across, x, y);
 }
 template void Transpose<kGpu>::forward(Context&, int64_t, int64_t, const float*, float*);
