@@ -62,12 +62,12 @@ __global__ void __launch_bounds__(kThreads)
     x[r] = load<kBytes, Use::once>(feature + row * channels + channel);
     z[r] = load<kBytes, Use::once>(logits + row * channels + channel);
   }
-  const Pack<float, V> b = widen(load<kBytes>(bias + channel));
+  const Pack<float, V> b = to_f32(load<kBytes>(bias + channel));
 #pragma unroll
   for (int r = 0; r < kRows; ++r) {
     const int64_t row = first + r * blockDim.y;
     if (row >= rows) continue;
-    store<kBytes>(output + row * channels + channel, narrow<T>(gated(widen(x[r]), widen(z[r]), b)));
+    store<kBytes>(output + row * channels + channel, from_f32<T>(gated(to_f32(x[r]), to_f32(z[r]), b)));
   }
 }
 
@@ -84,20 +84,20 @@ __global__ void __launch_bounds__(kThreads)
   const uint32_t channel = (blockIdx.y * blockDim.x + threadIdx.x) * V;
   Pack<float, V> sum = {};
   if (channel < channels) {
-    const Pack<float, V> b = widen(load<kBytes>(bias + channel));
+    const Pack<float, V> b = to_f32(load<kBytes>(bias + channel));
     const int64_t begin = blockIdx.x * rows_per_part;
     const int64_t end = begin + rows_per_part < rows ? begin + rows_per_part : rows;
 #pragma unroll 2
     for (int64_t row = begin + threadIdx.y; row < end; row += blockDim.y) {
       const int64_t at = row * channels + channel;
-      const Pack<float, V> grad = widen(load<kBytes, Use::once>(grad_output + at));
-      const Pack<float, V> x = widen(load<kBytes, Use::once>(feature + at));
-      const Pack<float, V> z = widen(load<kBytes, Use::once>(logits + at));
+      const Pack<float, V> grad = to_f32(load<kBytes, Use::once>(grad_output + at));
+      const Pack<float, V> x = to_f32(load<kBytes, Use::once>(feature + at));
+      const Pack<float, V> z = to_f32(load<kBytes, Use::once>(logits + at));
       const Gradients<V> gradients(grad, x, z, b);
 #pragma unroll
       for (int i = 0; i < V; ++i) sum.lane[i] += gradients.logits.lane[i];
-      store<kBytes>(grad_feature + at, narrow<T>(gradients.feature));
-      store<kBytes>(grad_logits + at, narrow<T>(gradients.logits));
+      store<kBytes>(grad_feature + at, from_f32<T>(gradients.feature));
+      store<kBytes>(grad_logits + at, from_f32<T>(gradients.logits));
     }
   }
   put_columns(sums, sum);
@@ -158,9 +158,9 @@ void SigmoidGate<kGpu>::backward(Context& context, int64_t rows, int64_t channel
     return each(context, channels,
                 PlainSigmoidGateGradient<T>{rows, channels, grad_output, feature, logits, bias, grad_feature,
                                             grad_logits, grad_bias});
-  const bool vectors =
+  const bool vectorized =
       fits_vectors<T>(channels, grad_output, feature, logits, bias, grad_feature, grad_logits);
-  const auto run = vectors ? run_backward<T, kVector<T, true>> : run_backward<T, 1>;
+  const auto run = vectorized ? run_backward<T, kVector<T, true>> : run_backward<T, 1>;
   run(context, rows, channels, grad_output, feature, logits, bias, grad_feature, grad_logits, grad_bias);
 }
 template void SigmoidGate<kGpu>::backward(Context&, int64_t, int64_t, const float*, const float*,

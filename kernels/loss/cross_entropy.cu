@@ -44,14 +44,14 @@ __global__ void __launch_bounds__(Threads)
   const int64_t label = labels[blockIdx.x];
   if (label < 0 || label >= classes) {  // left out, or no label at all
     for (uint32_t c = threadIdx.x * V; c < classes; c += Threads * V)
-      store<V * sizeof(T)>(grad + c, narrow<T>(Pack<float, V>{}));
+      store<V * sizeof(T)>(grad + c, from_f32<T>(Pack<float, V>{}));
     if (threadIdx.x == 0) terms[blockIdx.x] = label == -1 ? 0.0f : __uint_as_float(0x7fc00000u);
     return;
   }
 
   float largest = static_cast<float>(x[0]);
   for (uint32_t c = threadIdx.x * V; c < classes; c += Threads * V) {
-    const Pack<float, V> value = widen(load<V * sizeof(T)>(x + c));
+    const Pack<float, V> value = to_f32(load<V * sizeof(T)>(x + c));
 #pragma unroll
     for (int i = 0; i < V; ++i) largest = value.lane[i] > largest ? value.lane[i] : largest;
   }
@@ -59,7 +59,7 @@ __global__ void __launch_bounds__(Threads)
 
   Pack<float, 2> sums = {};  // the sums of exp(x - largest) and of largest - x
   for (uint32_t c = threadIdx.x * V; c < classes; c += Threads * V) {
-    const Pack<float, V> value = widen(load<V * sizeof(T)>(x + c));
+    const Pack<float, V> value = to_f32(load<V * sizeof(T)>(x + c));
 #pragma unroll
     for (int i = 0; i < V; ++i) {
       sums.lane[0] += __expf(value.lane[i] - largest);
@@ -70,14 +70,14 @@ __global__ void __launch_bounds__(Threads)
 
   const float inverse = 1.0f / sums.lane[0], share = 1.0f / static_cast<float>(count);
   for (uint32_t c = threadIdx.x * V; c < classes; c += Threads * V) {
-    const Pack<float, V> value = widen(load<V * sizeof(T), Use::once>(x + c));
+    const Pack<float, V> value = to_f32(load<V * sizeof(T), Use::once>(x + c));
     Pack<float, V> out;
 #pragma unroll
     for (int i = 0; i < V; ++i) {
       const float q = c + i == label ? smoothing.on + smoothing.off : smoothing.off;
       out.lane[i] = (__expf(value.lane[i] - largest) * inverse - q) * share;
     }
-    store<V * sizeof(T)>(grad + c, narrow<T>(out));
+    store<V * sizeof(T)>(grad + c, from_f32<T>(out));
   }
   if (threadIdx.x != 0) return;
   // A logit may be -infinity where q is 0.
@@ -104,10 +104,10 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t item = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (item >= vectors) return;
   const float factor = *grad_loss;
-  Pack<float, V> grad = widen(load<V * sizeof(T)>(grad_logits + item * V));
+  Pack<float, V> grad = to_f32(load<V * sizeof(T)>(grad_logits + item * V));
 #pragma unroll
   for (int i = 0; i < V; ++i) grad.lane[i] *= factor;
-  store<V * sizeof(T)>(grad_logits + item * V, narrow<T>(grad));
+  store<V * sizeof(T)>(grad_logits + item * V, from_f32<T>(grad));
 }
 
 }  // namespace
@@ -121,7 +121,7 @@ void CrossEntropy<kGpu>::forward(Context& context, int64_t rows, int64_t classes
   check(rows < (int64_t{1} << 31) && classes < (int64_t{1} << 31), "cross_entropy: ", rows, " rows of ",
         classes, " classes");
   constexpr int V = kVector<T, true>;
-  const bool vectors = fits_vectors<T>(classes, logits, grad_logits);
+  const bool vectorized = fits_vectors<T>(classes, logits, grad_logits);
   const Smoothing q{static_cast<float>(1 - smoothing),
                     static_cast<float>(smoothing / static_cast<double>(classes > 0 ? classes : 1))};
   const uint32_t n = static_cast<uint32_t>(rows);
@@ -138,10 +138,10 @@ void CrossEntropy<kGpu>::forward(Context& context, int64_t rows, int64_t classes
     counted = reinterpret_cast<unsigned*>(terms + rows);
     launch(cross_entropy_count, 1, kMeanThreads, 0, context.stream(), n, labels, counted);
   }
-  const bool few = classes <= kWarp * (vectors ? V : 1);  // one warp is enough
-  const auto kernel = few ? (vectors ? cross_entropy_rows<T, V, kWarp> : cross_entropy_rows<T, 1, kWarp>)
-                      : vectors ? cross_entropy_rows<T, V, kThreads>
-                                : cross_entropy_rows<T, 1, kThreads>;
+  const bool few = classes <= kWarp * (vectorized ? V : 1);  // one warp is enough
+  const auto kernel = few ? (vectorized ? cross_entropy_rows<T, V, kWarp> : cross_entropy_rows<T, 1, kWarp>)
+                      : vectorized ? cross_entropy_rows<T, V, kThreads>
+                                   : cross_entropy_rows<T, 1, kThreads>;
   launch(kernel, blocks_for(rows, 1), few ? kWarp : kThreads, 0, context.stream(), n,
          static_cast<uint32_t>(classes), logits, labels, q, counted, terms, grad_logits);
   launch(cross_entropy_mean, 1, kMeanThreads, 0, context.stream(), n, terms, labels, loss);
@@ -157,10 +157,10 @@ void CrossEntropy<kGpu>::backward(Context& context, int64_t rows, int64_t classe
                                   const Accumulator<T>* grad_loss, T* grad_logits) {
   check_element<T>(context);
   constexpr int V = kVector<T, true>;
-  const bool fits = fits_vectors<T>(rows * classes, grad_logits);
-  const int64_t vectors = rows * classes / (fits ? V : 1);
-  launch(fits ? cross_entropy_backward<T, V> : cross_entropy_backward<T, 1>, blocks_for(vectors, kThreads),
-         kThreads, 0, context.stream(), vectors, grad_loss, grad_logits);
+  const bool vectorized = fits_vectors<T>(rows * classes, grad_logits);
+  const int64_t vectors = rows * classes / (vectorized ? V : 1);
+  launch(vectorized ? cross_entropy_backward<T, V> : cross_entropy_backward<T, 1>,
+         blocks_for(vectors, kThreads), kThreads, 0, context.stream(), vectors, grad_loss, grad_logits);
 }
 template void CrossEntropy<kGpu>::backward(Context&, int64_t, int64_t, const float*, float*);
 template void CrossEntropy<kGpu>::backward(Context&, int64_t, int64_t, const float*, bf16*);

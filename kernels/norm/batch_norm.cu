@@ -66,11 +66,12 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   const int64_t begin = m.part_begin(blockIdx.x), end = m.part_end(blockIdx.x);
   Pack<float, V> mean = {}, square = {};
   if (channel < m.channels && begin + threadIdx.y < end) {
-    const Pack<float, V> shift = widen(load<V * sizeof(T)>(x + (begin + threadIdx.y) * m.channels + channel));
+    const Pack<float, V> shift =
+        to_f32(load<V * sizeof(T)>(x + (begin + threadIdx.y) * m.channels + channel));
     Pack<float, V> sum = {};
 #pragma unroll 4
     for (int64_t row = begin + threadIdx.y; row < end; row += blockDim.y) {
-      const Pack<float, V> value = widen(load<V * sizeof(T)>(x + row * m.channels + channel));
+      const Pack<float, V> value = to_f32(load<V * sizeof(T)>(x + row * m.channels + channel));
 #pragma unroll
       for (int i = 0; i < V; ++i) {
         const float difference = value.lane[i] - shift.lane[i];
@@ -181,18 +182,18 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     for (int r = 0; r < kRows; ++r) {
       const int64_t row = last - r * static_cast<int64_t>(blockDim.y);
       if (row < begin) continue;
-      const Pack<float, V> value = widen(in[r]);
+      const Pack<float, V> value = to_f32(in[r]);
       Pack<float, V> z;
 #pragma unroll
       for (int i = 0; i < V; ++i) z.lane[i] = normalize(i, value.lane[i]);
       if (kResidual) {
-        const Pack<float, V> more = widen(other[r]);
+        const Pack<float, V> more = to_f32(other[r]);
 #pragma unroll
         for (int i = 0; i < V; ++i) z.lane[i] += more.lane[i];
       }
 #pragma unroll
       for (int i = 0; i < V; ++i) z.lane[i] = relu && !(z.lane[i] > 0) ? 0.0f : z.lane[i];
-      store<V * sizeof(T)>(y + row * m.channels + channel, narrow<T>(z));
+      store<V * sizeof(T)>(y + row * m.channels + channel, from_f32<T>(z));
     }
   }
 }
@@ -215,10 +216,10 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
 #pragma unroll 2
     for (int64_t row = m.part_begin(blockIdx.x) + threadIdx.y; row < end; row += blockDim.y) {
       const int64_t at = row * m.channels + channel;
-      Pack<float, V> grad = widen(load<V * sizeof(T)>(grad_y + at));
-      const Pack<float, V> value = widen(load<V * sizeof(T)>(x + at));
+      Pack<float, V> grad = to_f32(load<V * sizeof(T)>(grad_y + at));
+      const Pack<float, V> value = to_f32(load<V * sizeof(T)>(x + at));
       if (kMask == Mask::from_y) {
-        const Pack<float, V> out = widen(load<V * sizeof(T), Use::once>(y + at));
+        const Pack<float, V> out = to_f32(load<V * sizeof(T), Use::once>(y + at));
 #pragma unroll
         for (int i = 0; i < V; ++i) grad.lane[i] = out.lane[i] > 0 ? grad.lane[i] : 0.0f;
       }
@@ -231,7 +232,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
         sum.lane[i] += grad.lane[i];
         product.lane[i] = fmaf(grad.lane[i], value.lane[i] - normalize.mean.lane[i], product.lane[i]);
       }
-      if (g) store<V * sizeof(T)>(g + at, narrow<T>(grad));
+      if (g) store<V * sizeof(T)>(g + at, from_f32<T>(grad));
     }
   }
   put_columns(thread_sums, sum);
@@ -300,7 +301,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     for (int r = 0; r < kInFlight; ++r) {
       const int64_t row = last - r * static_cast<int64_t>(blockDim.y);
       if (row < begin) continue;
-      const Pack<float, V> grad = widen(grads[r]), value = widen(in[r]);
+      const Pack<float, V> grad = to_f32(grads[r]), value = to_f32(in[r]);
       Pack<float, V> out;
 #pragma unroll
       for (int i = 0; i < V; ++i) {
@@ -308,7 +309,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
         out.lane[i] = normalize.scale.lane[i] *
                       (g - constant.lane[i] - (value.lane[i] - normalize.mean.lane[i]) * slope.lane[i]);
       }
-      store<V * sizeof(T)>(grad_x + row * m.channels + channel, narrow<T>(out));
+      store<V * sizeof(T)>(grad_x + row * m.channels + channel, from_f32<T>(out));
     }
   }
 }

@@ -42,7 +42,7 @@ __device__ __forceinline__ void update(const Step& step, const SpanArrays<Step::
   store<kBytes>(a.values + i, w);
 #pragma unroll
   for (int s = 0; s < kStates; ++s) store<kBytes>(a.state[s] + i, state[s]);
-  if (a.copy) store<V * sizeof(bf16)>(a.copy + i, narrow<bf16>(w));
+  if (a.copy) store<V * sizeof(bf16)>(a.copy + i, from_f32<bf16>(w));
 }
 
 // How many whole vectors a span is made of; none where an array is not aligned to them.

@@ -9,9 +9,9 @@ namespace saccade {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kPositions = 8;  // that a thread of the gradient writes
+constexpr int kPositions = 8;  // positions that a thread of the gradient writes
 
-// A block: one tile of channels of one sample; its rows of threads share the positions.
+// A block takes one tile of channels of one sample; its rows of threads share the positions.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
     global_average_pool_forward(int64_t positions, uint32_t channels, const T* __restrict__ x,
@@ -23,7 +23,7 @@ __global__ void __launch_bounds__(kThreads)
     const T* image = x + blockIdx.x * positions * channels + channel;
 #pragma unroll 4
     for (int64_t q = threadIdx.y; q < positions; q += blockDim.y) {
-      const Pack<float, V> value = widen(load<V * sizeof(T)>(image + q * channels));
+      const Pack<float, V> value = to_f32(load<V * sizeof(T)>(image + q * channels));
 #pragma unroll
       for (int i = 0; i < V; ++i) sum.lane[i] += value.lane[i];
     }
@@ -36,8 +36,7 @@ __global__ void __launch_bounds__(kThreads)
       static_cast<T>(total / static_cast<float>(positions));
 }
 
-// blockIdx.x counts `parts` parts of each sample; a thread keeps its channels and writes kPositions
-// positions.
+// blockIdx.x counts `parts` parts of each sample. A thread writes kPositions positions of its channels.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
     global_average_pool_backward(int64_t positions, uint32_t parts, uint32_t channels,
@@ -46,10 +45,10 @@ __global__ void __launch_bounds__(kThreads)
   if (channel >= channels) return;
   const uint32_t sample = blockIdx.x / parts, part = blockIdx.x - sample * parts;
   Pack<float, V> grad =
-      widen(load<V * sizeof(T)>(grad_y + static_cast<int64_t>(sample) * channels + channel));
+      to_f32(load<V * sizeof(T)>(grad_y + static_cast<int64_t>(sample) * channels + channel));
 #pragma unroll
   for (int i = 0; i < V; ++i) grad.lane[i] /= static_cast<float>(positions);
-  const Pack<T, V> out = narrow<T>(grad);
+  const Pack<T, V> out = from_f32<T>(grad);
   T* image = grad_x + sample * positions * channels + channel;
 #pragma unroll
   for (int k = 0; k < kPositions; ++k) {
