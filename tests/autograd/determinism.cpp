@@ -2,7 +2,7 @@
 // gradients.
 #include <cstring>
 
-#include "autograd/op_check.h"
+#include "autograd/op_run.h"
 #include "kernels/common/device.h"
 #include "tests/common/catch.h"
 
@@ -30,25 +30,13 @@ void fill_free_memory(Context& context, int value) {
 // The bits of all outputs and input gradients.
 std::vector<std::vector<std::byte>> run(Context& context, const Op& op, const Case& test_case, int memory) {
   fill_free_memory(context, memory);
-  Tape tape(context);
-  tape.random = Tensor::from<int64_t>(context, {2}, {17, 3});
-  const auto inputs = place_inputs(tape, op, test_case, make_inputs(op, test_case, DType::f32), DType::f32);
-  const auto outputs = op.run(tape, inputs, complete(op, test_case.attributes));
+  OpRunner runner(context, op, test_case, DType::f32);
+  runner.forward();
+  runner.backward(runner.random_cotangents(test_case.name));
   std::vector<std::vector<std::byte>> bits;
-  std::vector<Variable> ends;
-  std::vector<Tensor> cotangents;
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    bits.push_back(bytes_of(context, outputs[i].value));
-    if (!outputs[i].needs_gradient() || !op.outputs[i].differentiable) continue;
-    const Tensor wide =
-        Tensor::from(context, outputs[i].shape(),
-                     cotangent(test_case.name, i, static_cast<size_t>(outputs[i].value.count())));
-    ends.push_back(outputs[i]);
-    cotangents.push_back(converted(context, wide, DType::f32));
-  }
-  tape.backward(ends, cotangents);
-  for (const Variable& input : inputs)
-    if (input.needs_gradient()) bits.push_back(bytes_of(context, tape.grad(input)));
+  for (const Tensor& output : runner.outputs()) bits.push_back(bytes_of(context, output));
+  for (size_t i = 0; i < op.inputs.size(); ++i)
+    if (takes_gradient(op.inputs[i])) bits.push_back(bytes_of(context, runner.gradient(i)));
   return bits;
 }
 

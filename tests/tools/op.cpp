@@ -171,22 +171,24 @@ TEST_CASE("op: batch_hard_triplet by hand; with no negative the index is -1 and 
   CHECK(values<int64_t>(alone, "negative") == std::vector<int64_t>{-1, -1});
 }
 
-TEST_CASE("op list names every op with its ports") {
+TEST_CASE("op list names every op with its ports and its contract") {
   const Folder folder;
   const Outcome outcome = op(folder, "list --json");
   REQUIRE(outcome.code == 0);
   const auto array = nlohmann::json::parse(outcome.out);
   bool found = false;
   for (const auto& entry : array) {
-    for (const char* key : {"name", "inputs", "outputs", "attrs", "devices"}) CHECK(entry.contains(key));
+    for (const char* key : {"name", "inputs", "outputs", "attrs", "devices", "contract"})
+      CHECK(entry.contains(key));
     if (entry["name"] != "bin_pool") continue;
     found = true;
     CHECK(entry["inputs"] == nlohmann::json({"features", "corner"}));
     CHECK(entry["attrs"] == nlohmann::json({"bin_t", "bin_h", "bin_w"}));
     CHECK(entry["devices"][0] == "cpu");
+    CHECK(entry["contract"] == "kernels/pool/bin_pool.h");
   }
   CHECK(found);
-  CHECK(op(folder, "list").code == 0);
+  CHECK_THAT(op(folder, "list").out, ContainsSubstring("kernels/pool/bin_pool.h\n"));
   CHECK(op(folder, "--help").code == 0);
 }
 
