@@ -28,8 +28,8 @@ inline CaseInput read_input(const nlohmann::json& line) {
   return input;
 }
 
-// The cases of `op` in the file at `path`, or the largest one of its registration (on a dry run: small ones
-// alone).
+// The cases of `op` in the file at `path`, or the largest one of its registration (on a dry run a
+// small one).
 inline std::vector<Case> cases_of(const Op& op, const std::string& path, bool dry) {
   std::ifstream file(path);
   check_input(file.good(), path, " cannot be read; run from the top folder or give --shapes");
@@ -54,7 +54,7 @@ inline std::vector<Case> cases_of(const Op& op, const std::string& path, bool dr
   return {fallback};
 }
 
-// One input of a case on the device. A block of values is repeated: the time of no op depends on more.
+// One input of a case on the device. A block of values is repeated, as no op's time depends on more.
 inline Tensor place(Context& context, const Port& port, const CaseInput& input, DType floating,
                     size_t number) {
   constexpr size_t kBlock = 1 << 16;

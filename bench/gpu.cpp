@@ -1,10 +1,10 @@
-// The GPU, op by op. Every command takes --device cuda, or simt (or cpu) to walk the same path with no GPU on
+// The GPU, op by op. Every command takes --device cuda, or simt (or cpu) to walk the same path without a GPU on
 // small shapes, where times mean nothing. Results are one JSON object on stdout; an op that fails is a row
 // with `error`, and makes the exit code 1. Commands:
 //
 //   device    what the machine is
 //   roofs     bandwidth of a copy, a read and a write; rate of matrix products
-//   list      the ops that this device has a version of, and those that it has not
+//   list      the ops that this device has a version of, and those that it has no version of
 //   check     every registry case against the f64 oracle, values and gradients (--small: the small ones;
 //             --own: without the vendors' kernels)
 //   measure   every benchmark case, forward, and forward with backward
@@ -12,7 +12,7 @@
 //
 // Measuring: calls take turns over copies of inputs and outputs that together exceed twice the L2 cache.
 // `eager` is the time of a call that the host launches through the tape, `graph` of one that a captured graph
-// replays; the four series of a row are interleaved. Both in microseconds a call: median, p10 and p90 over
+// replays; the four series of a row are interleaved. Both are in microseconds a call: median, p10 and p90 over
 // stretches of calls. Tables that the host makes of an op's inputs are made before.
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -40,9 +40,9 @@ using Json = nlohmann::ordered_json;
 
 struct Options {
   std::string shapes = "bench/shapes.json", roofs;
-  std::vector<std::string> ops;  // these alone; empty: all
+  std::vector<std::string> ops;  // only these; empty: all
   Device device = Device::cuda;
-  double seconds = 0.4;  // of measuring, a row
+  double seconds = 0.4;  // spent on measuring each row
   bool small = false, own = false;
   bool dry() const { return device != Device::cuda; }
 };
@@ -120,7 +120,7 @@ class Work {
     for (const Tensor& output : runners_[0].outputs()) bytes += static_cast<double>(output.bytes());
     copies =
         static_cast<size_t>(std::clamp(std::ceil(2 * l2_bytes(options) / std::max(bytes, 1.0)), 2.0, 64.0));
-    if (kernels == Kernels::plain) {  // which may be one thread: what takes so long needs no cold cache
+    if (kernels == Kernels::plain) {  // may be one thread; what takes so long needs no cold cache
       const double once = seconds_on_device(context_, [&] { runners_[0].forward(false); });
       slow = once > kSlow;
       copies = std::clamp<size_t>(static_cast<size_t>(kSlow / std::max(once, 1e-9)), 1, copies);
@@ -152,7 +152,7 @@ class Work {
       captured->replay();
       synchronize(context_);
     }
-    // Or the clock would start on an idle device, and run while the host launches the graph.
+    // Without this replay the clock would start on an idle device and run while the host launches the graph.
     captured->replay();
     return seconds_on_device(context_, [&] { captured->replay(); }) / static_cast<double>(copies);
   }
@@ -285,7 +285,7 @@ Json measure_case(const Options& options, const Op& op, const Case& test_case, D
         seconds[k].push_back(work.sample(k >= 2, k % 2 == 1));
       } catch (const std::exception& error) {
         if (k % 2 == 0) throw;
-        refused[k] = error.what();  // the op cannot be captured: said in the row
+        refused[k] = error.what();  // the op cannot be captured, and the row says so
       }
     }
     const double least = (seconds[0].size() < 10 ? 4 : 1) * options.seconds;
@@ -341,7 +341,7 @@ Json measure(const Options& options, bool& failed) {
     for (const Case& test_case : cases_of(op, options.shapes, options.dry()))
       for (const DType dtype : dtypes_of(options.device))
         for (const Kernels kernels : versions_of(op, options.device)) try {
-            if (kernels == Kernels::plain && dtype != DType::f32) continue;  // one dtype explains enough
+            if (kernels == Kernels::plain && dtype != DType::f32) continue;  // one dtype says enough about it
             result["rows"].push_back(measure_case(options, op, test_case, dtype, kernels, roofs));
           } catch (const std::exception& error) {
             failed = true;
@@ -415,7 +415,7 @@ class Server {
     check_input(work_ != nullptr, "nothing is prepared");
     std::vector<double> taken;
     work_->go(request.at("sample") ==
-              "both");  // the peer has had the caches and the clocks since the last turn
+              "both");  // since the last turn the peer has had the caches and the clocks
     for (int i = request.value("stretches", 1); i > 0; --i)
       taken.push_back(1e6 * work_->sample(request.at("sample") == "both", request.value("graph", false)));
     return {{"microseconds", taken}};

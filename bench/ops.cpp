@@ -102,7 +102,7 @@ nlohmann::json measure_op(Context& context, const Op& op, const Machine& machine
           {"gigabytes_per_second", floor.bytes / forward.median * 1e-9}};
 }
 
-// Seconds that an op on eight numbers takes, and that its kernel alone takes.
+// The time that an op on eight numbers takes, and that its kernel takes alone.
 nlohmann::json overhead(Context& context, double seconds) {
   const int64_t calls = 1000;
   const Tensor x = Tensor::zeros(context, {8}, DType::f32), y = Tensor::zeros(context, {8}, DType::f32);

@@ -125,13 +125,13 @@ bool is_floating(DType dtype) {
 
 // The dtype that the op computes in: the one of its floating inputs.
 DType floating_dtype(const Op& op, const WeightFile& file, const std::string& path) {
-  // A wide input is f32 in bf16, too: it tells the dtype only where all inputs are wide.
-  const bool some_narrow = std::any_of(op.inputs.begin(), op.inputs.end(), [](const Port& port) {
-    return port.kind == Kind::floating && !port.wide;
+  // An input that stays f32 tells the dtype only where no other does.
+  const bool others = std::any_of(op.inputs.begin(), op.inputs.end(), [](const Port& port) {
+    return port.kind == Kind::floating && !port.stays_f32;
   });
   const HostTensor* first = nullptr;
   for (const Port& port : op.inputs) {
-    if (port.kind != Kind::floating || (port.wide && some_narrow)) continue;
+    if (port.kind != Kind::floating || (port.stays_f32 && others)) continue;
     const HostTensor& tensor = find_tensor(file, path, port.name);
     check_input(is_floating(tensor.dtype), path, ": ", port.name, " is ", name_of(tensor.dtype),
                 ", not f32, bf16 or f64");

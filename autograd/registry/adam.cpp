@@ -38,7 +38,7 @@ Case first_step(Attributes attributes) {
   return fresh;
 }
 
-// Nothing to divide by but eps.
+// Second moments of 0: eps is all that is divided by.
 Case no_gradient() {
   Case still = step_case("no gradient yet", 9, {0, 9}, {1, 0}, 0, {});
   for (size_t zero : {0, 2, 3, 4}) still.inputs[zero].fill = {Fill::constant};
@@ -47,7 +47,7 @@ Case no_gradient() {
 
 // The arena is f32 where the network computes in bf16.
 Port arena(const char* name) {
-  return {.name = name, .differentiable = false, .wide = true};
+  return {.name = name, .differentiable = false, .stays_f32 = true};
 }
 
 }  // namespace

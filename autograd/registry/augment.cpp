@@ -9,7 +9,7 @@ namespace {
 
 const Fill bytes = {Fill::integers, 0, 256};
 const Fill imagenet = {Fill::values, 0, 1, {0.485, 0.456, 0.406, 0.229, 0.224, 0.225}};
-// brightness, contrast, saturation, gray mean, fill
+// Each sample: brightness, contrast, saturation, gray mean, and the three colors that fill the erased box.
 const Fill still = {Fill::values, 0, 1, {1, 1, 1, 0, 0, 0, 0}};
 const Fill jitter = {Fill::values, 0, 1, {1.25, 0.75, 0.5, 100, 0.5, -1, 2, 0.5, 1.5, 1.75, 30, 0, 0, 0}};
 const Fill saturating = {
@@ -48,7 +48,7 @@ Op augment_op() {
                        {{2, 8}, placed({1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})},
                        {{2, 7}, still},
                        {{2, 3}, imagenet}}},
-           // Sample by sample: flipped, shifted beyond each edge, flipped and shifted, out of the picture.
+           // The samples are flipped, shifted beyond each edge, flipped and shifted, and shifted out of the picture.
            {.name = "flip and crop",
             .inputs = {{{2, 7, 5, 3}, bytes},
                        {{5, 8}, placed({0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 2, -3, 0, 0, 0, 0,  0, 1, -2, 1,
@@ -65,7 +65,7 @@ Op augment_op() {
                        {{3, 8}, placed({0, 0, 0, 1, 0, 0, 0, 0})},
                        {{3, 7}, saturating},
                        {{2, 3}, imagenet}}},
-           // The erased box: inside, over the corners, everything, nothing.
+           // The erased boxes lie inside, over the corners, over everything and over nothing.
            {.name = "erase",
             .inputs = {{{2, 6, 9, 3}, bytes},
                        {{5, 8}, placed({0, 0, 0, 0, 1, 2, 3, 4, 1, 1, 0, 1, -1, -2, 3, 4, 0, 0, 0, 0,

@@ -19,7 +19,7 @@ Op bin_pool_op() {
       .check_values =
           [](Context& context, const std::vector<Tensor>& in, const Attributes& a) {
             const Shape& s = in[0].shape();
-            if (s.rank() != 5 || in[1].shape() != Shape{s[0], 3}) return;  // the op's to refuse
+            if (s.rank() != 5 || in[1].shape() != Shape{s[0], 3}) return;  // the op refuses it
             const BinPoolShape shape{
                 s[0], s[1], s[2], s[3], s[4], integer(a, "bin_t"), integer(a, "bin_h"), integer(a, "bin_w")};
             const auto corner = in[1].to_host<int32_t>(context);

@@ -5,7 +5,7 @@
 
 namespace saccade {
 
-// To f32, and the gradient back: in bf16 a cast each way, in the other types nothing to do.
+// The value to f32 and its gradient back to bf16: a cast each way. In the other dtypes there is nothing to do.
 Op cast_op() {
   return {
       .name = "cast",

@@ -18,7 +18,7 @@ Op cross_entropy_op() {
       .check_values =
           [](Context& context, const std::vector<Tensor>& in, const Attributes&) {
             const auto labels = in[1].to_host<int64_t>(context);
-            if (in[0].shape().rank() == 2)  // what doesn't fit is the op's to refuse
+            if (in[0].shape().rank() == 2)  // the op refuses what does not fit
               CrossEntropy<Device::cpu>::check_labels(in[1].count(), in[0].shape()[1], labels.data());
           },
       .cases = {{.name = "no rows", .inputs = {{{0, 3}}, {{0}}}},

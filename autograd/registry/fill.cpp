@@ -8,7 +8,7 @@ Op fill_op() {
   return {
       .name = "fill",
       .contract = "kernels/elementwise/set_all.h",
-      .inputs = {{.name = "x", .differentiable = false}},  // its shape alone counts
+      .inputs = {{.name = "x", .differentiable = false}},  // only its shape is used
       .outputs = {{.name = "y", .differentiable = false}},
       .attributes = {{"value"}},
       .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes& a) -> std::vector<Variable> {

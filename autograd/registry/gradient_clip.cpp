@@ -17,8 +17,8 @@ Op gradient_clip_op() {
   return {
       .name = "gradient_clip",
       .contract = "kernels/optimizer/optimizer.h",
-      .inputs = {{.name = "grads", .differentiable = false, .wide = true}, {"spans", Kind::i64}},
-      .outputs = {{.name = "factor", .differentiable = false, .wide = true}},
+      .inputs = {{.name = "grads", .differentiable = false, .stays_f32 = true}, {"spans", Kind::i64}},
+      .outputs = {{.name = "factor", .differentiable = false, .stays_f32 = true}},
       .attributes = {{"limit"}},
       .prepare = [](Tape& setup, const std::vector<Variable>& given, const Attributes&) -> OpRun {
         setup.begin("gradient_clip");

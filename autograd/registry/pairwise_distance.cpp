@@ -9,10 +9,10 @@ namespace {
 
 constexpr double kSquared = 1, kCosine = 2;
 
-// Coordinates of 0 and 1: many of the points coincide.
+// With coordinates of 0 and 1 many of the points coincide.
 const Fill few = {Fill::integers, 0, 2};
 
-// Seven points, and seven beside them: each of one has a near partner among the other's, and far ones.
+// Seven points, and seven that lie beside them: each has one near partner in the other set, and far ones.
 const Fill seven = {Fill::values, 0, 1, {2, -1, 1, -2, 1, 1, -1}},
            beside = {Fill::values, 0, 1, {2.0625, -1, 1, -2, 1.03125, 1, -1}};
 

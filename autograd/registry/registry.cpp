@@ -72,7 +72,7 @@ int64_t integer(const Attributes& attributes, const std::string& name) {
 DType dtype_for(const Port& port, DType floating) {
   switch (port.kind) {
     case Kind::floating:
-      return port.wide && floating == DType::bf16 ? DType::f32 : floating;
+      return port.stays_f32 && floating == DType::bf16 ? DType::f32 : floating;
     case Kind::u8:
       return DType::u8;
     case Kind::i32:

@@ -27,7 +27,7 @@ struct Port {
   bool differentiable = true;  // floating ones only: running statistics, say, take no gradient
   // A floating port that is f32 where the op runs in bf16: statistics, losses, the parameters of norms, the arenas of
   // an optimizer. In f32 and f64 it is like the others.
-  bool wide = false;
+  bool stays_f32 = false;
   // For an output of indices: the number that the op looked at to choose `index` at this position of the output, by
   // the inputs of the case; NaN for an index that may not stand there. Rounding may then choose another one whose
   // number is as good within tolerance; an exact tie may not be broken otherwise. Without it indices must be equal.

@@ -32,7 +32,7 @@ Case step_case(const std::string& name, int64_t parameters, std::vector<double> 
 
 // The arena is f32 where the network computes in bf16.
 Port arena(const char* name) {
-  return {.name = name, .differentiable = false, .wide = true};
+  return {.name = name, .differentiable = false, .stays_f32 = true};
 }
 
 }  // namespace

@@ -9,7 +9,7 @@ Op step_counter_op() {
   return {
       .name = "step_counter",
       .contract = "kernels/optimizer/optimizer.h",
-      .inputs = {{"step", Kind::i64}, {.name = "guard", .differentiable = false, .wide = true}},
+      .inputs = {{"step", Kind::i64}, {.name = "guard", .differentiable = false, .stays_f32 = true}},
       .outputs = {{"new_step", Kind::i64}},
       .attributes = {},
       .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes&) -> std::vector<Variable> {

@@ -89,7 +89,7 @@ std::vector<Row> measure(const Op& op, const bench::TrafficCase& one, DType dtyp
     runner.backward(cotangents);
     rows[1].traffic = simt::end_traffic();
   }
-  // A cast to the dtype that is there already starts nothing.
+  // A cast to the dtype that x already has launches nothing.
   std::erase_if(rows, [](const Row& row) { return row.traffic.kernels.empty(); });
   return rows;
 }

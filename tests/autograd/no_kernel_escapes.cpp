@@ -28,7 +28,7 @@ bool ends_with(const std::string& text, const std::string& end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
-// Path and text of the files of a folder that end so.
+// Path and text of a folder's files whose names end in `end`.
 std::map<fs::path, std::string> files(const fs::path& folder, const std::string& end) {
   std::map<fs::path, std::string> found;
   if (!fs::is_directory(folder)) return found;
@@ -61,7 +61,7 @@ std::vector<std::string> escapes(const fs::path& root, const Names& without_cuda
     const fs::path header = entry.path();
     if (!ends_with(header.string(), ".h") || ends_with(header.string(), ".ref.h")) continue;
     if (header.parent_path() == root / "kernels/common")
-      continue;  // tools of kernels, and a probe of bandwidth
+      continue;  // what kernels share, and a probe of bandwidth
     const std::string text = text_of(header);
     for (std::sregex_iterator match(text.begin(), text.end(), contract), end; match != end; ++match) {
       const std::string name = (*match)[1];
