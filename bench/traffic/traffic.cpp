@@ -1,7 +1,7 @@
 // bench_traffic: what each kernel asks of memory, counted on simt (kernels/simt/traffic.h). The numbers are
 // exact and the same on every machine, so they are tests, too.
 //
-//   bench_traffic                  the table: every op with a CUDA version, forward and backward, f32 and bf16
+//   bench_traffic                  the table: every op with CUDA kernels of its own, forward and backward, f32 and bf16
 //   bench_traffic --op NAME        one op, with the source lines of its kernels
 //   bench_traffic --table FILE     the table as Markdown: bench/results/traffic.md
 //   bench_traffic --check FILE     fails where a pass exceeds its recorded bounds, where a pass has no bounds or
@@ -384,6 +384,7 @@ int main(int argc, char** argv) {
     bool ok = sees_faults();
     std::vector<Row> rows;
     for (const Op& op : all_ops()) {
+      if (op.composite) continue;  // the kernels that it calls are counted with their own ops
       if ((!only.empty() && op.name != only) ||
           !std::count(op.devices.begin(), op.devices.end(), Device::simt))
         continue;
