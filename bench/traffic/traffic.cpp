@@ -3,7 +3,7 @@
 //
 //   bench_traffic                  the table: every op with a CUDA version, forward and backward, f32 and bf16
 //   bench_traffic --op NAME        one op, with the source lines of its kernels
-//   bench_traffic --table FILE     the table as Markdown: bench/results/traffic.md
+//   bench_traffic --table FILE     the table as Markdown
 //   bench_traffic --check FILE     fails where a pass exceeds its recorded bounds, where a pass has no bounds or
 //                                  bounds have no pass, or where the copies that are wrong on purpose are missed
 //   bench_traffic --record FILE    writes the bounds as they are now, keeping the reasons that FILE gives
@@ -217,7 +217,7 @@ void write_table(const std::string& path, const std::vector<Row>& rows, const Li
     return std::string(digits);
   };
   out << "# What every kernel asks of memory\n\n"
-         "Made by `build/release/simt_checkers/bench_traffic --table bench/results/traffic.md`; counted, not "
+         "Made by `build/release/simt_checkers/bench_traffic --table build/traffic.md`; counted, not "
          "timed, and the "
          "same\non every machine. `kernels/simt/traffic.h` states the model, `bench/traffic/cases.h` the "
          "cases and the floor "
