@@ -73,18 +73,34 @@ class Sources:
         file = self.root / path
         return file.read_text() if file.exists() else ""
 
+    def registrations(self, op):
+        """registry/<op>.cpp; where there is none, every source of the registry, or around it, that names the op."""
+        found = [p for p in self.code if p.endswith(".cpp") and f'"{op}"' in self.text(p) and "registry/" in p + self.text(p)]
+        return [p for p in found if p.endswith(f"registry/{op}.cpp")] or found
+
+    def included_by(self, path):
+        """What a file includes, and the sources beside that."""
+        return [s for include in re.findall(r'#\s*include\s*"([^"]+)"', self.text(path)) for s in siblings(include)]
+
     def of(self, op):
         """Every file that may change what the op computes; none where its registration is not found."""
-        pending = [p for p in self.code if p.endswith(".cpp") and f'"{op}"' in self.text(p) and "registry/" in p + self.text(p)]
-        found = set()
+        pending, found = self.registrations(op), set()
         while pending:
             path = pending.pop()
-            if path in found:
-                continue
-            found.add(path)
-            for include in re.findall(r'#\s*include\s*"([^"]+)"', self.text(path)):
-                pending += [s for s in siblings(include) if s not in found]
+            if path not in found:
+                found.add(path)
+                pending += self.included_by(path)
         return found
+
+    def cuda_of(self, op):
+        """The CUDA sources of the kernels whose contracts the op's registration includes, or else its functions include."""
+        files = self.registrations(op)
+        for _ in range(2):
+            files = [s for path in files for s in self.included_by(path)]
+            found = sorted({s for s in files if s.endswith(".cu") and s in self.code})
+            if found:
+                return found
+        return []
 
 
 def ops_of_table(root, base, path, ops):
