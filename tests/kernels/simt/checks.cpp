@@ -4,7 +4,6 @@
 //     test_simt_race                                                   all of it
 //     test_simt_race check --small --device simt [--op NAME]           the ops alone; rows as JSON
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
