@@ -47,9 +47,9 @@ template <class Work>
 double seconds(int runs, Work&& work) {
   std::vector<double> times;
   for (int r = 0; r < runs; ++r) {
-    const double start = bench::now();
+    const double start = now();
     work();
-    times.push_back(bench::now() - start);
+    times.push_back(now() - start);
   }
   return bench::Times(std::move(times)).median;
 }

@@ -15,6 +15,7 @@
 #include "autograd/op_run.h"
 #include "bench/timing.h"
 #include "kernels/activation/relu.h"
+#include "kernels/common/clock.h"
 #include "kernels/common/parallel.h"
 #include "kernels/matmul/sgemm.h"
 #include "tensor/memory.h"
@@ -22,7 +23,6 @@
 namespace {
 
 using namespace saccade;
-using bench::now;
 using bench::Times;
 
 constexpr double kCache = 64e6;  // bytes

@@ -12,13 +12,12 @@
 #include "autograd/functions/pooling.h"
 #include "autograd/optimizer.h"
 #include "autograd/segment.h"
-#include "bench/timing.h"
+#include "kernels/common/clock.h"
 #include "kernels/common/device.h"
 #include "layers/resnet.h"
 #include "tools/common/device_option.h"
 
 using namespace saccade;
-using bench::now;
 
 namespace {
 
