@@ -359,9 +359,10 @@ TEST_CASE("after an exception a step begins anew: no half of its gradients is ad
       const Variable scale = tape.constant(Tensor::from<float>(line.context, {1, 1}, {2}));
       const Variable y =
           linear(tape, tape.constant(line.x), tape.as_stored(*line.learner.parameters.find("a")), nullptr);
+      const Variable scaled = mul(tape, y, scale);
       const Variable z =
           linear(tape, tape.constant(line.x), tape.as_stored(*line.learner.parameters.find("b")), nullptr);
-      const Variable sum = add(tape, mul(tape, y, scale), z);
+      const Variable sum = add(tape, scaled, z);  // backward reaches z first
       scale.value.mark_written();
       CHECK_THROWS_WITH(tape.backward(sum), Catch::Contains("overwritten"));
     }
