@@ -20,7 +20,7 @@ bool is_digit(char c) {
   return std::isdigit(static_cast<unsigned char>(c)) != 0;
 }
 
-// Reads a whole number of at most nine digits at `at` and moves behind it; -1 if there is none.
+// Reads a whole number of at most nine digits at `at` and moves past it; -1 if there is none.
 int read_number(const std::string& text, size_t* at) {
   const size_t begin = *at;
   int value = 0;
@@ -31,7 +31,7 @@ int read_number(const std::string& text, size_t* at) {
   return *at > begin ? value : -1;
 }
 
-// The camera of "_c1s1_..." or "_c2_...", at the "_"; -1 for any other text.
+// The camera of "_c1s1_..." or "_c2_...", where `at` is at the "_"; kNoCamera for any other text.
 int read_camera(const std::string& stem, size_t at) {
   if (at + 2 >= stem.size() || stem[at + 1] != 'c') return kNoCamera;
   at += 2;
@@ -40,7 +40,7 @@ int read_camera(const std::string& stem, size_t at) {
   return ends ? camera : kNoCamera;
 }
 
-// The camera of "C1T0001F001" behind the person; -1 for any other text.
+// The camera of "C1T0001F001", where `at` is at the "C"; kNoCamera for any other text.
 int read_mars_camera(const std::string& stem, size_t at) {
   if (at >= stem.size() || stem[at] != 'C') return kNoCamera;
   const int camera = read_number(stem, &++at);
