@@ -12,10 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kTrain = "bounding_box_train";
-constexpr const char* kQuery = "query";
-constexpr const char* kGallery = "bounding_box_test";
-
 bool is_digit(char c) {
   return std::isdigit(static_cast<unsigned char>(c)) != 0;
 }
@@ -49,9 +45,9 @@ int read_mars_camera(const std::string& stem, size_t at) {
 
 bool holds_a_set(const fs::path& dir, DatasetParts parts) {
   std::error_code failure;
-  return (parts.train && fs::is_directory(dir / kTrain, failure)) ||
-         (parts.query && fs::is_directory(dir / kQuery, failure)) ||
-         (parts.gallery && fs::is_directory(dir / kGallery, failure));
+  return (parts.train && fs::is_directory(dir / kTrainFolder, failure)) ||
+         (parts.query && fs::is_directory(dir / kQueryFolder, failure)) ||
+         (parts.gallery && fs::is_directory(dir / kGalleryFolder, failure));
 }
 
 fs::path find_root(const std::string& dir, DatasetParts parts) {
@@ -65,8 +61,8 @@ fs::path find_root(const std::string& dir, DatasetParts parts) {
   for (const fs::directory_entry& entry : entries)
     if (entry.is_directory(failure) && holds_a_set(entry.path(), parts)) found.push_back(entry.path());
   std::sort(found.begin(), found.end());
-  check_input(!found.empty(), dir, ": neither it nor a folder in it holds ", kTrain, ", ", kQuery, " and ",
-              kGallery);
+  check_input(!found.empty(), dir, ": neither it nor a folder in it holds ", kTrainFolder, ", ", kQueryFolder,
+              " and ", kGalleryFolder);
   check_input(found.size() == 1, dir, ": holds more than one data set (",
               found.empty() ? "" : found.front().filename().string(), ", ",
               found.empty() ? "" : found.back().filename().string(), "): name one of them");
@@ -160,9 +156,9 @@ ReidDataset load_reid_dataset(const std::string& dir, DatasetParts parts) {
   ReidDataset data;
   const fs::path root = find_root(dir, parts);
   data.root = root.string();
-  if (parts.train) data.train = load_part(root, kTrain, &data.notice);
-  if (parts.query) data.query = load_part(root, kQuery, &data.notice);
-  if (parts.gallery) data.gallery = load_part(root, kGallery, &data.notice);
+  if (parts.train) data.train = load_part(root, kTrainFolder, &data.notice);
+  if (parts.query) data.query = load_part(root, kQueryFolder, &data.notice);
+  if (parts.gallery) data.gallery = load_part(root, kGalleryFolder, &data.notice);
   data.labels = labels_of(data.train, &data.train_ids);
 
   int64_t without = 0, all = 0;

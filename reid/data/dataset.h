@@ -40,6 +40,11 @@ enum class UnnamedImages { refuse, keep };
 Folder list_images(const std::string& folder, UnnamedImages unnamed = UnnamedImages::keep,
                    bool keep_junk = true);
 
+// The folders of a set.
+constexpr const char* kTrainFolder = "bounding_box_train";
+constexpr const char* kQueryFolder = "query";
+constexpr const char* kGalleryFolder = "bounding_box_test";
+
 struct ReidDataset {
   std::string root;  // the folder that holds bounding_box_train, query, bounding_box_test
   std::vector<ImageRecord> train, query, gallery;  // each sorted by name; without junk

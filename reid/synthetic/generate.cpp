@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernels/common/error.h"
+#include "reid/data/dataset.h"
 #include "reid/data/for_each_index.h"
 #include "reid/synthetic/files.h"
 #include "reid/synthetic/scene.h"
@@ -23,9 +24,6 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kTrain = "bounding_box_train";
-constexpr const char* kQuery = "query";
-constexpr const char* kGallery = "bounding_box_test";
 constexpr const char* kMadeBy = "saccade synthesize";
 constexpr int kSequences = 3;
 
@@ -149,9 +147,9 @@ class Planner {
       image.shot.street_offset = place + pace * static_cast<float>(k);
       image.shot.hidden = draw_hidden(attributes_.identities[identity].truth, options_.noise.hidden, &random);
       draw_box_error(options_.difficulty, &image.shot, &random);
-      add(train        ? kTrain
-          : k == query ? kQuery
-                       : kGallery,
+      add(train        ? kTrainFolder
+          : k == query ? kQueryFolder
+                       : kGalleryFolder,
           frame, 1 + static_cast<int>(random.below(4)), std::move(image));
     }
   }
@@ -196,7 +194,7 @@ class Planner {
   // Distractors share one person number, and so does junk: each picture needs a frame number of its own.
   void add_apart(PlannedImage image) {
     const int frame = frame_[image.camera] += 25;
-    add(kGallery, frame, 0, std::move(image));
+    add(kGalleryFolder, frame, 0, std::move(image));
   }
 
   void add(const char* folder, int frame, int box, PlannedImage image) {
@@ -347,7 +345,7 @@ void prepare_folder(const SetOptions& options) {
     fs::create_directories(out);
     const std::string text = head_json(options, false).dump() + "\n";
     write_file(truth.string(), text.data(), text.size());
-    for (const char* folder : {kTrain, kQuery, kGallery}) {
+    for (const char* folder : {kTrainFolder, kQueryFolder, kGalleryFolder}) {
       fs::remove_all(out / folder);
       fs::create_directory(out / folder);
     }
@@ -368,9 +366,9 @@ SetSummary summarize(const SetOptions& options, const AttributePlan& plan,
   }
   for (const bool flag : plan.undiscriminating) summary.undiscriminating += flag;
   for (const PlannedImage& image : images) {
-    summary.train += image.file.rfind(kTrain, 0) == 0;
-    summary.query += image.file.rfind(kQuery, 0) == 0;
-    summary.gallery += image.person >= 0 && image.file.rfind(kGallery, 0) == 0;
+    summary.train += image.file.rfind(kTrainFolder, 0) == 0;
+    summary.query += image.file.rfind(kQueryFolder, 0) == 0;
+    summary.gallery += image.person >= 0 && image.file.rfind(kGalleryFolder, 0) == 0;
     summary.distractors += image.person == 0;
     summary.junk += image.person < 0;
     if (image.person <= 0) continue;
