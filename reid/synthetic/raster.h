@@ -1,6 +1,10 @@
-// A small anti-aliased software canvas: shapes are drawn as a coverage (0..1 a pixel, from the distance to
-// the edge) times a color that any callable computes. Coordinates are pixels, x right, y down; pixel (i, j)
-// has its center at (i + 0.5, j + 0.5). Colors are linear from 0 to 1 and are not clamped until `to_bytes`.
+// A raster of light for rendering scenes: float colors, from 0 to 1 and not clamped until to_bytes(), and for
+// each pixel a label of what it shows. Shapes are drawn as a coverage (0 to 1 a pixel, from the distance to
+// the edge) times a color that any callable computes.
+//
+// Sizes and pixel indices go rows first, as in Image: (height, width), at(row, column). Positions are in
+// pixels and go x first: x to the right, y down, the center of pixel at(row, column) at x = column + 0.5, y =
+// row + 0.5.
 #pragma once
 
 #include <algorithm>
@@ -25,7 +29,7 @@ inline Color operator*(Color a, float s) {
 inline Color mix(Color a, Color b, float share) {
   return a * (1 - share) + b * share;
 }
-// Hue in degrees (any real number), saturation and value from 0 to 1.
+// The color of a hue in degrees (any real number), a saturation and a value from 0 to 1.
 Color hsv(float hue, float saturation, float value);
 
 struct Point {
@@ -36,40 +40,41 @@ struct Box {
   float x0 = 0, y0 = 0, x1 = 0, y1 = 0;
 };
 
-class Canvas {
+class Raster {
  public:
-  Canvas(int width, int height, Color background = {})
-      : width_(width),
-        height_(height),
-        pixels_(static_cast<size_t>(width) * height, background),
+  Raster(int height, int width)
+      : height_(height),
+        width_(width),
+        pixels_(static_cast<size_t>(height) * width),
         labels_(pixels_.size(), 0) {}
-  int width() const { return width_; }
   int height() const { return height_; }
-  Color& at(int x, int y) { return pixels_[static_cast<size_t>(y) * width_ + x]; }
-  const Color& at(int x, int y) const { return pixels_[static_cast<size_t>(y) * width_ + x]; }
+  int width() const { return width_; }
+  Color& at(int row, int column) { return pixels_[index(row, column)]; }
+  const Color& at(int row, int column) const { return pixels_[index(row, column)]; }
   // What a pixel shows, for measuring what is visible: the label of the last shape that covers most of it.
-  uint8_t label(int x, int y) const { return labels_[static_cast<size_t>(y) * width_ + x]; }
+  uint8_t label(int row, int column) const { return labels_[index(row, column)]; }
 
-  // The one drawing loop. shade(x, y, &color) returns the coverage of the pixel center (x, y) and sets its
-  // color.
+  // The one drawing loop, which every shape goes through. shade(x, y, &color) returns the coverage of the
+  // pixel with its center at (x, y), and sets its color where that is above 0.
   template <class Shade>
   void paint(const Box& bounds, uint8_t label, Shade&& shade) {
-    const int x0 = clip(bounds.x0 - 1, width_), x1 = clip(bounds.x1 + 2, width_);
-    const int y0 = clip(bounds.y0 - 1, height_), y1 = clip(bounds.y1 + 2, height_);
-    for (int y = y0; y < y1; ++y) {
-      for (int x = x0; x < x1; ++x) {
+    const int left = clip(bounds.x0 - 1, width_), right = clip(bounds.x1 + 2, width_);
+    const int top = clip(bounds.y0 - 1, height_), bottom = clip(bounds.y1 + 2, height_);
+    for (int row = top; row < bottom; ++row) {
+      for (int column = left; column < right; ++column) {
         Color color;
-        const float cover = shade(static_cast<float>(x) + 0.5f, static_cast<float>(y) + 0.5f, &color);
+        const float cover = shade(static_cast<float>(column) + 0.5f, static_cast<float>(row) + 0.5f, &color);
         if (cover <= 0) continue;
-        const size_t i = static_cast<size_t>(y) * width_ + x;
+        const size_t i = index(row, column);
         pixels_[i] = mix(pixels_[i], color, std::min(cover, 1.0f));
         if (cover > 0.5f) labels_[i] = label;
       }
     }
   }
 
-  // A tube from a to b whose half width at t (0 at a, 1 at b) is width(t); `round` adds a cap at both ends.
-  // color(t, s): s from -1 to 1 across, positive to the right of a tube that points down.
+  // A tube from a to b whose half width at t (0 at a, 1 at b) is width(t), at most max_width; `round` adds a
+  // cap at both ends. color(t, s): s goes from -1 to 1 across the tube and is positive on the right of one
+  // that points down.
   template <class Width, class Shade>
   void tube(Point a, Point b, float max_width, bool round, uint8_t label, Width&& width, Shade&& color) {
     const float dx = b.x - a.x, dy = b.y - a.y, length = std::max(std::sqrt(dx * dx + dy * dy), 1e-3f);
@@ -121,19 +126,20 @@ class Canvas {
     return static_cast<int>(std::clamp(value, 0.0f, static_cast<float>(size)));
   }
 
-  int width_, height_;
+  size_t index(int row, int column) const { return static_cast<size_t>(row) * width_ + column; }
+
+  int height_, width_;
   std::vector<Color> pixels_;
   std::vector<uint8_t> labels_;
 };
 
-// The area `from` of the canvas, resampled to width x height: each output pixel is the mean over its
-// footprint.
-Canvas resample(const Canvas& canvas, const Box& from, int width, int height);
-// Bilinear enlargement (or any resizing that does not shrink by more than 2).
-Canvas bilinear(const Canvas& canvas, int width, int height);
-// Gaussian blur with standard deviations in pixels along x and y; 0 leaves that axis alone.
-void blur(Canvas* canvas, float sigma_x, float sigma_y);
-// Clamped and rounded to bytes, RGB interleaved, row by row.
-std::vector<uint8_t> to_bytes(const Canvas& canvas);
+// The area `from` in height x width pixels, each the mean over its footprint; edge pixels repeat.
+Raster resample(const Raster& raster, const Box& from, int height, int width);
+// Bilinear enlargement, or any resizing that does not shrink by more than 2.
+Raster bilinear(const Raster& raster, int height, int width);
+// Gaussian blur with standard deviations in pixels along x and y; up to 0.05 leaves that axis alone.
+void blur(Raster* raster, float sigma_x, float sigma_y);
+// [height, width, 3]: each color clamped to 0 to 1 and rounded to a byte.
+std::vector<uint8_t> to_bytes(const Raster& raster);
 
 }  // namespace saccade::synthetic

@@ -1,4 +1,4 @@
-#include "reid/synthetic/canvas.h"
+#include "reid/synthetic/raster.h"
 
 namespace saccade::synthetic {
 
@@ -10,8 +10,8 @@ Color hsv(float hue, float saturation, float value) {
   return {channel(5), channel(3), channel(1)};
 }
 
-Canvas resample(const Canvas& canvas, const Box& from, int width, int height) {
-  Canvas out(width, height);
+Raster resample(const Raster& raster, const Box& from, int height, int width) {
+  Raster out(height, width);
   const float sx = (from.x1 - from.x0) / static_cast<float>(width);
   const float sy = (from.y1 - from.y0) / static_cast<float>(height);
   for (int y = 0; y < height; ++y) {
@@ -25,32 +25,32 @@ Canvas resample(const Canvas& canvas, const Box& from, int width, int height) {
         for (int i = static_cast<int>(std::floor(left)); static_cast<float>(i) < right; ++i) {
           const float fi = static_cast<float>(i),
                       weight = wy * (std::min(fi + 1, right) - std::max(fi, left));
-          sum = sum + canvas.at(std::clamp(i, 0, canvas.width() - 1), std::clamp(j, 0, canvas.height() - 1)) *
+          sum = sum + raster.at(std::clamp(j, 0, raster.height() - 1), std::clamp(i, 0, raster.width() - 1)) *
                           weight;
           total += weight;
         }
       }
-      out.at(x, y) = sum * (1 / std::max(total, 1e-9f));
+      out.at(y, x) = sum * (1 / std::max(total, 1e-9f));
     }
   }
   return out;
 }
 
-Canvas bilinear(const Canvas& canvas, int width, int height) {
-  Canvas out(width, height);
-  const float sx = static_cast<float>(canvas.width()) / static_cast<float>(width);
-  const float sy = static_cast<float>(canvas.height()) / static_cast<float>(height);
+Raster bilinear(const Raster& raster, int height, int width) {
+  Raster out(height, width);
+  const float sx = static_cast<float>(raster.width()) / static_cast<float>(width);
+  const float sy = static_cast<float>(raster.height()) / static_cast<float>(height);
   for (int y = 0; y < height; ++y) {
     const float fy =
-        std::clamp((static_cast<float>(y) + 0.5f) * sy - 0.5f, 0.0f, static_cast<float>(canvas.height() - 1));
-    const int y0 = static_cast<int>(fy), y1 = std::min(y0 + 1, canvas.height() - 1);
+        std::clamp((static_cast<float>(y) + 0.5f) * sy - 0.5f, 0.0f, static_cast<float>(raster.height() - 1));
+    const int y0 = static_cast<int>(fy), y1 = std::min(y0 + 1, raster.height() - 1);
     for (int x = 0; x < width; ++x) {
       const float fx = std::clamp((static_cast<float>(x) + 0.5f) * sx - 0.5f, 0.0f,
-                                  static_cast<float>(canvas.width() - 1));
-      const int x0 = static_cast<int>(fx), x1 = std::min(x0 + 1, canvas.width() - 1);
+                                  static_cast<float>(raster.width() - 1));
+      const int x0 = static_cast<int>(fx), x1 = std::min(x0 + 1, raster.width() - 1);
       const float ax = fx - static_cast<float>(x0), ay = fy - static_cast<float>(y0);
-      out.at(x, y) = mix(mix(canvas.at(x0, y0), canvas.at(x1, y0), ax),
-                         mix(canvas.at(x0, y1), canvas.at(x1, y1), ax), ay);
+      out.at(y, x) = mix(mix(raster.at(y0, x0), raster.at(y0, x1), ax),
+                         mix(raster.at(y1, x0), raster.at(y1, x1), ax), ay);
     }
   }
   return out;
@@ -71,37 +71,37 @@ std::vector<float> gaussian(float sigma) {
 }
 
 // One axis of the separable blur; edge pixels repeat.
-void blur_axis(Canvas* canvas, float sigma, int step_x, int step_y) {
+void blur_axis(Raster* raster, float sigma, int step_x, int step_y) {
   if (sigma <= 0.05f) return;
   const std::vector<float> weights = gaussian(sigma);
   const int radius = static_cast<int>(weights.size()) / 2;
-  const Canvas source = *canvas;
+  const Raster source = *raster;
   for (int y = 0; y < source.height(); ++y) {
     for (int x = 0; x < source.width(); ++x) {
       Color sum;
       for (int k = -radius; k <= radius; ++k) {
         const int i = std::clamp(x + k * step_x, 0, source.width() - 1);
         const int j = std::clamp(y + k * step_y, 0, source.height() - 1);
-        sum = sum + source.at(i, j) * weights[k + radius];
+        sum = sum + source.at(j, i) * weights[k + radius];
       }
-      canvas->at(x, y) = sum;
+      raster->at(y, x) = sum;
     }
   }
 }
 
 }  // namespace
 
-void blur(Canvas* canvas, float sigma_x, float sigma_y) {
-  blur_axis(canvas, sigma_x, 1, 0);
-  blur_axis(canvas, sigma_y, 0, 1);
+void blur(Raster* raster, float sigma_x, float sigma_y) {
+  blur_axis(raster, sigma_x, 1, 0);
+  blur_axis(raster, sigma_y, 0, 1);
 }
 
-std::vector<uint8_t> to_bytes(const Canvas& canvas) {
+std::vector<uint8_t> to_bytes(const Raster& raster) {
   std::vector<uint8_t> bytes;
-  bytes.reserve(static_cast<size_t>(canvas.width()) * canvas.height() * 3);
-  for (int y = 0; y < canvas.height(); ++y) {
-    for (int x = 0; x < canvas.width(); ++x) {
-      for (const float value : {canvas.at(x, y).r, canvas.at(x, y).g, canvas.at(x, y).b}) {
+  bytes.reserve(static_cast<size_t>(raster.width()) * raster.height() * 3);
+  for (int y = 0; y < raster.height(); ++y) {
+    for (int x = 0; x < raster.width(); ++x) {
+      for (const float value : {raster.at(y, x).r, raster.at(y, x).g, raster.at(y, x).b}) {
         bytes.push_back(static_cast<uint8_t>(std::clamp(value, 0.0f, 1.0f) * 255 + 0.5f));
       }
     }
