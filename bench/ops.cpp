@@ -5,7 +5,6 @@
 // both measured here first. Calls take turns over copies of the inputs that together exceed the cache.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <iomanip>
 #include <iostream>
@@ -14,6 +13,7 @@
 #include "autograd/functions/activation.h"
 #include "autograd/op_check.h"
 #include "kernels/activation/relu.h"
+#include "kernels/common/clock.h"
 #include "kernels/common/parallel.h"
 #include "kernels/matmul/sgemm.h"
 #include "tensor/memory.h"
@@ -23,10 +23,6 @@ namespace {
 using namespace saccade;
 
 constexpr double kCache = 64e6;  // bytes
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 struct Times {
   double p10, median, p90;

@@ -3,10 +3,11 @@
 //
 //   bench_traffic                  the table: every op with a CUDA version, forward and backward, f32 and bf16
 //   bench_traffic --op NAME        one op, with the source lines of its kernels
-//   bench_traffic --table FILE     the table as Markdown: bench/results/traffic.md
+//   bench_traffic --table FILE     the table as Markdown
 //   bench_traffic --check FILE     fails where a pass exceeds its recorded bounds, where a pass has no bounds or
 //                                  bounds have no pass, or where the copies that are wrong on purpose are missed
-//   bench_traffic --record FILE    writes the bounds as they are now, keeping the reasons that FILE gives
+//   bench_traffic --record FILE    writes the bounds as they are now, keeping the reasons that FILE gives; with
+//                                  --op NAME the rows of this op alone
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,6 +26,7 @@
 #include "bench/traffic/cases.h"
 #include "kernels/simt/checker.h"
 #include "kernels/simt/traffic.h"
+#include "tests/common/chosen_ops.h"
 #include "tests/kernels/simt/faults.h"
 
 using namespace saccade;
@@ -43,6 +45,11 @@ struct Row {
     return all;
   }
 };
+
+// Whether an op is measured: the one of --op, or all that are chosen.
+bool runs(const std::string& op, const std::string& only) {
+  return only.empty() ? is_chosen(op) : op == only;
+}
 
 // --- Measuring ---
 
@@ -217,7 +224,7 @@ void write_table(const std::string& path, const std::vector<Row>& rows, const Li
     return std::string(digits);
   };
   out << "# What every kernel asks of memory\n\n"
-         "Made by `build/release/simt_checkers/bench_traffic --table bench/results/traffic.md`; counted, not "
+         "Made by `build/release/simt_checkers/bench_traffic --table build/traffic.md`; counted, not "
          "timed, and the "
          "same\non every machine. `kernels/simt/traffic.h` states the model, `bench/traffic/cases.h` the "
          "cases and the floor "
@@ -299,7 +306,7 @@ bool failed(const std::string& name, const std::string& what) {
   return false;
 }
 
-bool check_bounds(const std::vector<Row>& rows, Bounds bounds, bool all) {
+bool check_bounds(const std::vector<Row>& rows, Bounds bounds, const std::string& only) {
   bool ok = true;
   for (const Row& row : rows) {
     const auto found = bounds.find(row.name());
@@ -322,13 +329,30 @@ bool check_bounds(const std::vector<Row>& rows, Bounds bounds, bool all) {
       ok = failed(row.name(), concat("has a bound above ", kStreaming, " and no reason for it"));
   }
   for (const auto& [name, limit] : bounds)
-    if (all && !limit.met) ok = failed(name, "has a bound, and no such pass was measured");
+    if (!limit.met && runs(name.substr(0, name.find('\t')), only))
+      ok = failed(name, "has a bound, and no such pass was measured");
   return ok;
 }
 
-void record(const std::string& path, const std::vector<Row>& rows) {
+// The rows of other ops stay as they are.
+void record(const std::string& path, const std::vector<Row>& rows, const std::string& only) {
   Bounds before;
+  std::map<std::string, std::string> lines;  // by op, in the order of the table
   if (std::ifstream(path).good()) before = read_bounds(path);
+  std::ifstream file(path);
+  for (std::string line; !only.empty() && std::getline(file, line);) {
+    const std::string op = line.substr(0, line.find('\t'));
+    if (!line.empty() && line[0] != '#' && op != only) lines[op] += line + "\n";
+  }
+  for (const Row& row : rows) {
+    const auto up = [](double x) { return std::ceil(x * 100 - 1e-9) / 100; };
+    const simt::Counts counts = row.counts();
+    std::string& written = lines[row.op];
+    written += concat(row.name(), "\t", up(row.ratio()), "\t", -up(-counts.coalescing()), "\t",
+                      up(counts.conflicts()));
+    if (up(row.ratio()) > kStreaming) written += "\t" + before[row.name()].why;
+    written += "\n";
+  }
   std::ofstream out(path);
   check_input(out.good(), path, " cannot be written");
   out << "# What bench_traffic --record counted, to the worse hundredth, and the tests hold. With tabs: op, "
@@ -338,14 +362,7 @@ void record(const std::string& path, const std::vector<Row>& rows) {
          "the most passes\n# through the banks of shared memory, as a multiple of the fewest; the reason "
          "where the first is "
          "above 1.1.\n";
-  for (const Row& row : rows) {
-    const auto up = [](double x) { return std::ceil(x * 100 - 1e-9) / 100; };
-    const simt::Counts counts = row.counts();
-    out << row.name() << "\t" << up(row.ratio()) << "\t" << -up(-counts.coalescing()) << "\t"
-        << up(counts.conflicts());
-    if (up(row.ratio()) > kStreaming) out << "\t" << before[row.name()].why;
-    out << "\n";
-  }
+  for (const auto& [op, written] : lines) out << written;
 }
 
 // --- Faults ---
@@ -401,9 +418,7 @@ int main(int argc, char** argv) {
     bool ok = sees_faults();
     std::vector<Row> rows;
     for (const Op& op : all_ops()) {
-      if ((!only.empty() && op.name != only) ||
-          !std::count(op.devices.begin(), op.devices.end(), Device::simt))
-        continue;
+      if (!runs(op.name, only) || !std::count(op.devices.begin(), op.devices.end(), Device::simt)) continue;
       for (const bench::TrafficCase& one : cases_of(op))
         for (const DType dtype : {DType::f32, DType::bf16}) {
           try {
@@ -419,9 +434,9 @@ int main(int argc, char** argv) {
                 "touched", "moved", "/ floor");
     for (const Row& row : rows) print(row, only.empty() ? nullptr : &lines);
     if (!options["--table"].empty()) write_table(options["--table"], rows, lines);
-    if (!options["--record"].empty()) record(options["--record"], rows);
-    if (!options["--check"].empty())
-      ok = check_bounds(rows, read_bounds(options["--check"]), only.empty()) && ok;
+    if (!options["--record"].empty()) record(options["--record"], rows, only);
+    if (!options["--check"].empty()) ok = check_bounds(rows, read_bounds(options["--check"]), only) && ok;
+    std::printf("%s\n", chosen_of(all_ops()).c_str());
     return ok ? 0 : 1;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "bench_traffic: %s\n", error.what());

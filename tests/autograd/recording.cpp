@@ -4,6 +4,7 @@
 #include "bench/cases.h"
 #include "bench/timing.h"
 #include "tests/common/catch.h"
+#include "tests/common/chosen_ops.h"
 
 using namespace saccade;
 
@@ -78,6 +79,7 @@ TEST_CASE("every op that bench_gpu measures can be recorded, and a replay gives 
     for (const Case& test_case : bench::cases_of(op, SACCADE_SOURCE_DIR "/bench/shapes.json", true))
       for (const DType dtype : {DType::f32, DType::bf16})
         for (const Kernels kernels : versions_of(op, Device::simt)) {
+          if (!is_chosen(op.name)) continue;
           INFO(op.name << "/" << test_case.name << " " << name_of(dtype) << " " << name_of(kernels));
           Context context(Device::simt);
           context.kernels = kernels;
