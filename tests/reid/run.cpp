@@ -8,6 +8,7 @@
 #include "autograd/segment.h"
 #include "layers/modules.h"
 #include "reid/run/sections.h"
+#include "reid/systems.h"
 #include "tensor/weights/safetensors.h"
 #include "tests/common/catch.h"
 #include "tests/reid/folder.h"
@@ -95,6 +96,18 @@ std::string train_toy(const RunOptions& options) {
   return run.finish({{"answers", answers}});
 }
 
+// Its own scores: the answers so far, and the sum of the weights. The critic and the target network are not read.
+Scores evaluate_toy(Context& context, const std::string& checkpoint, const std::string&) {
+  Learner online;
+  const layers::Linear policy(online.parameters, "fc", kWidth, kClasses);
+  check_shapes(checkpoint, "", online.parameters);
+  online.start(context, 0);
+  read_weights_of(context, checkpoint, "", online);
+  double sum = 0;
+  for (const float x : online.parameters.values.to_host<float>(context)) sum += x;
+  return {{{"answers", read_run_state(checkpoint).values.at("answers").size()}, {"sum", sum}}, "a table\n"};
+}
+
 RunOptions options_of(const TestFolder& folder, const std::string& out) {
   RunOptions options;
   options.config.path =
@@ -146,6 +159,17 @@ TEST_CASE("a run in stages, stopped and resumed after every step, has the bits o
   CHECK(state.place.stage_began == kStages * kStageSteps);
   CHECK(state.values.at("answers") == result["answers"]);
   CHECK(read_metrics(metrics_path(parts.out)).size() == kStages * kStageSteps);
+}
+
+TEST_CASE("a row of the table can be without pictures, and have scores of its own") {
+  const System toy = {"toy", "a policy that asks", false, train_toy, {}, evaluate_toy};
+  const TestFolder folder;
+  const RunOptions options = options_of(folder, "out");
+  const Json result = Json::parse(toy.train(options));
+  Context context(Device::cpu, 0, 1);
+  const Scores scores = toy.evaluate(context, last_of(options.out), "");
+  CHECK(scores.json["answers"] == result["answers"].size());
+  CHECK(scores.json["sum"] != 0);
 }
 
 TEST_CASE("in a checkpoint learners, their optimizers and tensors stand by their names") {
@@ -245,7 +269,7 @@ TEST_CASE("a group of parameters learns at its own pace, and the first group tha
   CHECK(learner.parameters.find("trunk.weight")->group() == 0);
   CHECK(learner.parameters.find("head.fc.weight")->group() == 2);
   CHECK(learner.parameters.find("head.fc.bias")->group() == 1);
-  section.groups = {{"tail"}};
+  section.groups = {OptimizerSection::Group{"tail"}};
   CHECK_THAT(input_error_of([&] { section.config(learner.parameters); }),
              ContainsSubstring("begins with tail"));
 }
