@@ -5,7 +5,7 @@
 
 #include "reid/data/dataset.h"
 #include "reid/evaluation/evaluate.h"
-#include "reid/training/features.h"
+#include "reid/run/features.h"
 
 namespace saccade {
 
@@ -19,9 +19,8 @@ RetrievalSet retrieval_set(const std::string& name, const Features& features);
 // the gallery, or a picture cannot be read. Decodes each one once, with `threads` threads.
 void check_retrieval(const ReidDataset& dataset, int threads);
 
-// Scores of `model` on the query and gallery parts of `dataset`; with ranked lists of a few queries spread over all,
-// if `ranked`.
-Evaluation evaluate_model(Context& context, const ReidModel& model, const ReidDataset& dataset,
-                          const TrainConfig& config, bool ranked);
+// Scores on the query and gallery parts of `dataset`; with ranked lists of a few queries spread over all, if `ranked`.
+Evaluation evaluate_retrieval(Context& context, const Embedder& embedder, const ReidDataset& dataset,
+                              bool ranked);
 
 }  // namespace saccade

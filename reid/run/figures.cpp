@@ -1,11 +1,12 @@
-#include "reid/training/report.h"
+#include "reid/run/figures.h"
 
-#include <fstream>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "reid/data/image.h"
 #include "reid/pictures/curves.h"
 #include "reid/pictures/ranked.h"
+#include "reid/run/metrics.h"
 
 namespace saccade {
 
@@ -29,22 +30,7 @@ Series series(const std::vector<Json>& lines, const std::string& key, const std:
 
 }  // namespace
 
-std::string metrics_path(const std::string& folder) {
-  return folder + "/metrics.jsonl";
-}
-
-std::vector<Json> read_metrics(const std::string& path) {
-  std::vector<Json> lines;
-  std::ifstream file(path);
-  for (std::string text; std::getline(file, text);) {
-    Json line = Json::parse(text, nullptr, false);
-    const auto is = [&](const char* key) { return line.contains(key) && line[key].is_number(); };
-    if (line.is_object() && is("step") && is("epoch") && is("time")) lines.push_back(std::move(line));
-  }
-  return lines;
-}
-
-void draw_training_curves(const std::string& folder) {
+void draw_training_curves(const std::string& folder, const std::vector<CurvePanel>& panels) {
   const std::vector<Json> lines = read_metrics(metrics_path(folder));
   double step = 0, epoch = 0;
   for (const Json& line : lines) {
@@ -52,19 +38,12 @@ void draw_training_curves(const std::string& folder) {
     epoch = std::max(epoch, line.at("epoch").get<double>());
   }
   const double per_epoch = epoch > 0 ? step / epoch : std::max(step, 1.0);
-  const std::vector<Panel> panels = {
-      {"losses",
-       {series(lines, "loss", "total", per_epoch), series(lines, "id_loss", "ID", per_epoch),
-        series(lines, "triplet_loss", "triplet", per_epoch)},
-       0,
-       0},
-      {"retrieval",
-       {series(lines, "mAP", "mAP", per_epoch), series(lines, "rank1", "rank 1", per_epoch),
-        series(lines, "mINP", "mINP", per_epoch)},
-       0,
-       1},
-      {"learning rate", {series(lines, "learning_rate", "learning rate", per_epoch)}, 0, 0}};
-  write_png(folder + "/curves.png", draw_curves("Training", panels));
+  std::vector<Panel> drawn;
+  for (const CurvePanel& panel : panels) {
+    Panel& one = drawn.emplace_back(Panel{panel.title, {}, panel.low, panel.high});
+    for (const auto& [key, name] : panel.curves) one.series.push_back(series(lines, key, name, per_epoch));
+  }
+  write_png(folder + "/curves.png", draw_curves("Training", drawn));
 }
 
 void draw_ranked_lists(const std::string& folder, const ReidDataset& dataset, const Evaluation& evaluation) {

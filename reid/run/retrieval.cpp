@@ -1,4 +1,4 @@
-#include "reid/training/evaluation.h"
+#include "reid/run/retrieval.h"
 
 #include "reid/data/loader.h"
 
@@ -34,17 +34,18 @@ void check_retrieval(const ReidDataset& dataset, int threads) {
   check_pictures(dataset.gallery, threads);
 }
 
-Evaluation evaluate_model(Context& context, const ReidModel& model, const ReidDataset& dataset,
-                          const TrainConfig& config, bool ranked) {
-  const Features query = extract_features(context, model, dataset.query, config);
-  const Features gallery = extract_features(context, model, dataset.gallery, config);
+Evaluation evaluate_retrieval(Context& context, const Embedder& embedder, const ReidDataset& dataset,
+                              bool ranked) {
+  const auto features_of = [&](const std::vector<ImageRecord>& records) {
+    return extract_features(context, embedder.embed, embedder.feature_size, records, embedder.extraction);
+  };
+  const Features query = features_of(dataset.query), gallery = features_of(dataset.gallery);
   EvaluationOptions options;
   Context host(Device::cpu, 0, context.threads());  // features are ranked where they are
   constexpr int64_t kShown = 8;                     // rows of ranked.png
   for (int64_t i = 0; ranked && i < std::min(kShown, query.count); ++i)
     options.ranked_queries.push_back(i * query.count / std::min(kShown, query.count));
-  return evaluate_features(host, metric_named(config.evaluation.metric),
-                           retrieval_set(query_name(dataset), query),
+  return evaluate_features(host, metric_named(embedder.metric), retrieval_set(query_name(dataset), query),
                            retrieval_set(gallery_name(dataset), gallery), options);
 }
 

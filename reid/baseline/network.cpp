@@ -1,12 +1,12 @@
-#include "reid/model.h"
+#include "reid/baseline/network.h"
 
 #include "autograd/functions/cast.h"
 #include "autograd/functions/pooling.h"
 #include "layers/init.h"
 
-namespace saccade {
+namespace saccade::baseline {
 
-ReidModel::ReidModel(ParameterArena& arena, const ModelConfig& config)
+Network::Network(ParameterArena& arena, const NetworkConfig& config)
     : config_(config), backbone_(arena, config.backbone) {
   const int64_t size = backbone_.channels();
   check_input(config.pooling == "average" || config.pooling == "gem", "model.pooling is average or gem, not ",
@@ -21,7 +21,7 @@ ReidModel::ReidModel(ParameterArena& arena, const ModelConfig& config)
                         Initializer());
 }
 
-ReidModel::Output ReidModel::operator()(Tape& tape, const Variable& images, Mode mode) const {
+Network::Output Network::operator()(Tape& tape, const Variable& images, Mode mode) const {
   const Variable map = backbone_(tape, images, mode);
   Output out;
   const Variable pooled = exponent_ ? generalized_mean_pool(tape, map, tape.in_precision(*exponent_))
@@ -32,4 +32,4 @@ ReidModel::Output ReidModel::operator()(Tape& tape, const Variable& images, Mode
   return out;
 }
 
-}  // namespace saccade
+}  // namespace saccade::baseline

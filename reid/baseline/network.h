@@ -1,4 +1,4 @@
-// The re-identification network that the baselines share: backbone, pooling, batch-norm neck, classifier (Luo, Gu,
+// The network of the baseline: backbone, pooling, batch-norm neck, classifier (Luo, Gu,
 // Liao, Lai, Jiang: "Bag of tricks and a strong baseline for deep person re-identification", CVPRW 2019).
 #pragma once
 
@@ -8,20 +8,20 @@
 #include "layers/modules.h"
 #include "layers/resnet.h"
 
-namespace saccade {
+namespace saccade::baseline {
 
-struct ModelConfig {
+struct NetworkConfig {
   layers::ResNetConfig backbone;
   std::string pooling = "average";  // or "gem": generalized mean with a learned exponent
   bool neck = true;                 // batch norm without a learned shift between embedding and classifier
   int64_t identities = 0;           // classes of the ID loss; 0: no classifier
 };
 
-class ReidModel {
+class Network {
  public:
   using Mode = BatchNormOptions::Mode;
 
-  ReidModel(ParameterArena& arena, const ModelConfig& config);
+  Network(ParameterArena& arena, const NetworkConfig& config);
 
   // All in f32, whatever the network computes in.
   struct Output {
@@ -33,11 +33,11 @@ class ReidModel {
   int64_t feature_size() const { return backbone_.channels(); }
 
  private:
-  ModelConfig config_;
+  NetworkConfig config_;
   layers::ResNet backbone_;
   Parameter* exponent_ = nullptr;
   std::optional<layers::BatchNorm> neck_;
   std::optional<layers::Linear> classifier_;
 };
 
-}  // namespace saccade
+}  // namespace saccade::baseline
