@@ -20,6 +20,7 @@ class OpRunner {
   OpRunner(Context& context, const Op& op, std::vector<Tensor> inputs, const Attributes& attributes);
   // On the inputs and attributes of a case.
   OpRunner(Context& context, const Op& op, const Case& test_case, DType dtype);
+  OpRunner(const OpRunner&) = delete;
 
   // Runs the op on a new tape, after giving back what the last call left. Without gradients all inputs are constants,
   // and nothing is kept for backward.
