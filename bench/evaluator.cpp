@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <iostream>
 
-#include "kernels/common/clock.h"
+#include "bench/timing.h"
 #include "kernels/common/philox.h"
 #include "reid/evaluation/evaluate.h"
 #include "reid/evaluation/rerank.h"
@@ -51,8 +51,7 @@ double seconds(int runs, Work&& work) {
     work();
     times.push_back(now() - start);
   }
-  std::sort(times.begin(), times.end());
-  return times[times.size() / 2];
+  return bench::Times(std::move(times)).median;
 }
 
 }  // namespace

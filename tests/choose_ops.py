@@ -21,8 +21,8 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-EVERYTHING = ("CMakeLists.txt", "CMakePresets.json", "kernels/simt/", "autograd/op_check.", "tests/common/", "tests/kernels/simt/",
-              "tests/autograd/registry.cpp", "tests/autograd/recording.cpp", "bench/traffic/", "bench/cases.h", "tests/choose_ops.py")
+EVERYTHING = ("CMakeLists.txt", "CMakePresets.json", "kernels/simt/", "autograd/op_", "tests/common/", "tests/kernels/simt/",
+              "tests/autograd/registry.cpp", "tests/autograd/recording.cpp", "tests/autograd/overwritten.cpp", "bench/traffic/", "bench/cases.h", "tests/choose_ops.py")
 # Lists with an entry for each op, which begins on a line of its own.
 TABLES = {"tests/kernels/simt/shapes.cpp": r'\s*\{"(\w+)"', "bench/traffic/cases.h": r'\s*\{"(\w+)"',
           "bench/shapes.json": r'\s*\{"op": "(\w+)"', "tests/kernels/traffic_bounds.tsv": r"(\w+)\t"}

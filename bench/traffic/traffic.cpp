@@ -1,7 +1,7 @@
 // bench_traffic: what each kernel asks of memory, counted on simt (kernels/simt/traffic.h). The numbers are
 // exact and the same on every machine, so they are tests, too.
 //
-//   bench_traffic                  the table: every op with a CUDA version, forward and backward, f32 and bf16
+//   bench_traffic                  the table: every op with CUDA kernels of its own, forward and backward, f32 and bf16
 //   bench_traffic --op NAME        one op, with the source lines of its kernels
 //   bench_traffic --table FILE     the table as Markdown
 //   bench_traffic --check FILE     fails where a pass exceeds its recorded bounds, where a pass has no bounds or
@@ -22,7 +22,7 @@
 #include <utility>
 #include <vector>
 
-#include "autograd/op_check.h"
+#include "autograd/op_run.h"
 #include "bench/traffic/cases.h"
 #include "kernels/simt/checker.h"
 #include "kernels/simt/traffic.h"
@@ -58,17 +58,17 @@ double bytes_of(const Tensor& tensor) {
 }
 
 // The gradient reads the cotangents and what its formula needs, and writes the inputs' gradients: each once.
-double backward_floor(const Op& op, const bench::TrafficCase& one, const std::vector<Variable>& inputs,
-                      const std::vector<Variable>& outputs, const std::vector<Tensor>& cotangents) {
-  double bytes = one.saved * static_cast<double>(outputs[0].value.count());
-  for (const Tensor& tensor : cotangents) bytes += bytes_of(tensor);
-  for (const Variable& input : inputs)
-    if (input.needs_gradient()) bytes += bytes_of(input.value);
+double backward_floor(const Op& op, const bench::TrafficCase& one, const OpRunner& runner) {
+  const auto &inputs = runner.inputs(), &outputs = runner.outputs();
+  double bytes = one.saved * static_cast<double>(outputs[0].count());
+  for (const size_t i : runner.ends()) bytes += bytes_of(outputs[i]);  // its cotangent is as large
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (takes_gradient(op.inputs[i])) bytes += bytes_of(inputs[i]);
   const auto add_port = [&](const std::string& name) {
     for (size_t i = 0; i < inputs.size(); ++i)
-      if (op.inputs[i].name == name) return bytes += bytes_of(inputs[i].value);
+      if (op.inputs[i].name == name) return bytes += bytes_of(inputs[i]);
     for (size_t i = 0; i < outputs.size(); ++i)
-      if (op.outputs[i].name == name) return bytes += bytes_of(outputs[i].value);
+      if (op.outputs[i].name == name) return bytes += bytes_of(outputs[i]);
     throw Error(concat("bench/traffic/cases.h: ", op.name, " has no port ", name));
   };
   for (const std::string& name : one.needs) add_port(name);
@@ -78,37 +78,25 @@ double backward_floor(const Op& op, const bench::TrafficCase& one, const std::ve
 std::vector<Row> measure(const Op& op, const bench::TrafficCase& one, DType dtype) {
   const Case& test_case = one.shape;
   Context context(Device::simt, 0, 1);
-  Tape tape(context);
-  tape.random = Tensor::from<int64_t>(context, {2}, {17, 3});
-  const auto inputs = place_inputs(tape, op, test_case, make_inputs(op, test_case, dtype), dtype);
-  const Attributes attributes = complete(op, test_case.attributes);
+  OpRunner runner(context, op, test_case, dtype);
   std::vector<Row> rows(1, {op.name, test_case.name, dtype == DType::f32 ? "f32" : "bf16", "forward", 0, {}});
 
-  const OpRun run = prepared(op, tape, inputs, attributes);
   simt::begin_traffic(!one.in_place);
-  const auto outputs = run(tape, inputs, attributes);
+  runner.forward();
   rows[0].traffic = simt::end_traffic();
   std::vector<Shape> shapes;
   for (const CaseInput& input : test_case.inputs) shapes.push_back(input.shape);
-  rows[0].floor = op.floor(shapes, attributes, dtype == DType::f32 ? 4 : 2).bytes;
+  rows[0].floor = op.floor(shapes, complete(op, test_case.attributes), dtype == DType::f32 ? 4 : 2).bytes;
 
-  std::vector<Variable> ends;
-  std::vector<Tensor> cotangents;
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    if (!outputs[i].needs_gradient() || !op.outputs[i].differentiable) continue;
-    const auto count = static_cast<size_t>(outputs[i].value.count());
-    const Tensor wide = Tensor::from(context, outputs[i].shape(), cotangent(test_case.name, i, count));
-    ends.push_back(outputs[i]);
-    cotangents.push_back(converted(context, wide, outputs[i].dtype()));
-  }
-  if (!ends.empty()) {
+  if (!runner.ends().empty()) {
+    const std::vector<Tensor> cotangents = runner.random_cotangents(test_case.name);
     rows.push_back({op.name, test_case.name, rows[0].element, "backward", 0, {}});
-    rows[1].floor = backward_floor(op, one, inputs, outputs, cotangents);
+    rows[1].floor = backward_floor(op, one, runner);
     simt::begin_traffic();
-    tape.backward(ends, cotangents);
+    runner.backward(cotangents);
     rows[1].traffic = simt::end_traffic();
   }
-  // A cast to the dtype that is there already starts nothing.
+  // A cast to the dtype that x already has launches nothing.
   std::erase_if(rows, [](const Row& row) { return row.traffic.kernels.empty(); });
   return rows;
 }
@@ -116,12 +104,7 @@ std::vector<Row> measure(const Op& op, const bench::TrafficCase& one, DType dtyp
 std::vector<bench::TrafficCase> cases_of(const Op& op) {
   const auto found = bench::traffic_cases().find(op.name);
   if (found != bench::traffic_cases().end()) return found->second;
-  const auto count = [](const Case& c) {
-    return std::accumulate(c.inputs.begin(), c.inputs.end(), int64_t{0},
-                           [](int64_t sum, const CaseInput& input) { return sum + input.shape.count(); });
-  };
-  return {{*std::max_element(op.cases.begin(), op.cases.end(),
-                             [&](const Case& a, const Case& b) { return count(a) < count(b); })}};
+  return {{largest_case(op)}};
 }
 
 // --- Source lines ---
@@ -418,6 +401,7 @@ int main(int argc, char** argv) {
     bool ok = sees_faults();
     std::vector<Row> rows;
     for (const Op& op : all_ops()) {
+      if (op.composite) continue;  // the kernels that it calls are counted with their own ops
       if (!runs(op.name, only) || !std::count(op.devices.begin(), op.devices.end(), Device::simt)) continue;
       for (const bench::TrafficCase& one : cases_of(op))
         for (const DType dtype : {DType::f32, DType::bf16}) {
