@@ -27,6 +27,7 @@ OpRunner::OpRunner(Context& context, const Op& op, const Case& test_case, DType 
 void OpRunner::forward(bool with_gradients) {
   ends_.clear();
   outputs_.clear();
+  gradients_.clear();
   results_.clear();
   places_.clear();
   Tape& tape = tape_.emplace(context_);
@@ -50,6 +51,10 @@ void OpRunner::backward(const std::vector<Tensor>& cotangents) {
   std::vector<Variable> ends;
   for (const size_t i : ends_) ends.push_back(results_[i]);
   tape_->backward(ends, cotangents);
+  // Here and not in gradient(): the zeros of an input that nothing reaches are made in the call, so a recording of the call
+  // makes them, too.
+  for (const Variable& place : places_)
+    gradients_.push_back(place.needs_gradient() ? tape_->grad(place) : Tensor());
 }
 
 std::vector<Tensor> OpRunner::random_cotangents(const std::string& case_name) const {
@@ -61,10 +66,6 @@ std::vector<Tensor> OpRunner::random_cotangents(const std::string& case_name) co
     cotangents.push_back(converted(context_, exact, output.dtype()));
   }
   return cotangents;
-}
-
-Tensor OpRunner::gradient(size_t input) const {
-  return places_[input].needs_gradient() ? tape_->grad(places_[input]) : Tensor();
 }
 
 }  // namespace saccade

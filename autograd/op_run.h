@@ -20,6 +20,7 @@ class OpRunner {
   OpRunner(Context& context, const Op& op, std::vector<Tensor> inputs, const Attributes& attributes);
   // On the inputs and attributes of a case.
   OpRunner(Context& context, const Op& op, const Case& test_case, DType dtype);
+  OpRunner(const OpRunner&) = delete;
 
   // Runs the op on a new tape, after giving back what the last call left. Without gradients all inputs are constants,
   // and nothing is kept for backward.
@@ -31,7 +32,8 @@ class OpRunner {
   const std::vector<Tensor>& outputs() const { return outputs_; }
   const std::vector<size_t>& ends() const { return ends_; }  // the outputs that a cotangent comes to
   std::vector<Tensor> random_cotangents(const std::string& case_name) const;  // cotangent() of each of ends()
-  Tensor gradient(size_t input) const;  // of the last backward(); empty where the input takes none
+  // Of the last backward(): empty where the input takes none, zeros where no cotangent reaches it.
+  const Tensor& gradient(size_t input) const { return gradients_.at(input); }
 
   Tensor random;  // the state that random ops draw from; seed 17, step 3
 
@@ -44,7 +46,7 @@ class OpRunner {
   // Of the last call.
   std::optional<Tape> tape_;
   std::vector<Variable> places_, results_;  // of the inputs and of the outputs on the tape
-  std::vector<Tensor> outputs_;
+  std::vector<Tensor> outputs_, gradients_;
   std::vector<size_t> ends_;
 };
 

@@ -1,4 +1,4 @@
-// What an element of a tensor is.
+// The types that an element of a tensor can have.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@
 
 namespace saccade {
 
-// `bound` is the oracle's scalar with its error bound: it exists in tests only and never in a file.
+// `bound` is the oracle's scalar with its error bound (kernels/common/bound.h): for tests, and in no file.
 enum class DType : uint8_t { f32, bf16, f64, i64, i32, u8, bound };
 
 // Bytes of one element.
@@ -52,6 +52,12 @@ constexpr const char* name_of(DType dtype) {
       return "bound";
   }
   return "unknown";
+}
+
+// What sums over the type are kept in, and what is made of such sums (losses, statistics): f32 for bf16, else the type
+// itself. The accumulator type of kernels/common/accumulator.h at run time.
+constexpr DType accumulator_of(DType dtype) {
+  return dtype == DType::bf16 ? DType::f32 : dtype;
 }
 
 // The dtype of a C++ element type: float, bf16, double, int64_t, int32_t, uint8_t or Bound.

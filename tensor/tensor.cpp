@@ -1,5 +1,7 @@
 #include "tensor/tensor.h"
 
+#include <atomic>
+
 #include <cstring>
 
 #include "kernels/common/device.h"
@@ -8,12 +10,17 @@
 namespace saccade {
 
 namespace {
-// A captured step can neither wait for the device nor look at the host again.
+// A captured step can neither wait for the device nor read from the host when it is replayed.
 void refuse_in_segment(const Context& context, const char* what, const Shape& shape, const char* remedy) {
   check(!context.in_segment, "the host ", what, " a tensor of shape ", shape.text(), " inside a segment",
         context.current_op ? concat(" (op ", context.current_op, ")") : "", ": ", remedy);
 }
 }  // namespace
+
+uint64_t Storage::first_version() {
+  static std::atomic<uint64_t> storages = 0;
+  return ++storages << 32;
+}
 
 Storage::Storage(Context& context, size_t size) : bytes(size) {
   memory_of(context);

@@ -43,8 +43,8 @@ Variable linear(Tape& tape, const Variable& x, const Variable& w, const Variable
                         b ? b->value.data<T>() : static_cast<T*>(nullptr), y.data<T>());
   });
   const Variable bias = b ? *b : Variable();
-  const auto backward = [n, i, o, relu, x, w, bias, xs = Saved(x.value), ws = Saved(w.value), ys = Saved(y)](
-                            Tape& t, const Tensor& grad_y) {
+  const auto backward = [n, i, o, relu, x, w, bias, xs = Saved(x.value), ws = Saved(w.value),
+                         ys = Saved(relu ? y : Tensor())](Tape& t, const Tensor& grad_y) {
     Tensor grad = grad_y;  // d loss / d (x w^T + b)
     if (relu) {
       grad = t.empty_like(grad_y);

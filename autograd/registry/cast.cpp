@@ -14,7 +14,7 @@ Op cast_op() {
       .outputs = {{"y", Kind::floating, true, true}},
       .attributes = {},
       .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes&) -> std::vector<Variable> {
-        return {widened(tape, in[0])};
+        return {in_f32(tape, in[0])};
       },
       .cases = {{.name = "empty", .inputs = {{{0, 3}}}},
                 {.name = "one", .inputs = {{{1}}}},

@@ -15,7 +15,8 @@
 
 namespace saccade {
 
-class Memory;  // tensor/memory.h: the pool and the arenas that tensors of this context live in
+class Segment;  // autograd/segment.h: a stretch of work that replays
+class Memory;   // tensor/memory.h: the pool and the arenas that tensors of this context live in
 
 // The devices for which an op can have a version. `reference` is the serial code of the equation in f64, the
 // oracle, in the CPU's memory. `simt` runs the CUDA sources on the host.
@@ -102,8 +103,10 @@ class Context {
   bool tunes = false;
   std::map<std::string, std::string> tuned;
 
-  // True while a Segment runs: the host may read no device value then. See autograd/segment.h.
+  // True while a Segment runs, or work is recorded: the host may read no device value then. See
+  // autograd/segment.h.
   bool in_segment = false;
+  Segment* segment = nullptr;        // the one that runs
   const char* current_op = nullptr;  // for messages
   std::shared_ptr<Memory> memory;    // made by tensor/memory.h on first use
 

@@ -24,10 +24,9 @@
 
 #include "kernels/common/context.h"
 #include "kernels/common/floor.h"
+#include "kernels/metric/metric.h"
 
 namespace saccade {
-
-enum class Metric { euclidean, squared, cosine };
 
 template <Device D>
 struct PairwiseDistance {

@@ -20,9 +20,9 @@ std::vector<std::string> missing_quotes(const std::string& page) {
   size_t at = 0;
   for (std::string line; std::getline(lines, line);) {
     if (line.rfind("### ", 0) == 0) {
-      const size_t begin = line.find('`') + 1;
-      path = begin > 0 ? line.substr(begin, line.find('`', begin) - begin) : "";
-      source = text_of(path);
+      const size_t begin = line.find('`'), end = line.rfind('`');
+      path = begin < end ? line.substr(begin + 1, end - begin - 1) : "";  // "Run it" names no file
+      source = path.empty() ? "" : text_of(path);
       at = 0;
     } else if (line.rfind("```", 0) == 0) {
       quoting = line == "```cpp";
