@@ -266,16 +266,26 @@ Json in_microseconds(const std::vector<double>& seconds) {
           {"stretches", seconds.size()}};
 }
 
+bool is_forward_only(const Op& op, Kernels kernels) {
+  return kernels == Kernels::plain && !op.plain_backward;
+}
+
+// Which of an op's versions a row is of.
+std::string version_name(const Op& op, Kernels kernels) {
+  return concat(name_of(kernels), is_forward_only(op, kernels) ? ", forward only" : "");
+}
+
 Json measure_case(const Options& options, const Op& op, const Case& test_case, DType dtype, Kernels kernels,
                   const Roofs& roofs) {
   Json row = {{"op", op.name}, {"case", test_case.name}, {"dtype", name_of(dtype)}, {"library", op.library}};
-  if (op.versions) row["kernels"] = name_of(kernels);
+  if (op.versions) row["kernels"] = version_name(op, kernels);
+  const bool forward_only = is_forward_only(op, kernels);
   Work work(options, op, test_case, dtype, Precision::f32, kernels);
   constexpr const char* kNames[] = {"forward_eager", "forward_graph", "both_eager", "both_graph"};
   std::vector<double> seconds[4];
   std::string refused[4];
   for (const double begin = now();;) {
-    for (size_t k = 0; k < 4; ++k) {
+    for (size_t k = 0; k < (forward_only ? 2u : 4u); ++k) {
       if (!refused[k].empty() || (work.slow && k % 2 == 1)) continue;
       if (k % 2 == 1 && !can_record(options.device)) {
         refused[k] = "no graphs here";
@@ -310,8 +320,9 @@ Json measure_case(const Options& options, const Op& op, const Case& test_case, D
   row["floor_bytes"] = floor.bytes;
   row["floor_operations"] = floor.operations;
   row["floor_us"] = least * 1e6;
-  row["both_floor_us"] = least_both * 1e6;
   row["forward_share"] = share(least, 0);
+  if (forward_only) return row;
+  row["both_floor_us"] = least_both * 1e6;
   row["both_share"] = share(least_both, 2);
   return row;
 }
@@ -348,7 +359,7 @@ Json measure(const Options& options, bool& failed) {
             result["rows"].push_back({{"op", op.name},
                                       {"case", test_case.name},
                                       {"dtype", name_of(dtype)},
-                                      {"kernels", name_of(kernels)},
+                                      {"kernels", version_name(op, kernels)},
                                       {"error", error.what()}});
           }
   });
@@ -367,7 +378,7 @@ Json check_ops(const Options& options, bool& failed) {
         context.kernels = kernels;
         Json row = {
             {"op", op.name}, {"dtype", name_of(dtype)}, {"cases", 0}, {"compared", 0}, {"worst", 0.0}};
-        if (op.versions) row["kernels"] = name_of(kernels);
+        if (op.versions) row["kernels"] = version_name(op, kernels);
         for (const Case& test_case : op.cases) {
           if (options.small && !test_case.small) continue;
           std::string failure;

@@ -55,7 +55,7 @@ Port arena(const char* name) {
 Op adam_op() {
   return {
       .name = "adam",
-      .contract = "kernels/optimizer/optimizer.h",
+      .contract = "kernels/optimizer/adam.h",
       .inputs = {arena("grads"),
                  arena("values"),
                  arena("first"),

@@ -68,6 +68,7 @@ Op conv2d_op() {
       .devices = devices_with_gpu(),
       .library = true,
       .versions = true,
+      .plain_backward = true,
   };
 }
 

@@ -35,6 +35,7 @@ Op gather_rows_op() {
           },
       .devices = devices_with_gpu(),
       .versions = true,
+      .plain_backward = true,
   };
 }
 

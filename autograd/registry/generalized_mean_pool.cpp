@@ -50,6 +50,7 @@ Op generalized_mean_pool_op() {
           },
       .devices = devices_with_gpu(),
       .versions = true,
+      .plain_backward = true,
   };
 }
 

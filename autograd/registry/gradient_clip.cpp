@@ -16,7 +16,7 @@ Fill spans(std::vector<double> list) {
 Op gradient_clip_op() {
   return {
       .name = "gradient_clip",
-      .contract = "kernels/optimizer/optimizer.h",
+      .contract = "kernels/optimizer/gradient_clip.h",
       .inputs = {{.name = "grads", .differentiable = false, .stays_f32 = true}, {"spans", Kind::i64}},
       .outputs = {{.name = "factor", .differentiable = false, .stays_f32 = true}},
       .attributes = {{"limit"}},

@@ -53,6 +53,7 @@ Op group_max_op() {
           },
       .devices = devices_with_gpu(),
       .versions = true,
+      .plain_backward = true,
   };
 }
 

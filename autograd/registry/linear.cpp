@@ -27,6 +27,7 @@ Op linear_op() {
       .devices = devices_with_gpu(),
       .library = true,
       .versions = true,
+      .plain_backward = true,
   };
 }
 

@@ -26,6 +26,7 @@ Op matmul_op() {
       .devices = devices_with_gpu(),
       .library = true,
       .versions = true,
+      .plain_backward = true,
   };
 }
 

@@ -52,6 +52,7 @@ Op max_pool2d_op() {
           },
       .devices = devices_with_gpu(),
       .versions = true,
+      .plain_backward = true,
   };
 }
 

@@ -91,8 +91,11 @@ struct Op {
   // Of the forward pass; element = bytes of a floating element.
   std::function<Floor(const std::vector<Shape>& inputs, const Attributes&, int element)> floor;
   std::vector<Device> devices = {Device::cpu};
-  bool library = false;    // computed by a vendor library on some device
-  bool versions = false;   // several kernels on CUDA, among which Context::kernels chooses: see versions_of()
+  bool library = false;   // computed by a vendor library on some device
+  bool versions = false;  // several kernels on CUDA, among which Context::kernels chooses: see versions_of()
+  // Whether the plain version has a backward pass, too. Where it has none, Kernels::plain is "forward only", and backward
+  // takes the fast kernels.
+  bool plain_backward = false;
   bool composite = false;  // a function of other ops, whose weights are inputs; it has no kernel of its own
   // Why the gradient is on purpose not the derivative of the outputs; empty for nearly every op. Finite differences
   // would find such an op wrong, so it is held to its goldens instead.

@@ -37,6 +37,7 @@ Op scatter_add_rows_op() {
           },
       .devices = devices_with_gpu(),
       .versions = true,
+      .plain_backward = true,
   };
 }
 

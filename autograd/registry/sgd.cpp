@@ -40,7 +40,7 @@ Port arena(const char* name) {
 Op sgd_op() {
   return {
       .name = "sgd",
-      .contract = "kernels/optimizer/optimizer.h",
+      .contract = "kernels/optimizer/sgd.h",
       .inputs = {arena("grads"),
                  arena("values"),
                  arena("velocity"),

@@ -32,6 +32,7 @@ Op sigmoid_gate_op() {
           },
       .devices = devices_with_gpu(),
       .versions = true,
+      .plain_backward = true,
   };
 }
 

@@ -8,7 +8,7 @@ namespace saccade {
 Op step_counter_op() {
   return {
       .name = "step_counter",
-      .contract = "kernels/optimizer/optimizer.h",
+      .contract = "kernels/optimizer/step_counter.h",
       .inputs = {{"step", Kind::i64}, {.name = "guard", .differentiable = false, .stays_f32 = true}},
       .outputs = {{"new_step", Kind::i64}},
       .attributes = {},

@@ -22,6 +22,7 @@ Op transpose2d_op() {
                   int element) { return Transpose<Device::cpu>::floor(in[0].count(), element); },
       .devices = devices_with_gpu(),
       .versions = true,
+      .plain_backward = true,
   };
 }
 

@@ -312,7 +312,7 @@ def median(row, name):
 
 
 def named(row):
-    """The op, and whose kernels: the vendor's, ours, or the plain ones that explain ours."""
+    """The op, and whose kernels: the vendor's, ours, or the plain ones that explain ours, and whether those go forward only."""
     return row["op"] + (f", {row['kernels']}" if "kernels" in row else "")
 
 
@@ -358,7 +358,7 @@ def markdown(report):
             spread = r.get("forward_graph") or r["forward_eager"]
             out.append(f"| {op} | {r['case']} | {r['dtype']} | {number(median(r, 'forward_graph'))} | {number(spread['p10'])} .. {number(spread['p90'])} | "
                        f"{number(median(r, 'forward_eager'))} | {number(r['floor_us'])} | {r['forward_share']:.2f} | {number(median(r, 'both_graph'))} | "
-                       f"{number(median(r, 'both_eager'))} | {number(r['both_floor_us'])} | {r['both_share']:.2f} |")
+                       f"{number(median(r, 'both_eager'))} | {number(r.get('both_floor_us'))} | {number(r.get('both_share'), 2)} |")
         refused = {(r["op"], text) for r in report["measure"]["rows"] for text in r.get("refused", {}).values()}
         out += [""] + [f"{op} was not captured: {text.splitlines()[0]}" for op, text in sorted(refused)]
     for name in ("compare", "resnet50"):

@@ -37,4 +37,13 @@ void parallel_for(const Context& context, int64_t count, int64_t grain, Body&& b
   body(int64_t{0}, count);
 }
 
+// Calls body(row) once for each of `rows` rows of `columns` elements. Short rows share a thread.
+template <class Body>
+void for_each_row(const Context& context, int64_t rows, int64_t columns, Body&& body) {
+  constexpr int64_t kGrain = 8192;  // elements that are worth a thread
+  parallel_for(context, rows, kGrain / (columns + 1) + 1, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) body(row);
+  });
+}
+
 }  // namespace saccade

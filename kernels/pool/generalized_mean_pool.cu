@@ -32,7 +32,7 @@ __global__ void __launch_bounds__(kThreads)
     generalized_mean_pool_forward(Sizes s, const T* __restrict__ x, const T* __restrict__ p,
                                   T* __restrict__ y) {
   alignas(16) __shared__ float sums[V * kThreads];
-  const uint32_t first = blockIdx.y * blockDim.x * V, channel = first + threadIdx.x * V;
+  const uint32_t channel = (blockIdx.y * blockDim.x + threadIdx.x) * V;
   const float power = static_cast<float>(*p);
   const bool cube = power == 3.0f;
   Pack<float, V> sum = {};
@@ -50,12 +50,10 @@ __global__ void __launch_bounds__(kThreads)
   }
   put_columns(sums, sum);
   __syncthreads();
-  const uint32_t column = thread_in_block();
-  if (column >= blockDim.x * V || first + column >= s.channels) return;
-  float total = 0;
-  for (uint32_t row = 0; row < blockDim.y; ++row) total += column_value<V>(sums, row, column);
+  if (!owns_channel<V>(s.channels)) return;
+  const float total = column_sum<V>(sums);
   const float mean = total / static_cast<float>(s.positions);
-  y[static_cast<int64_t>(blockIdx.x) * s.channels + first + column] =
+  y[static_cast<int64_t>(blockIdx.x) * s.channels + own_channel<V>()] =
       static_cast<T>(cube ? cbrtf(mean) : power_of(mean, 1.0f / power));
 }
 

@@ -17,7 +17,7 @@ __global__ void __launch_bounds__(kThreads)
     global_average_pool_forward(int64_t positions, uint32_t channels, const T* __restrict__ x,
                                 T* __restrict__ y) {
   alignas(16) __shared__ float sums[V * kThreads];
-  const uint32_t first = blockIdx.y * blockDim.x * V, channel = first + threadIdx.x * V;
+  const uint32_t channel = (blockIdx.y * blockDim.x + threadIdx.x) * V;
   Pack<float, V> sum = {};
   if (channel < channels) {
     const T* image = x + blockIdx.x * positions * channels + channel;
@@ -30,11 +30,9 @@ __global__ void __launch_bounds__(kThreads)
   }
   put_columns(sums, sum);
   __syncthreads();
-  const uint32_t column = thread_in_block();
-  if (column >= blockDim.x * V || first + column >= channels) return;
-  float total = 0;
-  for (uint32_t row = 0; row < blockDim.y; ++row) total += column_value<V>(sums, row, column);
-  y[static_cast<int64_t>(blockIdx.x) * channels + first + column] =
+  if (!owns_channel<V>(channels)) return;
+  const float total = column_sum<V>(sums);
+  y[static_cast<int64_t>(blockIdx.x) * channels + own_channel<V>()] =
       static_cast<T>(total / static_cast<float>(positions));
 }
 
@@ -73,11 +71,6 @@ void run_backward(Context& context, int64_t batch, int64_t positions, int64_t ch
   const unsigned parts = blocks_for(positions, static_cast<int64_t>(tile.y) * kPositions);
   launch(global_average_pool_backward<T, V>, {blocks_for(batch * parts, 1), tile.tiles}, tile.block(), 0,
          context.stream(), positions, parts, channels, grad_y, grad_x);
-}
-
-template <class T>
-bool fits_vectors(int64_t channels, const T* a, const T* b) {
-  return channels % kVector<T, true> == 0 && aligned(a, 16) && aligned(b, 16);
 }
 
 }  // namespace
