@@ -31,9 +31,11 @@ Tensor random_state(Context& context) {
 
 Outcome run_op(const Op& op, const Case& test_case, Context& context, DType dtype,
                const std::vector<std::vector<double>>& values, bool with_gradients) {
-  Tape tape(context, with_gradients);
+  Tape tape(context);
   tape.random = random_state(context);
-  const auto inputs = place_inputs(tape, op, test_case, values, dtype);
+  auto inputs = place_inputs(tape, op, test_case, values, dtype);
+  if (!with_gradients)
+    for (Variable& input : inputs) input = detached(input);
   const auto outputs = op.run(tape, inputs, complete(op, test_case.attributes));
   check(outputs.size() == op.outputs.size(), op.name, " returned ", outputs.size(), " outputs, not ",
         op.outputs.size());

@@ -6,7 +6,7 @@
 namespace saccade {
 
 Optimizer::Optimizer(Context& context, ParameterArena& arena, const OptimizerConfig& config)
-    : config_(config), values_(arena.values), grads_(arena.grads), copy_(arena.narrow_values) {
+    : config_(config), values_(arena.values), grads_(arena.grads), copy_(arena.bf16_values) {
   const auto flat = [&] { return Tensor::zeros(context, values_.shape(), values_.dtype()); };
   first_ = flat();
   if (config.kind != OptimizerConfig::sgd) second_ = flat();
@@ -20,10 +20,10 @@ Optimizer::Optimizer(Context& context, ParameterArena& arena, const OptimizerCon
 void Optimizer::update_spans(Context& context, const ParameterArena& arena) {
   std::vector<ParameterSpan> runs, spans;
   for (const Parameter& p : arena.all()) {
-    if (!p.trainable || p.frozen) continue;
-    check(p.group >= 0 && static_cast<size_t>(p.group) < config_.groups.size(), p.name,
-          " is in optimizer group ", p.group, ", which does not exist");
-    const OptimizerConfig::Group& group = config_.groups[static_cast<size_t>(p.group)];
+    if (!p.trainable || p.frozen()) continue;
+    check(p.group() >= 0 && static_cast<size_t>(p.group()) < config_.groups.size(), p.name,
+          " is in optimizer group ", p.group(), ", which does not exist");
+    const OptimizerConfig::Group& group = config_.groups[static_cast<size_t>(p.group())];
     const ParameterSpan span{p.offset, p.shape.count(), static_cast<float>(group.rate_scale),
                              static_cast<float>(config_.weight_decay * group.decay_scale)};
     // Neighbors of one kind become one run; the padding between them is zero and stays zero.
@@ -45,8 +45,8 @@ void Optimizer::update_spans(Context& context, const ParameterArena& arena) {
 }
 
 void Optimizer::set_learning_rate(Context& context, double rate) {
-  const float narrow = static_cast<float>(rate);
-  rate_.write(context, &narrow);
+  const float value = static_cast<float>(rate);
+  rate_.write(context, &value);
 }
 
 void Optimizer::step(Context& context, const float* guard) {

@@ -1,6 +1,6 @@
 #include "autograd/parameter.h"
 
-#include "autograd/cast.h"
+#include "autograd/convert.h"
 #include "kernels/common/device.h"
 
 namespace saccade {
@@ -20,6 +20,7 @@ Parameter& ParameterArena::add(const std::string& name, const Shape& shape, Init
   parameter.name = name;
   parameter.shape = shape;
   parameter.initialize = std::move(initialize);
+  parameter.arena = this;
   return parameter;
 }
 
@@ -41,11 +42,11 @@ void ParameterArena::allocate(Context& context, uint64_t seed, DType dtype) {
   grads = Tensor::zeros(context, {trained}, dtype);
   buffers = Tensor::zeros(context, {kept}, dtype);
   if (context.precision == Precision::bf16 && dtype == DType::f32)
-    narrow_values = Tensor::zeros(context, {trained}, DType::bf16);
+    bf16_values = Tensor::zeros(context, {trained}, DType::bf16);
   for (Parameter& p : parameters_) {
     p.value = (p.trainable ? values : buffers).view(p.offset, p.shape);
     if (p.trainable) p.grad = grads.view(p.offset, p.shape);
-    if (p.trainable && narrow_values) p.narrow = narrow_values.view(p.offset, p.shape);
+    if (p.trainable && bf16_values) p.bf16_copy = bf16_values.view(p.offset, p.shape);
     std::vector<float> initial(static_cast<size_t>(p.shape.count()));
     PhiloxStream random(seed, hash_of(p.name));
     if (p.initialize) p.initialize(initial.data(), p.shape.count(), random);
@@ -54,11 +55,11 @@ void ParameterArena::allocate(Context& context, uint64_t seed, DType dtype) {
     else
       copy(context, p.value, converted(context, Tensor::from(context, p.shape, initial), dtype));
   }
-  refresh_narrow(context);
+  refresh_bf16(context);
 }
 
-void ParameterArena::refresh_narrow(Context& context) {
-  if (narrow_values) assign(context, narrow_values, values);
+void ParameterArena::refresh_bf16(Context& context) {
+  if (bf16_values) assign(context, bf16_values, values);
 }
 
 Parameter* ParameterArena::find(const std::string& name) {
@@ -67,13 +68,51 @@ Parameter* ParameterArena::find(const std::string& name) {
   return nullptr;
 }
 
-void ParameterArena::begin_step() {
-  for (Parameter& p : parameters_) p.grad_written = false;
+template <class Change>
+void ParameterArena::change(const std::string& prefix, const Change& to) {
+  bool any = false;
+  for (Parameter& p : parameters_) {
+    if (!p.trainable || !p.name.starts_with(prefix)) continue;
+    to(p);
+    any = true;
+  }
+  check(any, "no parameter's name begins with \"", prefix, "\"");
+  ++version_;
 }
 
-void ParameterArena::mark_moved() {
-  for (const Tensor& flat : {values, grads, buffers, narrow_values})
-    if (flat) flat.mark_written();
+void ParameterArena::freeze(const std::string& prefix, bool on) {
+  change(prefix, [on](Parameter& p) { p.frozen_ = on; });
+}
+
+void ParameterArena::set_group(const std::string& prefix, int group) {
+  change(prefix, [group](Parameter& p) { p.group_ = group; });
+}
+
+std::vector<bool> ParameterArena::waiting() const {
+  std::vector<bool> all;
+  for (const Parameter& p : parameters_) all.push_back(p.grad_written);
+  return all;
+}
+
+void ParameterArena::set_waiting(const std::vector<bool>& waiting) {
+  size_t i = 0;
+  for (Parameter& p : parameters_) p.grad_written = waiting[i++];
+}
+
+std::vector<uint64_t> ParameterArena::writes() const {
+  return {values.version(), grads.version(), buffers.version(), bf16_values.version()};
+}
+
+void ParameterArena::count_writes(const std::vector<uint64_t>& more) {
+  size_t i = 0;
+  for (const Tensor& flat : {values, grads, buffers, bf16_values}) {
+    if (flat && more[i] > 0) flat.mark_written();
+    ++i;
+  }
+}
+
+void ParameterArena::begin_step() {
+  for (Parameter& p : parameters_) p.grad_written = false;
 }
 
 void ParameterArena::finish_gradients(Context& context) {

@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,23 +13,36 @@
 
 namespace saccade {
 
+class ParameterArena;
+
 using Initializer = std::function<void(float* values, int64_t count, PhiloxStream& random)>;
 
 struct Parameter {
   std::string name;           // the torchvision name
   Shape shape;                // ours: convolution weights KRSC (files hold OIHW)
   bool trainable = true;      // false: a buffer, which no optimizer sees
-  bool frozen = false;        // trainable, but kept as it is
-  int group = 0;              // index into the optimizer's groups
   int64_t offset = 0;         // first element in its arena
   Tensor value, grad;         // views of the arenas
-  Tensor narrow;              // value rounded to bf16, where the context computes in bf16
+  Tensor bf16_copy;           // the value rounded, where the context computes in bf16
   bool grad_written = false;  // the first write of a step overwrites, later ones add
   Initializer initialize;
+  ParameterArena* arena = nullptr;  // the one it lies in
+
+  bool frozen() const { return frozen_; }  // trainable, but kept as it is: ParameterArena::freeze
+  int group() const { return group_; }     // index into the optimizer's groups: ParameterArena::set_group
+
+ private:
+  friend class ParameterArena;
+  bool frozen_ = false;
+  int group_ = 0;
 };
 
 class ParameterArena {
  public:
+  ParameterArena() = default;
+  ParameterArena(const ParameterArena&) = delete;
+  ParameterArena& operator=(const ParameterArena&) = delete;
+
   // Before allocate(). The reference stays valid for the arena's life. A name may be used once.
   Parameter& add(const std::string& name, const Shape& shape, Initializer initialize);
   Parameter& add_buffer(const std::string& name, const Shape& shape, Initializer initialize);
@@ -42,20 +56,37 @@ class ParameterArena {
   std::deque<Parameter>& all() { return parameters_; }
   const std::deque<Parameter>& all() const { return parameters_; }
 
-  void begin_step();  // gradients count as unwritten
-  void mark_moved();  // after a replayed step, which no function saw: everything counts as written
+  // The parameters whose names begin with `prefix` are kept as they are, or learn again. Error if there are none.
+  void freeze(const std::string& prefix, bool on = true);
+  // They move by the rates of the optimizer's group `group`. Error if there are none.
+  void set_group(const std::string& prefix, int group);
+  // Changes with every freeze and every change of a group: what was recorded before moves other parameters.
+  uint64_t version() const { return version_; }
+
+  void begin_step();                        // gradients count as unwritten
   void finish_gradients(Context& context);  // zeroes what no function wrote
 
   // Rounds all values into their bf16 copy, if there is one. The optimizer keeps the copy in step with what it moves; call
   // this after anything else has written values.
-  void refresh_narrow(Context& context);
+  void refresh_bf16(Context& context);
 
   Tensor values, grads, buffers;    // flat
-  Tensor narrow_values;             // flat, at the offsets of `values`
+  Tensor bf16_values;               // flat, at the offsets of `values`
   int64_t trainable_count() const;  // numbers that can be learned, padding left out
 
+  // --- For segments, which replay what no function sees ---
+  std::weak_ptr<ParameterArena*> handle() const { return self_; }  // empty once the arena is gone
+  std::vector<bool> waiting() const;                               // Parameter::grad_written of all
+  void set_waiting(const std::vector<bool>& waiting);
+  std::vector<uint64_t> writes() const;  // version counters of the flat tensors
+  void count_writes(const std::vector<uint64_t>& more);
+
  private:
+  template <class Change>
+  void change(const std::string& prefix, const Change& to);
   std::deque<Parameter> parameters_;
+  uint64_t version_ = 0;
+  std::shared_ptr<ParameterArena*> self_ = std::make_shared<ParameterArena*>(this);
 };
 
 }  // namespace saccade

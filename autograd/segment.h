@@ -1,48 +1,66 @@
-// A stretch of work that is recorded once and then replays on the same addresses.
+// A stretch of work that runs as it comes once, plans its memory, and then replays on the same addresses.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
-#include "kernels/common/device.h"
+#include "autograd/parameter.h"
 #include "tensor/memory.h"
 
 namespace saccade {
 
-// What a context keeps of a segment beside its arena.
-struct SegmentReplay {
-  int64_t runs = 0;
-  std::shared_ptr<void> recording;  // once it replays
-};
+// The first run with a key runs as it comes, records its allocations and plans an arena. On the CPU later runs make the
+// same calls on the same addresses. On cuda and simt the second run is recorded on those addresses (a CUDA graph) and
+// replayed, and all later ones replay it: `work` is not called again then, so whatever it reads or leaves for the host
+// lies in tensors made outside, at addresses that stay. Inside, the host may read no device value and write none.
+//
+// The key names every shape and switch that changes what `work` does. What the parameters add to it is known without a
+// key: a run in which one was frozen or freed since, or gradients wait that did not wait before, plans and records anew.
+//
+// Tensors made inside stay valid until the next run of the segment. Arena and graph go with the segment; tensors that
+// outlive it keep the arena.
+class Segment {
+ public:
+  // `context` outlives the segment.
+  explicit Segment(Context& context);
+  // Shares its memory with `other`: the two never live at the same time. A tensor of one that is still held when the
+  // other begins is an Error.
+  Segment(Context& context, const Segment& other);
+  Segment(Segment&&) = default;
 
-// Runs `work` as the segment `key`. The first run with a key runs as it comes, records its allocations and plans an arena.
-// On the CPU later runs make the same calls on the same addresses. On cuda and simt the second run is recorded on those
-// addresses (a CUDA graph) and replayed, and all later ones replay it: `work` is not called again then, so whatever it reads
-// or leaves for the host lies in tensors made outside, at addresses that stay. The key must name every shape and switch that
-// changes what `work` does. Inside, the host may read no device value and write none. Tensors made inside stay valid until
-// the next run of the same key.
-template <class Work>
-void run_segment(Context& context, const std::string& key, Work&& work) {
-  auto& kept = context.plan<SegmentReplay>(key, [] { return SegmentReplay(); });
-  if (kept.recording) return replay(context, kept.recording);
-  const bool records = kept.runs > 0 && context.replays_segments && can_record(context.device());
-  Memory& memory = memory_of(context);
-  memory.begin_segment(key);
-  context.in_segment = true;
-  try {
-    if (records) begin_recording(context);
-    work();
-    if (records) kept.recording = end_recording(context);
-  } catch (...) {
-    if (records) abandon_recording(context);
-    context.in_segment = false;
-    memory.abort_segment();
-    throw;
-  }
-  context.in_segment = false;
-  memory.end_segment();
-  ++kept.runs;
-  if (records) replay(context, kept.recording);
-}
+  void run(const std::string& key, const std::function<void()>& work);
+  void run(const std::function<void()>& work) { run("", work); }
+
+  // --- For tapes and learners ---
+  // The work that runs uses these parameters: what is recorded of it holds while they stay as they are.
+  void involve(ParameterArena& parameters);
+
+ private:
+  // What a run found of the parameters that it used, and how it left them.
+  struct Involved {
+    std::weak_ptr<ParameterArena*> arena;  // empty once the parameters are gone
+    uint64_t version;
+    std::vector<bool> waiting_before, waiting_after;  // Parameter::grad_written
+    std::vector<uint64_t> writes;                     // of the arena's flat tensors, counted over the run
+  };
+  struct Kept {
+    std::shared_ptr<Arena> arena;
+    bool planned = false;
+    std::shared_ptr<void> recording;  // once it replays
+    uint64_t generation = 0;          // of the space that it was recorded on
+    std::vector<Involved> involved;
+  };
+  bool still_holds(const Kept& kept) const;
+  void run_once(Kept& kept, const std::function<void()>& work, bool records);
+  void replay_kept(Kept& kept);
+
+  Context* context_;
+  std::shared_ptr<ArenaSpace> space_;
+  std::map<std::string, Kept> kept_;  // by key
+  Kept* running_ = nullptr;
+};
 
 }  // namespace saccade

@@ -1,52 +1,71 @@
 #include "autograd/tape.h"
 
+#include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <utility>
 
+#include "autograd/segment.h"
 #include "kernels/elementwise/set_all.ref.h"
 
 namespace saccade {
 
-int Tape::new_slot(const Tensor& value, Parameter* parameter) {
-  slots_.push_back({Tensor(), value.shape(), value.dtype(), parameter});
-  return static_cast<int>(slots_.size()) - 1;
+namespace {
+uint64_t next_number() {
+  static std::atomic<uint64_t> last = 0;
+  return ++last;
+}
+}  // namespace
+
+Tape::Tape(Context& context, std::vector<Learner*> learners)
+    : context_(context), learners_(std::move(learners)), number_(next_number()) {}
+
+Variable Tape::on_tape(const Tensor& value, bool leaf, Parameter* parameter) {
+  slots_.push_back({Tensor(), value.shape(), value.dtype(), parameter, leaf});
+  return {value, static_cast<int>(slots_.size()) - 1, number_};
 }
 
 Variable Tape::input(const Tensor& value) {
-  return {value, record_ ? new_slot(value) : -1};
+  return on_tape(value, true);
+}
+
+bool Tape::teaches(const Parameter& parameter) const {
+  return parameter.trainable && !parameter.frozen() &&
+         std::any_of(learners_.begin(), learners_.end(),
+                     [&](const Learner* learner) { return &learner->parameters == parameter.arena; });
 }
 
 Variable Tape::leaf(Parameter& parameter, const Tensor& value) {
-  const bool learns = record_ && parameter.trainable && !parameter.frozen;
-  return {value, learns ? new_slot(value, &parameter) : -1};
+  if (context_.segment) context_.segment->involve(*parameter.arena);
+  return teaches(parameter) ? on_tape(value, true, &parameter) : constant(value);
 }
 
-Variable Tape::parameter(Parameter& parameter) {
-  return leaf(parameter, parameter.value);
-}
-
-Variable Tape::weight(Parameter& parameter) {
-  return leaf(parameter, parameter.narrow ? parameter.narrow : parameter.value);
+void Tape::check_is_here(const Variable& x, const char* what) const {
+  check(x.tape == 0 || x.tape == number_, what,
+        " of a variable that was computed on another tape: its gradient would go astray. detached(variable) "
+        "takes the "
+        "value over as a constant");
 }
 
 std::vector<Variable> Tape::record_many(const std::vector<Tensor>& outputs,
-                                        std::initializer_list<const Variable*> inputs,
-                                        BackwardOfMany backward) {
+                                        const std::vector<const Variable*>& inputs, BackwardOfMany backward) {
   bool needed = false;
-  for (const Variable* x : inputs) needed = needed || x->needs_gradient();
+  for (const Variable* x : inputs) {
+    check_is_here(*x, context_.current_op);
+    needed = needed || x->needs_gradient();
+  }
   std::vector<Variable> variables;
   Node node{context_.current_op, {}, std::move(backward)};
   for (const Tensor& output : outputs) {
     if (find_nan) look_for_nan(output);
-    variables.push_back({output, needed ? new_slot(output) : -1});
+    variables.push_back(needed ? on_tape(output, false) : Variable{output, -1, number_});
     if (needed) node.outputs.push_back(variables.back().slot);
   }
   if (needed) nodes_.push_back(std::move(node));
   return variables;
 }
 
-Variable Tape::record(const Tensor& output, std::initializer_list<const Variable*> inputs,
-                      Backward backward) {
+Variable Tape::record(const Tensor& output, const std::vector<const Variable*>& inputs, Backward backward) {
   return record_many({output}, inputs,
                      [backward = std::move(backward)](Tape& tape, const std::vector<Tensor>& grads) {
                        backward(tape, grads[0]);
@@ -54,13 +73,15 @@ Variable Tape::record(const Tensor& output, std::initializer_list<const Variable
 }
 
 Tape::Target Tape::gradient_of(const Variable& x) {
+  check_is_here(x, "the gradient");
   check(x.needs_gradient(), "a gradient is written for a variable that needs none");
   Slot& slot = slots_[static_cast<size_t>(x.slot)];
   if (slot.parameter && slot.parameter->grad.dtype() == slot.dtype) {
     slot.parameter->grad.mark_written();
     return {slot.parameter->grad, std::exchange(slot.parameter->grad_written, true)};
   }
-  if (slot.parameter && !slot.grad) arrivals_.push_back(x.slot);  // written narrow; take_arrivals() widens it
+  if (slot.parameter && !slot.grad)
+    arrivals_.push_back(x.slot);  // written in bf16; take_arrivals() adds it in f32
   if (!slot.grad) {
     slot.grad = Tensor(context_, slot.shape, slot.dtype);
     return {slot.grad, false};
@@ -71,6 +92,7 @@ Tape::Target Tape::gradient_of(const Variable& x) {
 }
 
 void Tape::add_gradient(const Variable& x, const Tensor& grad) {
+  check_is_here(x, "the gradient");
   if (!x.needs_gradient()) return;
   Slot& slot = slots_[static_cast<size_t>(x.slot)];
   check(grad.shape() == slot.shape, context_.current_op ? context_.current_op : "backward",
@@ -107,6 +129,18 @@ void Tape::backward(const Variable& loss) {
 }
 
 void Tape::backward(const std::vector<Variable>& outputs, const std::vector<Tensor>& grads) {
+  check(!backward_done_,
+        "a second backward on one tape: what it needs was freed by the first. Give all outputs to one "
+        "backward, or "
+        "compute them on a tape of their own");
+  check(outputs.size() == grads.size(), "backward from ", outputs.size(), " outputs with ", grads.size(),
+        " cotangents");
+  for (const Variable& output : outputs) check_is_here(output, "backward");
+  check(
+      outputs.empty() ||
+          std::any_of(outputs.begin(), outputs.end(), [](const Variable& x) { return x.needs_gradient(); }),
+      "backward from what depends on nothing that this tape teaches: name the learner when the tape is made");
+  backward_done_ = true;
   for (size_t i = 0; i < outputs.size(); ++i) add_gradient(outputs[i], grads[i]);
   while (!nodes_.empty()) {
     const Node node = std::move(nodes_.back());
@@ -125,9 +159,15 @@ void Tape::backward(const std::vector<Variable>& outputs, const std::vector<Tens
 }
 
 Tensor Tape::grad(const Variable& x) const {
+  check_is_here(x, "grad()");
   check(x.needs_gradient(), "grad() of a variable that needs no gradient");
+  check(backward_done_, "grad() before backward: there is no gradient yet");
   const Slot& slot = slots_[static_cast<size_t>(x.slot)];
-  if (slot.parameter) return slot.parameter->grad;
+  check(slot.leaf,
+        "grad() of a value that was computed on the tape: its gradient is not kept. Cut the tape there: go "
+        "on from "
+        "tape.input(detached(value).value) on a tape of its own, and give that gradient to backward here");
+  if (slot.parameter && slot.parameter->grad_written) return slot.parameter->grad;
   return slot.grad ? slot.grad : Tensor::zeros(context_, slot.shape, slot.dtype);
 }
 

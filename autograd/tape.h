@@ -1,26 +1,33 @@
-// The tape: what was computed, in order, and how to go back.
+// The tape: what was computed, in order, and the gradients of it.
 #pragma once
 
 #include <functional>
-#include <initializer_list>
 #include <vector>
 
-#include "autograd/cast.h"
+#include "autograd/convert.h"
+#include "autograd/learner.h"
 #include "autograd/parameter.h"
 #include "tensor/dispatch.h"
 #include "tensor/tensor.h"
 
 namespace saccade {
 
-// A tensor on a tape. `slot` is where its gradient will be; -1: none is wanted.
+// A tensor on a tape. `slot` is where its gradient will be; -1: none is wanted. `tape` is the number of the tape that it
+// was computed on; 0: a constant, which any tape may use.
 struct Variable {
   Tensor value;
   int slot = -1;
+  uint64_t tape = 0;
 
   const Shape& shape() const { return value.shape(); }
   DType dtype() const { return value.dtype(); }
   bool needs_gradient() const { return slot >= 0; }
 };
+
+// The value as a constant: the one way from tape to tape. No gradient passes.
+inline Variable detached(const Variable& x) {
+  return {x.value};
+}
 
 // A value kept for the gradient. get() throws if somebody has written over it since.
 class Saved {
@@ -31,7 +38,7 @@ class Saved {
     return tensor_;
   }
   template <class T>
-  const T* data() const {
+  T* data() const {
     return get().data<T>();
   }
 
@@ -40,22 +47,28 @@ class Saved {
   uint64_t version_;
 };
 
+// A tape teaches the learners that it was made with: gradients arrive in their parameters alone. Through all other
+// parameters they only pass, as through constants. So which loss moves what is a matter of which tape it is on, and
+// losses that must not mix are on tapes of their own.
 class Tape {
  public:
   using Backward = std::function<void(Tape&, const Tensor& grad)>;
   using BackwardOfMany = std::function<void(Tape&, const std::vector<Tensor>& grads)>;
 
-  // record = false: functions compute and nothing is kept.
-  explicit Tape(Context& context, bool record = true) : context_(context), record_(record) {}
+  // Without learners nothing is recorded but what the gradients of input() need.
+  explicit Tape(Context& context, std::vector<Learner*> learners = {});
 
   Context& context() { return context_; }
-  bool recording() const { return record_; }
 
-  Variable constant(const Tensor& value) { return {value, -1}; }
+  Variable constant(const Tensor& value) { return {value}; }
   Variable input(const Tensor& value);  // a leaf whose gradient is asked for with grad()
-  Variable parameter(
-      Parameter& parameter);              // as it is stored; its gradient goes to the parameter's own arena
-  Variable weight(Parameter& parameter);  // in the precision of the context: bf16 from the arena's bf16 copy
+
+  // A parameter as its arena stores it, and in the precision that the context computes in: in bf16 the rounded copy. Its
+  // gradient goes to the arena, if this tape teaches its learner and it is not frozen.
+  Variable as_stored(Parameter& parameter) { return leaf(parameter, parameter.value); }
+  Variable in_precision(Parameter& parameter) {
+    return leaf(parameter, parameter.bf16_copy ? parameter.bf16_copy : parameter.value);
+  }
 
   Tensor empty(const Shape& shape, DType dtype) { return Tensor(context_, shape, dtype); }
   Tensor empty_like(const Tensor& tensor) { return Tensor(context_, tensor.shape(), tensor.dtype()); }
@@ -64,11 +77,11 @@ class Tape {
   // First thing in each, so that errors and NaN reports can name it.
   void begin(const char* op) { context_.current_op = op; }
   // Puts `output` on the tape. `backward` receives d loss / d output and calls add_gradient or gradient_of for
-  // each input that needs one. It is dropped when no input does.
-  Variable record(const Tensor& output, std::initializer_list<const Variable*> inputs, Backward backward);
+  // each input that needs one. It is dropped when no input does. Error if an input lies on another tape.
+  Variable record(const Tensor& output, const std::vector<const Variable*>& inputs, Backward backward);
   // The same for several outputs; the gradient of one that took no part in the loss is an empty tensor.
   std::vector<Variable> record_many(const std::vector<Tensor>& outputs,
-                                    std::initializer_list<const Variable*> inputs, BackwardOfMany backward);
+                                    const std::vector<const Variable*>& inputs, BackwardOfMany backward);
 
   // --- For backward ---
   struct Target {
@@ -79,10 +92,14 @@ class Tape {
   void add_gradient(const Variable& x,
                     const Tensor& grad);  // takes `grad` over, or adds it; no need: ignores
 
-  // Goes back from `output` with the cotangent `grad` (1 for a scalar loss), freeing what was saved on the way.
+  // The backward pass from `outputs` with the cotangents `grads` (1 for a scalar loss), which frees on the way what was
+  // saved. A tape has one: a second is an Error, as what it would need is gone.
   void backward(const Variable& loss);
   void backward(const std::vector<Variable>& outputs, const std::vector<Tensor>& grads);
-  Tensor grad(const Variable& x) const;  // zeros if nothing flowed there
+
+  // The gradient of a leaf after backward; zeros if the loss does not depend on it. Error before backward, and for what
+  // was computed on the tape: its gradient is not kept.
+  Tensor grad(const Variable& x) const;
 
   // Random ops draw from stream next_stream() of the device-side state `random` (i64 [2]: seed, step).
   Tensor random;
@@ -97,20 +114,25 @@ class Tape {
     Shape shape;
     DType dtype;
     Parameter* parameter;
+    bool leaf;
   };
   struct Node {
     const char* op;
     std::vector<int> outputs;
     BackwardOfMany backward;
   };
-  int new_slot(const Tensor& value, Parameter* parameter = nullptr);
+  Variable on_tape(const Tensor& value, bool leaf, Parameter* parameter = nullptr);
   Variable leaf(Parameter& parameter, const Tensor& value);
+  bool teaches(const Parameter& parameter) const;
+  void check_is_here(const Variable& x, const char* what) const;
   void add_to_parameter(Parameter& parameter, const Tensor& grad);
   void take_arrivals();
   void look_for_nan(const Tensor& output) const;
 
   Context& context_;
-  bool record_;
+  std::vector<Learner*> learners_;
+  uint64_t number_;
+  bool backward_done_ = false;
   std::vector<Slot> slots_;
   std::vector<Node> nodes_;
   std::vector<int> arrivals_;  // parameters whose gradient was written in another type than their arena's

@@ -161,11 +161,11 @@ class Work {
 
  private:
   std::vector<Variable> call(size_t i, bool backward) {
-    Tape tape(context_, backward);
+    Tape tape(context_);
     tape.random = random_;
     std::vector<Variable> in;
     for (size_t k = 0; k < op_.inputs.size(); ++k) {
-      const bool learns = op_.inputs[k].kind == Kind::floating && op_.inputs[k].differentiable;
+      const bool learns = backward && op_.inputs[k].kind == Kind::floating && op_.inputs[k].differentiable;
       in.push_back(learns ? tape.input(inputs_[i][k]) : tape.constant(inputs_[i][k]));
     }
     if (i == runs_.size()) runs_.push_back(prepared(op_, tape, in, attributes_));

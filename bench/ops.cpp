@@ -100,7 +100,7 @@ nlohmann::json bench(Context& context, const Op& op, const Machine& machine, dou
   std::vector<std::vector<Tensor>> inputs;
   std::vector<OpRun> runs;  // of each copy
   for (size_t i = 0; i < copies; ++i) {
-    Tape tape(context, false);
+    Tape tape(context);
     inputs.emplace_back();
     const auto placed = place_inputs(tape, op, test_case, values, DType::f32);
     for (const Variable& input : placed) inputs.back().push_back(input.value);
@@ -109,11 +109,11 @@ nlohmann::json bench(Context& context, const Op& op, const Machine& machine, dou
   // The cotangents, once: ones for every output that takes a gradient.
   std::vector<Tensor> cotangents;
   const auto run = [&](size_t i, bool with_gradient) {
-    Tape tape(context, with_gradient);
+    Tape tape(context);
     tape.random = random;
     std::vector<Variable> in;
     for (size_t k = 0; k < op.inputs.size(); ++k) {
-      const bool learns = op.inputs[k].kind == Kind::floating && op.inputs[k].differentiable;
+      const bool learns = with_gradient && op.inputs[k].kind == Kind::floating && op.inputs[k].differentiable;
       in.push_back(learns ? tape.input(inputs[i % copies][k]) : tape.constant(inputs[i % copies][k]));
     }
     const auto out = runs[i % copies](tape, in, attributes);
@@ -159,7 +159,7 @@ nlohmann::json overhead(Context& context, double seconds) {
   const double kernel =
       per_call([&] { Relu<Device::cpu>::forward(context, 8, x.data<float>(), y.data<float>()); });
   const double plain = per_call([&] {
-    Tape tape(context, false);
+    Tape tape(context);
     relu(tape, tape.constant(x));
   });
   const double recorded = per_call([&] {

@@ -11,7 +11,6 @@
 #include "autograd/functions/linear.h"
 #include "autograd/functions/loss.h"
 #include "autograd/functions/pooling.h"
-#include "autograd/optimizer.h"
 #include "autograd/segment.h"
 #include "kernels/common/device.h"
 #include "layers/resnet.h"
@@ -45,12 +44,11 @@ void measure(const Options& options) {
   check_input(has_precision(context, precision, &reason), "--precision ", options.precision, ": ", reason);
   context.precision = precision;
   context.tunes = options.tune;
-  ParameterArena arena;
-  const layers::ResNet backbone(arena, {"resnet50", options.channels, last_stride});
-  const layers::Linear classifier(arena, "fc", backbone.channels(), classes);
-  arena.allocate(context, 1);
-  Optimizer optimizer(context, arena, OptimizerConfig());
-  optimizer.set_learning_rate(context, 1e-4);
+  Learner network;
+  const layers::ResNet backbone(network.parameters, {"resnet50", options.channels, last_stride});
+  const layers::Linear classifier(network.parameters, "fc", backbone.channels(), classes);
+  network.start(context, 1, OptimizerConfig());
+  network.set_learning_rate(1e-4);
 
   PhiloxStream random(2);
   std::vector<float> pixels(static_cast<size_t>(batch * height * width * 3));
@@ -62,24 +60,23 @@ void measure(const Options& options) {
   const Tensor labels = Tensor::from(context, {batch}, ids);
 
   Tensor loss;  // a replayed segment makes no tensors: the one of the recorded step stays
+  Segment segment(context);
   const auto train_step = [&] {
-    run_segment(context, "step", [&] {
-      Tape tape(context);
-      arena.begin_step();
+    segment.run([&] {
+      Tape tape(context, {&network});
       const Variable map = backbone(tape, tape.constant(images), BatchNormOptions::train);
-      const Variable logits = widened(tape, classifier(tape, global_average_pool(tape, map)));
+      const Variable logits = in_f32(tape, classifier(tape, global_average_pool(tape, map)));
       const Variable total = cross_entropy(tape, logits, labels, 0);
       loss = total.value;
       tape.backward(total);
-      arena.finish_gradients(context);
-      optimizer.step(context, loss.data<float>());
+      network.step(loss);
     });
     return loss.item<float>(context);
   };
   const auto infer = [&] {
-    Tape tape(context, false);
+    Tape tape(context);
     const Variable map = backbone(tape, tape.constant(images), BatchNormOptions::eval);
-    return widened(tape, classifier(tape, global_average_pool(tape, map))).value.to_host<float>(context)[0];
+    return in_f32(tape, classifier(tape, global_average_pool(tape, map))).value.to_host<float>(context)[0];
   };
 
   const auto step = [&] { return inference ? infer() : train_step(); };

@@ -15,8 +15,8 @@ Conv2d::Conv2d(ParameterArena& arena, const std::string& name, int64_t in, int64
 }
 
 Variable Conv2d::operator()(Tape& tape, const Variable& x) const {
-  const Variable bias = bias_ ? tape.weight(*bias_) : Variable();
-  return conv2d(tape, in_precision(tape, x), tape.weight(*weight_), bias_ ? &bias : nullptr, options);
+  const Variable bias = bias_ ? tape.in_precision(*bias_) : Variable();
+  return conv2d(tape, in_precision(tape, x), tape.in_precision(*weight_), bias_ ? &bias : nullptr, options);
 }
 
 BatchNorm::BatchNorm(ParameterArena& arena, const std::string& name, int64_t channels, float initial_weight)
@@ -30,7 +30,7 @@ Variable BatchNorm::operator()(Tape& tape, const Variable& x, BatchNormOptions::
   BatchNormOptions options;
   options.mode = mode;
   options.relu = relu;
-  const Variable gamma = tape.parameter(weight), beta = tape.parameter(bias);
+  const Variable gamma = tape.as_stored(weight), beta = tape.as_stored(bias);
   return batch_norm(tape, x, gamma, &beta, mean_.value, variance_.value, options, residual);
 }
 
@@ -44,8 +44,8 @@ Linear::Linear(ParameterArena& arena, const std::string& name, int64_t in, int64
 }
 
 Variable Linear::operator()(Tape& tape, const Variable& x, bool relu) const {
-  const Variable bias = bias_ ? tape.weight(*bias_) : Variable();
-  return linear(tape, in_precision(tape, x), tape.weight(*weight_), bias_ ? &bias : nullptr, relu);
+  const Variable bias = bias_ ? tape.in_precision(*bias_) : Variable();
+  return linear(tape, in_precision(tape, x), tape.in_precision(*weight_), bias_ ? &bias : nullptr, relu);
 }
 
 }  // namespace saccade::layers

@@ -1,5 +1,6 @@
 #include "layers/resnet.h"
 
+#include <algorithm>
 #include <array>
 #include <map>
 
@@ -31,67 +32,118 @@ std::vector<std::string> ResNet::names() {
   return all;
 }
 
-ResNet::ResNet(ParameterArena& arena, const ResNetConfig& config, const std::string& prefix) {
-  const auto found = plans().find(config.name);
-  check_input(found != plans().end(), "no backbone is called ", config.name, "; the nearest is ",
-              nearest(config.name, names()));
-  check_input(config.width > 0 && (config.last_stride == 1 || config.last_stride == 2),
-              "a backbone needs a positive width and a last stride of 1 or 2");
-  const Plan& plan = found->second;
-  compact_ = plan.compact;
-  const int64_t size = compact_ ? 3 : 7;
-  stem_.emplace(arena, prefix + "conv1", 3, config.width, size, compact_ ? 1 : 2, size / 2);
-  stem_norm_.emplace(arena, prefix + "bn1", config.width);
-
-  channels_ = config.width;
-  for (size_t stage = 0; stage < 4; ++stage) {
-    const int64_t width = config.width << stage;
-    for (int index = 0; index < plan.blocks[stage]; ++index) {
-      const int64_t stride = index > 0 || stage == 0 ? 1 : stage == 3 ? config.last_stride : 2;
-      const std::string name = concat(prefix, "layer", stage + 1, ".", index);
-      blocks_.push_back(make_block(arena, name, plan.bottleneck, channels_, width, stride));
-      channels_ = plan.bottleneck ? width * 4 : width;
-    }
-  }
-}
-
-ResNet::Block ResNet::make_block(ParameterArena& arena, const std::string& name, bool bottleneck, int64_t in,
-                                 int64_t width, int64_t stride) {
-  Block block;
-  const int64_t out = bottleneck ? width * 4 : width;
+ResidualBlock::ResidualBlock(ParameterArena& arena, const std::string& name, bool bottleneck, int64_t in,
+                             int64_t width, int64_t stride)
+    : channels_(bottleneck ? width * 4 : width) {
   struct Step {
     int64_t in, out, size, stride;
   };
   const std::vector<Step> steps =
-      bottleneck ? std::vector<Step>{{in, width, 1, 1}, {width, width, 3, stride}, {width, out, 1, 1}}
-                 : std::vector<Step>{{in, width, 3, stride}, {width, out, 3, 1}};
+      bottleneck ? std::vector<Step>{{in, width, 1, 1}, {width, width, 3, stride}, {width, channels_, 1, 1}}
+                 : std::vector<Step>{{in, width, 3, stride}, {width, channels_, 3, 1}};
   for (size_t i = 0; i < steps.size(); ++i) {
     const Step& s = steps[i];
-    block.convolutions.emplace_back(arena, concat(name, ".conv", i + 1), s.in, s.out, s.size, s.stride,
-                                    s.size / 2);
-    block.norms.emplace_back(arena, concat(name, ".bn", i + 1), s.out);
+    convolutions_.emplace_back(arena, concat(name, ".conv", i + 1), s.in, s.out, s.size, s.stride,
+                               s.size / 2);
+    norms_.emplace_back(arena, concat(name, ".bn", i + 1), s.out);
   }
-  if (stride != 1 || in != out) {
-    block.shortcut.emplace(arena, name + ".downsample.0", in, out, 1, stride, 0);
-    block.shortcut_norm.emplace(arena, name + ".downsample.1", out);
+  if (stride != 1 || in != channels_) {
+    projection_.emplace(arena, name + ".downsample.0", in, channels_, 1, stride, 0);
+    projection_norm_.emplace(arena, name + ".downsample.1", channels_);
   }
-  return block;
 }
 
-Variable ResNet::Block::operator()(Tape& tape, const Variable& x, Mode mode) const {
+Variable ResidualBlock::before_last_norm(Tape& tape, const Variable& x, Mode mode) const {
   Variable y = x;
-  for (size_t i = 0; i + 1 < convolutions.size(); ++i)
-    y = norms[i](tape, convolutions[i](tape, y), mode, true);
-  y = convolutions.back()(tape, y);
-  const Variable residual = shortcut ? (*shortcut_norm)(tape, (*shortcut)(tape, x), mode) : x;
-  return norms.back()(tape, y, mode, true, &residual);
+  for (size_t i = 0; i + 1 < convolutions_.size(); ++i)
+    y = norms_[i](tape, convolutions_[i](tape, y), mode, true);
+  return convolutions_.back()(tape, y);
+}
+
+Variable ResidualBlock::branch(Tape& tape, const Variable& x, Mode mode) const {
+  return norms_.back()(tape, before_last_norm(tape, x, mode), mode);
+}
+
+Variable ResidualBlock::shortcut(Tape& tape, const Variable& x, Mode mode) const {
+  return projection_ ? (*projection_norm_)(tape, (*projection_)(tape, x), mode) : x;
+}
+
+Variable ResidualBlock::operator()(Tape& tape, const Variable& x, Mode mode) const {
+  const Variable y = before_last_norm(tape, x, mode);
+  const Variable residual = shortcut(tape, x, mode);
+  return norms_.back()(tape, y, mode, true, &residual);  // norm, sum and ReLU in one pass
+}
+
+ResNet::ResNet(ParameterArena& arena, const ResNetConfig& config, const std::string& prefix)
+    : config_(config) {
+  const auto found = plans().find(config.name);
+  check_input(found != plans().end(), "no backbone is called ", config.name, "; the nearest is ",
+              nearest(config.name, names()));
+  check_input(
+      config.width > 0 && config.in_channels > 0 && (config.last_stride == 1 || config.last_stride == 2),
+      "a backbone needs positive widths and a last stride of 1 or 2");
+  check_input(0 <= config.first && config.first <= config.last && config.last <= 4,
+              "a backbone has the parts 0 to 4, not ", config.first, " to ", config.last);
+  const Plan& plan = found->second;
+  compact_ = plan.compact;
+  channels_ = config.width;
+  if (config.first == 0) {
+    const int64_t size = compact_ ? 3 : 7;
+    stem_.emplace(arena, prefix + "conv1", config.in_channels, config.width, size, compact_ ? 1 : 2,
+                  size / 2);
+    stem_norm_.emplace(arena, prefix + "bn1", config.width);
+  } else if (config.first > 1) {
+    channels_ = config.width << (config.first - 2);
+    if (plan.bottleneck) channels_ *= 4;
+  }
+  for (int number = std::max(config.first, 1); number <= config.last; ++number) {
+    const auto stage = static_cast<size_t>(number - 1);
+    for (int index = 0; index < plan.blocks[stage]; ++index) {
+      const int64_t stride = index > 0 || number == 1 ? 1 : number == 4 ? config.last_stride : 2;
+      stages_[stage].emplace_back(arena, concat(prefix, "layer", number, ".", index), plan.bottleneck,
+                                  channels_, config.width << stage, stride);
+      channels_ = stages_[stage].back().channels();
+    }
+  }
+}
+
+int64_t ResNet::channels(int part) const {
+  return part == 0 ? config_.width : stage(part).back().channels();
+}
+
+const std::vector<ResidualBlock>& ResNet::stage(int number) const {
+  check(1 <= number && number <= 4 && !stages_[static_cast<size_t>(number - 1)].empty(),
+        "this backbone has no stage ", number);
+  return stages_[static_cast<size_t>(number - 1)];
+}
+
+Variable ResNet::stem(Tape& tape, const Variable& images, Mode mode) const {
+  check(stem_.has_value(), "this backbone has no stem");
+  const Variable x = (*stem_norm_)(tape, (*stem_)(tape, images), mode, true);
+  return compact_ ? x : max_pool2d(tape, x, 3, 2, 1);
+}
+
+Variable ResNet::parts(Tape& tape, const Variable& x, int first, int last, const Modes& modes) const {
+  Variable y = x;
+  for (int part = first; part <= last; ++part) {
+    const Mode mode = modes[static_cast<size_t>(part)];
+    if (part == 0) {
+      y = stem(tape, y, mode);
+      continue;
+    }
+    for (const ResidualBlock& block : stage(part)) y = block(tape, y, mode);
+  }
+  return y;
+}
+
+Variable ResNet::operator()(Tape& tape, const Variable& images, const Modes& modes) const {
+  return parts(tape, images, config_.first, config_.last, modes);
 }
 
 Variable ResNet::operator()(Tape& tape, const Variable& images, Mode mode) const {
-  Variable x = (*stem_norm_)(tape, (*stem_)(tape, images), mode, true);
-  if (!compact_) x = max_pool2d(tape, x, 3, 2, 1);
-  for (const Block& block : blocks_) x = block(tape, x, mode);
-  return x;
+  Modes modes;
+  modes.fill(mode);
+  return (*this)(tape, images, modes);
 }
 
 }  // namespace saccade::layers

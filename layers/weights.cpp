@@ -62,7 +62,7 @@ LoadReport load_weights(Context& context, ParameterArena& arena, const WeightFil
   }
   for (const Parameter& p : arena.all())
     if (!met.count(p.name)) report.missing.push_back(p.name);
-  arena.refresh_narrow(context);
+  arena.refresh_bf16(context);
   return report;
 }
 

@@ -14,7 +14,7 @@ ReidModel::ReidModel(ParameterArena& arena, const ModelConfig& config)
   if (config.pooling == "gem") exponent_ = &arena.add("pool.p", {1}, init::constant(3));
   if (config.neck) {
     neck_.emplace(arena, "neck", size);
-    neck_->bias.frozen = true;  // a shift would move the hyperspheres of the classes apart from the origin
+    arena.freeze("neck.bias");  // a shift would move the hyperspheres of the classes apart from the origin
   }
   if (config.identities > 0)
     classifier_.emplace(arena, "classifier", size, config.identities, false, init::normal(0.001f),
@@ -24,11 +24,11 @@ ReidModel::ReidModel(ParameterArena& arena, const ModelConfig& config)
 ReidModel::Output ReidModel::operator()(Tape& tape, const Variable& images, Mode mode) const {
   const Variable map = backbone_(tape, images, mode);
   Output out;
-  const Variable pooled =
-      exponent_ ? generalized_mean_pool(tape, map, tape.weight(*exponent_)) : global_average_pool(tape, map);
-  out.embedding = widened(tape, pooled);
+  const Variable pooled = exponent_ ? generalized_mean_pool(tape, map, tape.in_precision(*exponent_))
+                                    : global_average_pool(tape, map);
+  out.embedding = in_f32(tape, pooled);
   out.feature = neck_ ? (*neck_)(tape, out.embedding, mode) : out.embedding;
-  if (classifier_ && mode != Mode::eval) out.logits = widened(tape, (*classifier_)(tape, out.feature));
+  if (classifier_ && mode != Mode::eval) out.logits = in_f32(tape, (*classifier_)(tape, out.feature));
   return out;
 }
 

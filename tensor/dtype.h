@@ -54,6 +54,12 @@ constexpr const char* name_of(DType dtype) {
   return "unknown";
 }
 
+// What sums over the type are kept in, and what is made of such sums (losses, statistics): f32 for bf16, else the type
+// itself. The accumulator type of kernels/common/accumulator.h at run time.
+constexpr DType accumulator_of(DType dtype) {
+  return dtype == DType::bf16 ? DType::f32 : dtype;
+}
+
 // The dtype of a C++ element type: float, bf16, double, int64_t, int32_t, uint8_t or Bound.
 template <class T>
 constexpr DType dtype_of() {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "kernels/common/device.h"
 #include "kernels/simt/memory.h"
@@ -20,25 +21,20 @@ size_t size_class(size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
-// A ticket says who owns the bytes: the pool (-1), or block `index` of segment `number`.
-constexpr int64_t kPool = -1;
-int64_t ticket_of(int64_t number, size_t index) {
-  return number << 32 | static_cast<int64_t>(index);
-}
 }  // namespace
 
 void Arena::plan() {
-  std::vector<int> order(blocks.size());
+  std::vector<int> order(blocks_.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
-    return blocks[static_cast<size_t>(a)].bytes > blocks[static_cast<size_t>(b)].bytes;
+    return blocks_[static_cast<size_t>(a)].bytes > blocks_[static_cast<size_t>(b)].bytes;
   });
   std::vector<int> placed;
   for (int index : order) {
-    Block& block = blocks[static_cast<size_t>(index)];
+    Block& block = blocks_[static_cast<size_t>(index)];
     std::vector<const Block*> busy;  // placed blocks that live at the same time, by offset
     for (int other : placed) {
-      const Block& o = blocks[static_cast<size_t>(other)];
+      const Block& o = blocks_[static_cast<size_t>(other)];
       if (o.born < block.died && block.born < o.died) busy.push_back(&o);
     }
     std::sort(busy.begin(), busy.end(), [](const Block* a, const Block* b) { return a->offset < b->offset; });
@@ -48,21 +44,35 @@ void Arena::plan() {
       offset = std::max(offset, o->offset + o->bytes);
     }
     block.offset = offset;
-    bytes = std::max(bytes, offset + block.bytes);
+    bytes_ = std::max(bytes_, offset + block.bytes);
     placed.push_back(index);
   }
-  for (size_t i = 0; i < blocks.size(); ++i)
+  for (size_t i = 0; i < blocks_.size(); ++i)
     for (size_t j = 0; j < i; ++j)
-      if (blocks[j].offset < blocks[i].offset + blocks[i].bytes &&
-          blocks[i].offset < blocks[j].offset + blocks[j].bytes)
-        blocks[i].overlaps.push_back(static_cast<int>(j));
+      if (blocks_[j].offset < blocks_[i].offset + blocks_[i].bytes &&
+          blocks_[i].offset < blocks_[j].offset + blocks_[j].bytes)
+        blocks_[i].overlaps.push_back(static_cast<int>(j));
+  planned_ = true;
+}
+
+bool Arena::is_free() const {
+  return std::all_of(blocks_.begin(), blocks_.end(), [](const Block& block) { return block.held_by == 0; });
+}
+
+ArenaSpace::~ArenaSpace() {
+  if (!base_) return;
+  free_device_memory(memory_->device_, memory_->device_index_, base_);
+  memory_->in_use_ -= bytes_;
 }
 
 Memory::~Memory() {
+  drop_free_pages();
+}
+
+void Memory::drop_free_pages() noexcept {
   for (auto& [size, list] : free_)
     for (void* data : list) free_device_memory(device_, device_index_, data);
-  for (auto& [key, segment] : segments_)
-    if (segment->arena.base) free_device_memory(device_, device_index_, segment->arena.base);
+  free_.clear();
 }
 
 void Memory::count(size_t bytes) {
@@ -81,93 +91,97 @@ void* Memory::pool_take(size_t bytes) {
   return allocate_device_memory(device_, device_index_, bytes);
 }
 
-void* Memory::allocate(size_t bytes, int64_t* ticket) {
+void* Memory::allocate(size_t bytes, Ticket* ticket) {
   const size_t rounded = size_class(bytes);
-  *ticket = kPool;
+  *ticket = Ticket();
   if (separate_buffers(device_)) {
     count(rounded);
     return allocate_device_memory(device_, device_index_, bytes);
   }
   if (!active_) return pool_take(rounded);
 
-  SegmentPlan& segment = *active_;
-  const size_t index = segment.next++;
-  *ticket = ticket_of(active_number_, index);
-  if (!segment.recorded) {
+  Arena& arena = *active_;
+  *ticket = {active_, arena.next_++, arena.run_, !arena.planned_};
+  if (!arena.planned_) {
     Arena::Block block;
     block.bytes = rounded;
-    block.born = segment.events++;
-    block.live = true;
-    segment.arena.blocks.push_back(block);
+    block.born = arena.events_++;
+    arena.blocks_.push_back(block);
     return pool_take(rounded);
   }
   check(
-      index < segment.arena.blocks.size() && segment.arena.blocks[index].bytes == rounded,
+      ticket->block < arena.blocks_.size() && arena.blocks_[ticket->block].bytes == rounded,
       "a segment asked for other memory than when it was recorded: its key must name every shape and switch");
-  Arena::Block& block = segment.arena.blocks[index];
+  Arena::Block& block = arena.blocks_[ticket->block];
   for (int other : block.overlaps)
-    check(!segment.arena.blocks[static_cast<size_t>(other)].live,
+    check(arena.blocks_[static_cast<size_t>(other)].held_by == 0,
           "a tensor of a segment is kept longer than when the segment was recorded");
-  block.live = true;
-  return static_cast<char*>(segment.arena.base) + block.offset;
+  block.held_by = arena.run_;
+  return static_cast<char*>(arena.space_->base_) + block.offset;
 }
 
-void Memory::release(void* data, size_t bytes, int64_t ticket) noexcept {
-  if (ticket != kPool) {
-    SegmentPlan& segment = *by_number_[static_cast<size_t>(ticket >> 32)];
-    const auto index = static_cast<size_t>(ticket & 0xffffffff);
-    if (index < segment.arena.blocks.size()) {
-      Arena::Block& block = segment.arena.blocks[index];
-      block.live = false;
-      const auto at = static_cast<const char*>(data) - static_cast<const char*>(segment.arena.base);
-      if (segment.arena.base && at >= 0 && static_cast<size_t>(at) < segment.arena.bytes) return;
-      if (!segment.recorded) block.died = segment.events++;
-    }
+void Memory::release(void* data, size_t bytes, const Ticket& ticket) noexcept {
+  if (ticket.arena && ticket.block < ticket.arena->blocks_.size()) {
+    Arena& arena = *ticket.arena;
+    Arena::Block& block = arena.blocks_[ticket.block];
+    if (!arena.planned_ && ticket.run == arena.run_) block.died = arena.events_++;
+    if (block.held_by == ticket.run) block.held_by = 0;  // else a later run's tensor lives there by now
   }
+  if (!ticket.pooled) return;
   const size_t rounded = size_class(bytes);
   in_use_ -= rounded;
   if (separate_buffers(device_)) return free_device_memory(device_, device_index_, data);
   free_[rounded].push_back(data);
 }
 
-void Memory::begin_segment(const std::string& key) {
-  check(!active_, "segments do not nest");
-  auto& slot = segments_[key];
-  if (!slot) {
-    slot = std::make_unique<SegmentPlan>();
-    by_number_.push_back(slot.get());
+void Memory::make_room(ArenaSpace& space, size_t bytes) {
+  if (bytes <= space.bytes_) return;
+  drop_free_pages();  // first those of the recorded run, which the arena replaces
+  if (space.base_) {
+    free_device_memory(device_, device_index_, std::exchange(space.base_, nullptr));
+    in_use_ -= std::exchange(space.bytes_, 0);
   }
-  active_ = slot.get();
-  active_number_ = std::find(by_number_.begin(), by_number_.end(), active_) - by_number_.begin();
-  active_->next = 0;
-  if (active_->recorded && !active_->arena.base && !separate_buffers(device_)) {
-    // The pages of the recorded run go back first: the arena replaces them.
-    for (auto& [size, list] : free_)
-      for (void* data : list) free_device_memory(device_, device_index_, data);
-    free_.clear();
-    active_->arena.base = allocate_device_memory(device_, device_index_, active_->arena.bytes);
-    count(active_->arena.bytes);
-  }
+  ++space.generation_;
+  space.base_ = allocate_device_memory(device_, device_index_, bytes);
+  space.bytes_ = bytes;
+  count(bytes);
 }
 
-void Memory::end_segment() {
+void Memory::claim(const std::shared_ptr<Arena>& arena) {
+  if (!arena->planned_ || separate_buffers(device_)) return;
+  ArenaSpace& space = *arena->space_;
+  const std::shared_ptr<Arena> last = space.last_.lock();
+  check(!last || last == arena || last->is_free(),
+        "a tensor of a segment is kept while another stretch of work takes its memory: copy it, or give the "
+        "two "
+        "segments memory of their own");
+  make_room(space, arena->bytes_);
+  space.last_ = arena;
+}
+
+void Memory::begin(const std::shared_ptr<Arena>& arena) {
+  check(!active_, "segments do not nest");
+  claim(arena);
+  ++arena->run_;
+  arena->next_ = 0;
+  active_ = arena;
+}
+
+void Memory::end() {
   check(active_ != nullptr, "no segment is open");
-  SegmentPlan& segment = *active_;
-  const bool complete =
-      separate_buffers(device_) || !segment.recorded || segment.next == segment.arena.blocks.size();
-  if (!segment.recorded) {
-    segment.arena.plan();
-    segment.recorded = true;
-  }
-  active_ = nullptr;
+  Arena& arena = *std::exchange(active_, nullptr);
+  const bool complete = separate_buffers(device_) || !arena.planned_ || arena.next_ == arena.blocks_.size();
+  if (!arena.planned_) arena.plan();
   check(complete,
         "a segment asked for less memory than when it was recorded: its key must name every switch");
 }
 
-void Memory::abort_segment() noexcept {
-  if (active_ && !active_->recorded) active_->arena.blocks.clear();
-  if (active_) active_->events = 0;
-  active_ = nullptr;
+void Memory::abort() noexcept {
+  if (!active_) return;
+  Arena& arena = *std::exchange(active_, nullptr);
+  if (arena.planned_) return;
+  arena.blocks_.clear();
+  arena.events_ = 0;
 }
 
 Memory& memory_of(Context& context) {

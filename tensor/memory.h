@@ -6,31 +6,63 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "kernels/common/context.h"
 
 namespace saccade {
 
-// An arena planned from one recorded run of a segment. The i-th allocation of every later run is served at the
-// offset planned for the i-th allocation of the recorded one; two allocations share bytes only if the recorded
-// run freed the first before it made the second.
+class Arena;
+
+// The bytes that arenas are served from. Arenas that never live at the same time may share one: it is as large as the
+// largest of them.
+class ArenaSpace {
+ public:
+  explicit ArenaSpace(std::shared_ptr<Memory> memory) : memory_(std::move(memory)) {}
+  ~ArenaSpace();
+  ArenaSpace(const ArenaSpace&) = delete;
+  ArenaSpace& operator=(const ArenaSpace&) = delete;
+
+  size_t bytes() const { return bytes_; }
+  uint64_t generation() const {
+    return generation_;
+  }  // changes when the bytes move: addresses from before are void
+
+ private:
+  friend class Memory;
+  std::shared_ptr<Memory> memory_;
+  void* base_ = nullptr;
+  size_t bytes_ = 0;
+  uint64_t generation_ = 0;
+  std::weak_ptr<Arena> last_;  // the one that was served last
+};
+
+// An arena planned from one recorded run of a stretch of work. The i-th allocation of every later run is served at the
+// offset planned for the i-th allocation of the recorded one; two allocations share bytes only if the recorded run freed
+// the first before it made the second.
 class Arena {
  public:
+  explicit Arena(std::shared_ptr<ArenaSpace> space) : space_(std::move(space)) {}
+
+ private:
+  friend class Memory;
   struct Block {
     size_t bytes = 0;
     int64_t born = 0, died = INT64_MAX;  // in events of the recorded run
     size_t offset = 0;
     std::vector<int> overlaps;  // earlier blocks that share bytes
-    bool live = false;
+    int64_t held_by = 0;        // the run whose tensor lives here; 0: none does
   };
-  std::vector<Block> blocks;
-  size_t bytes = 0;
-  void* base = nullptr;
-
   void plan();  // fills offsets and overlaps: largest first, lowest offset that is free for the lifetime
+  bool is_free() const;
+
+  std::shared_ptr<ArenaSpace> space_;
+  std::vector<Block> blocks_;
+  size_t bytes_ = 0;
+  bool planned_ = false;
+  int64_t events_ = 0;
+  int64_t run_ = 0;  // counted from 1
+  size_t next_ = 0;  // the block that the next allocation of this run gets
 };
 
 class Memory {
@@ -40,36 +72,42 @@ class Memory {
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
 
-  // Memory of at least `bytes`, aligned to kAlignment, not initialized. `ticket` goes back to release().
-  void* allocate(size_t bytes, int64_t* ticket);
-  void release(void* data, size_t bytes, int64_t ticket) noexcept;
+  // Who owns an allocation: the pool, or a block of an arena in one of its runs.
+  struct Ticket {
+    std::shared_ptr<Arena> arena;
+    size_t block = 0;
+    int64_t run = 0;
+    bool pooled = true;  // also in the recorded run of an arena
+  };
 
-  // Between begin and end, allocations are recorded (first run of `key`) or served from the planned arena.
-  void begin_segment(const std::string& key);
-  void end_segment();
-  void abort_segment() noexcept;  // after an exception: forgets an unfinished recording
+  // Memory of at least `bytes`, aligned to kAlignment, not initialized. `ticket` goes back to release().
+  void* allocate(size_t bytes, Ticket* ticket);
+  void release(void* data, size_t bytes, const Ticket& ticket) noexcept;
+
+  // Between begin and end, allocations are recorded (first run of the arena) or served from its plan.
+  void begin(const std::shared_ptr<Arena>& arena);
+  void end();
+  void abort() noexcept;  // after an exception: forgets an unfinished recording
+
+  // A planned arena takes over the bytes of its space, as begin() does: for work that replays without allocating. Error
+  // if a tensor still lives in another arena of the space.
+  void claim(const std::shared_ptr<Arena>& arena);
 
   size_t bytes_in_use() const { return in_use_; }
   size_t peak_bytes() const { return peak_; }
 
  private:
-  struct SegmentPlan {
-    Arena arena;
-    bool recorded = false;
-    int64_t events = 0;
-    size_t next = 0;
-  };
+  friend class ArenaSpace;
   void* pool_take(size_t bytes);
+  void drop_free_pages() noexcept;
+  void make_room(ArenaSpace& space, size_t bytes);
   void count(size_t bytes);
 
   Device device_;
   int device_index_;
   size_t in_use_ = 0, peak_ = 0;
   std::map<size_t, std::vector<void*>> free_;  // by size class
-  std::unordered_map<std::string, std::unique_ptr<SegmentPlan>> segments_;
-  std::vector<SegmentPlan*> by_number_;
-  SegmentPlan* active_ = nullptr;
-  int64_t active_number_ = -1;
+  std::shared_ptr<Arena> active_;
 };
 
 // The memory of a context, made on first use.

@@ -1,5 +1,7 @@
 #include "tensor/tensor.h"
 
+#include <atomic>
+
 #include <cstring>
 
 #include "kernels/common/device.h"
@@ -14,6 +16,11 @@ void refuse_in_segment(const Context& context, const char* what, const Shape& sh
         context.current_op ? concat(" (op ", context.current_op, ")") : "", ": ", remedy);
 }
 }  // namespace
+
+uint64_t Storage::first_version() {
+  static std::atomic<uint64_t> storages = 0;
+  return ++storages << 32;
+}
 
 Storage::Storage(Context& context, size_t size) : bytes(size) {
   memory_of(context);

@@ -8,6 +8,7 @@
 #include "kernels/common/bound.h"
 #include "kernels/common/context.h"
 #include "tensor/dtype.h"
+#include "tensor/memory.h"
 #include "tensor/shape.h"
 
 namespace saccade {
@@ -24,8 +25,11 @@ struct Storage {
   std::shared_ptr<Memory> memory;
   void* data;
   size_t bytes;
-  int64_t ticket;
-  uint64_t version = 1;
+  Memory::Ticket ticket;
+  uint64_t version = first_version();  // no two storages ever have the same
+
+ private:
+  static uint64_t first_version();
 };
 
 class Tensor {

@@ -189,7 +189,7 @@ void go_back(Tape& tape, const Op& op, const std::vector<Variable>& outputs, con
 WeightFile compute(const Op& op, const RunOptions& options, const WeightFile& file,
                    const Attributes& attributes, Context& context) {
   const DType dtype = floating_dtype(op, file, options.in);
-  Tape tape(context, options.gradients);
+  Tape tape(context);
   tape.random = Tensor::from<int64_t>(context, {2}, {options.seed, 0});
   std::vector<Variable> inputs;
   for (const Port& port : op.inputs) {
@@ -198,7 +198,7 @@ WeightFile compute(const Op& op, const RunOptions& options, const WeightFile& fi
     check_input(tensor.dtype == expected, options.in, ": ", port.name, " is ", name_of(tensor.dtype),
                 ", not ", name_of(expected));
     const Tensor value = on_device(context, tensor, options.in);
-    const bool learns = port.kind == Kind::floating && port.differentiable;
+    const bool learns = options.gradients && port.kind == Kind::floating && port.differentiable;
     inputs.push_back(learns ? tape.input(value) : tape.constant(value));
   }
   if (op.check_values) op.check_values(context, inputs, attributes);

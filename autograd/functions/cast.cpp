@@ -14,11 +14,11 @@ Variable cast(Tape& tape, const Variable& x, DType dtype) {
 }
 
 Variable in_precision(Tape& tape, const Variable& x) {
-  const bool narrows = tape.context().precision == Precision::bf16 && x.dtype() == DType::f32;
-  return narrows ? cast(tape, x, DType::bf16) : x;
+  const bool rounds = tape.context().precision == Precision::bf16 && x.dtype() == DType::f32;
+  return rounds ? cast(tape, x, DType::bf16) : x;
 }
 
-Variable widened(Tape& tape, const Variable& x) {
+Variable in_f32(Tape& tape, const Variable& x) {
   return x.dtype() == DType::bf16 ? cast(tape, x, DType::f32) : x;
 }
 

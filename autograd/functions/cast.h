@@ -12,6 +12,6 @@ Variable cast(Tape& tape, const Variable& x, DType dtype);
 Variable in_precision(Tape& tape, const Variable& x);
 
 // bf16 becomes f32, all else stays: what losses and statistics are computed in.
-Variable widened(Tape& tape, const Variable& x);
+Variable in_f32(Tape& tape, const Variable& x);
 
 }  // namespace saccade

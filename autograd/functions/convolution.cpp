@@ -1,5 +1,6 @@
 #include "autograd/functions/convolution.h"
 
+#include "autograd/functions/common.h"
 #include "kernels/convolution/conv2d.ref.h"
 
 namespace saccade {
@@ -19,37 +20,40 @@ Variable conv2d(Tape& tape, const Variable& x, const Variable& weight, const Var
   const Conv2dShape d{xs[0], xs[1],      xs[2],      xs[3],   ws[0],  ws[1],
                       ws[2], o.stride_h, o.stride_w, o.pad_h, o.pad_w};
   const Tensor y = tape.empty({d.n, d.p(), d.q(), d.k}, x.dtype());
-  const uint64_t keep = tape.recording() ? 0 : weight.value.version();
+  const uint64_t keep = weight.needs_gradient() ? 0 : weight.value.version();
   dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
     Conv2d<D>::forward(tape.context(), d, x.value.data<T>(), weight.value.data<T>(),
                        bias ? bias->value.data<T>() : static_cast<T*>(nullptr), y.data<T>(), keep);
   });
-  const Variable b = bias ? *bias : Variable();
-  return tape.record(
-      y, {&x, &weight, &b},
-      [d, x, weight, b, xv = Saved(x.value), wv = Saved(weight.value)](Tape& t, const Tensor& grad_y) {
-        Context& context = t.context();
-        if (weight.needs_gradient() || b.needs_gradient()) {
-          const bool in_place = weight.needs_gradient() && !b.needs_gradient();
-          const Tape::Target target = in_place ? t.gradient_of(weight) : Tape::Target{};
-          const bool direct = in_place && !target.accumulate;
-          const Tensor grad_w = direct ? target.tensor : t.empty_like(weight.value);
-          const Tensor grad_b = b.needs_gradient() ? t.empty_like(b.value) : Tensor();
-          dispatch(context, grad_y.dtype(), [&]<Device D, class T>() {
-            Conv2d<D>::backward_weight(context, d, xv.data<T>(), grad_y.data<T>(), grad_w.data<T>(),
-                                       grad_b.data<T>());
-          });
-          if (!direct) t.add_gradient(weight, grad_w);
-          if (b.needs_gradient()) t.add_gradient(b, grad_b);
-        }
-        if (x.needs_gradient()) {
-          const Tensor grad_x = t.empty_like(x.value);
-          dispatch(context, grad_y.dtype(), [&]<Device D, class T>() {
-            Conv2d<D>::backward_data(context, d, grad_y.data<T>(), wv.data<T>(), grad_x.data<T>());
-          });
-          t.add_gradient(x, grad_x);
-        }
+  const Variable b = bias ? slot_of(*bias) : Variable();
+  const bool weight_learns = weight.needs_gradient() || b.needs_gradient();
+  const auto backward = [d, x_shape = xs, w_shape = ws, dtype = x.dtype(), x = slot_of(x),
+                         weight = slot_of(weight), b, xv = Saved(weight_learns ? x.value : Tensor()),
+                         wv = Saved(x.needs_gradient() ? weight.value : Tensor())](Tape& t,
+                                                                                   const Tensor& grad_y) {
+    Context& context = t.context();
+    if (weight.needs_gradient() || b.needs_gradient()) {
+      const bool in_place = weight.needs_gradient() && !b.needs_gradient();
+      const Tape::Target target = in_place ? t.gradient_of(weight) : Tape::Target{};
+      const bool direct = in_place && !target.accumulate;
+      const Tensor grad_w = direct ? target.tensor : t.empty(w_shape, dtype);
+      const Tensor grad_b = b.needs_gradient() ? t.empty({d.k}, dtype) : Tensor();
+      dispatch(context, grad_y.dtype(), [&]<Device D, class T>() {
+        Conv2d<D>::backward_weight(context, d, xv.data<T>(), grad_y.data<T>(), grad_w.data<T>(),
+                                   grad_b.data<T>());
       });
+      if (!direct) t.add_gradient(weight, grad_w);
+      if (b.needs_gradient()) t.add_gradient(b, grad_b);
+    }
+    if (x.needs_gradient()) {
+      const Tensor grad_x = t.empty(x_shape, dtype);
+      dispatch(context, grad_y.dtype(), [&]<Device D, class T>() {
+        Conv2d<D>::backward_data(context, d, grad_y.data<T>(), wv.data<T>(), grad_x.data<T>());
+      });
+      t.add_gradient(x, grad_x);
+    }
+  };
+  return tape.record(y, {&x, &weight, &b}, backward);
 }
 
 }  // namespace saccade

@@ -30,7 +30,7 @@ Variable dropout(Tape& tape, const Variable& x, double p);
 // How b spreads over x; InputError naming `op` where it does not.
 BroadcastShape broadcast_shape(const char* op, const Shape& x, const Shape& b);
 
-// A tensor like x with `value` in every element: no gradient goes back.
+// A tensor like x with `value` in every element: it takes no gradient.
 Tensor filled_like(Tape& tape, const Tensor& x, double value);
 
 }  // namespace saccade

@@ -2,15 +2,12 @@
 
 #include <algorithm>
 
+#include "autograd/functions/common.h"
 #include "kernels/image/augment.ref.h"
 
 namespace saccade {
 
 namespace {
-
-std::vector<float> floats(Context& context, const Tensor& tensor) {
-  return converted(context, tensor, DType::f32).to_host<float>(context);
-}
 
 std::vector<Augmentation> table_of(Context& context, int64_t images, const Tensor& placement,
                                    const Tensor& colour) {

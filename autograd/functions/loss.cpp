@@ -1,5 +1,6 @@
 #include "autograd/functions/loss.h"
 
+#include "autograd/functions/common.h"
 #include "kernels/common/device.h"
 #include "kernels/elementwise/arithmetic.ref.h"
 #include "kernels/elementwise/axpy.ref.h"
@@ -15,20 +16,23 @@ Variable cross_entropy(Tape& tape, const Variable& logits, const Tensor& labels,
               "cross_entropy: logits ", shape.text(), " and labels ", labels.shape().text(),
               " do not fit [N,C] and [N]");
   check_input(smoothing >= 0 && smoothing <= 1, "cross_entropy: smoothing must lie between 0 and 1");
-  const DType wide = logits.dtype() == DType::bf16 ? DType::f32 : logits.dtype();
+  const DType wide = accumulator_of(logits.dtype());
   const Tensor loss = tape.empty({1}, wide), grad_logits = tape.empty_like(logits.value);
   dispatch(tape.context(), logits.dtype(), [&]<Device D, class T>() {
     CrossEntropy<D>::forward(tape.context(), shape[0], shape[1], logits.value.data<T>(),
                              labels.data<int64_t>(), smoothing, loss.data<Accumulator<T>>(),
                              grad_logits.data<T>());
   });
-  return tape.record(loss, {&logits}, [logits, grad_logits](Tape& t, const Tensor& grad_loss) {
-    dispatch(t.context(), grad_logits.dtype(), [&]<Device D, class T>() {
-      CrossEntropy<D>::backward(t.context(), logits.shape()[0], logits.shape()[1],
-                                grad_loss.data<Accumulator<T>>(), grad_logits.data<T>());
+  // The gradient is scaled in place: it is nobody else's.
+  const auto backward = [rows = shape[0], classes = shape[1], logits = slot_of(logits),
+                         scaled = Saved(grad_logits)](Tape& t, const Tensor& grad_loss) {
+    const Tensor grad = scaled.get();
+    dispatch(t.context(), grad.dtype(), [&]<Device D, class T>() {
+      CrossEntropy<D>::backward(t.context(), rows, classes, grad_loss.data<Accumulator<T>>(), grad.data<T>());
     });
-    t.add_gradient(logits, grad_logits);
-  });
+    t.add_gradient(logits, grad);
+  };
+  return tape.record(loss, {&logits}, backward);
 }
 
 Triplet batch_hard_triplet(Tape& tape, const Variable& embeddings, const Tensor& labels, double margin,
@@ -39,7 +43,7 @@ Triplet batch_hard_triplet(Tape& tape, const Variable& embeddings, const Tensor&
               shape.text(), " and labels ", labels.shape().text(), " do not fit [N,D] and [N]");
   const int64_t n = shape[0], d = shape[1];
   // Sums over bf16 are kept in f32, and so are the loss and the distances that backward needs.
-  const DType wide = embeddings.dtype() == DType::bf16 ? DType::f32 : embeddings.dtype();
+  const DType wide = accumulator_of(embeddings.dtype());
   const Tensor loss = tape.empty({1}, wide), positive_d2 = tape.empty({n}, wide),
                negative_d2 = tape.empty({n}, wide);
   const Tensor positive = tape.empty({n}, DType::i64), negative = tape.empty({n}, DType::i64);
@@ -49,13 +53,15 @@ Triplet batch_hard_triplet(Tape& tape, const Variable& embeddings, const Tensor&
                                  margin, squared, loss.data<A>(), positive.data<int64_t>(),
                                  negative.data<int64_t>(), positive_d2.data<A>(), negative_d2.data<A>());
   });
-  const auto backward = [=, xs = Saved(embeddings.value)](Tape& t, const Tensor& grad_loss) {
+  const auto backward = [=, embeddings = slot_of(embeddings), xs = Saved(embeddings.value),
+                         positives = Saved(positive), negatives = Saved(negative), near = Saved(positive_d2),
+                         far = Saved(negative_d2)](Tape& t, const Tensor& grad_loss) {
     const Tensor grad = t.empty_like(xs.get());
     dispatch(t.context(), grad.dtype(), [&]<Device D, class T>() {
       using A = Accumulator<T>;
       BatchHardTriplet<D>::backward(t.context(), n, d, grad_loss.data<A>(), xs.data<T>(),
-                                    positive.data<int64_t>(), negative.data<int64_t>(), positive_d2.data<A>(),
-                                    negative_d2.data<A>(), margin, squared, grad.data<T>());
+                                    positives.data<int64_t>(), negatives.data<int64_t>(), near.data<A>(),
+                                    far.data<A>(), margin, squared, grad.data<T>());
     });
     t.add_gradient(embeddings, grad);
   };
@@ -82,13 +88,15 @@ Variable weighted_sum(Tape& tape, const std::vector<Variable>& terms, const std:
       Axpy<D>::accumulate(tape.context(), x.count(), weights[i], x.data<T>(), sum.data<T>());
     });
   }
-  std::vector<const Variable*> learned;
-  for (const Variable& term : terms)
-    if (term.needs_gradient()) learned.push_back(&term);
-  if (learned.empty()) return tape.record(sum, {}, {});
-  return tape.record(sum, {learned[0]}, [terms, weights, scaled](Tape& t, const Tensor& grad) {
-    for (size_t i = 0; i < terms.size(); ++i)
-      if (terms[i].needs_gradient()) t.add_gradient(terms[i], scaled(t, weights[i], grad));
+  std::vector<const Variable*> inputs;
+  std::vector<Variable> slots;
+  for (const Variable& term : terms) {
+    inputs.push_back(&term);
+    slots.push_back(slot_of(term));
+  }
+  return tape.record(sum, inputs, [slots, weights, scaled](Tape& t, const Tensor& grad) {
+    for (size_t i = 0; i < slots.size(); ++i)
+      if (slots[i].needs_gradient()) t.add_gradient(slots[i], scaled(t, weights[i], grad));
   });
 }
 

@@ -21,7 +21,7 @@ void check_shapes(const Variable& x, const Variable& gamma, const Variable* beta
               "batch_norm: gamma, beta and the running statistics must have shape ", channels.text());
   check_input(!residual || residual->shape() == x.shape(), "batch_norm: x and the residual differ in shape");
   // Sums over bf16 are kept in f32, and so is what the norm learns and counts.
-  const DType wide = x.dtype() == DType::bf16 ? DType::f32 : x.dtype();
+  const DType wide = accumulator_of(x.dtype());
   check_input(gamma.dtype() == wide && (!beta || beta->dtype() == wide) && running_mean.dtype() == wide &&
                   running_var.dtype() == wide && (!residual || residual->dtype() == x.dtype()),
               "batch_norm: for x in ", name_of(x.dtype()), " gamma, beta and the running statistics are ",
@@ -64,19 +64,19 @@ Variable batch_norm(Tape& tape, const Variable& x, const Variable& gamma, const 
   const bool from_y = relu && residual;
   const Variable b = beta ? slot_of(*beta) : Variable(), res = residual ? slot_of(*residual) : Variable();
   const auto backward = [=, x_slot = slot_of(x), gamma_slot = slot_of(gamma), xs = Saved(x.value),
-                         ys = Saved(from_y ? y : Tensor()), gammas = Saved(gamma.value),
-                         betas = Saved(beta_value)](Tape& t, const Tensor& grad_y) {
+                         ys = Saved(from_y ? y : Tensor()), gammas = Saved(gamma.value), means = Saved(mean),
+                         invstds = Saved(invstd), betas = Saved(beta_value)](Tape& t, const Tensor& grad_y) {
     // A gradient that nobody else holds is overwritten in place: it saves the memory and its traffic.
     const bool in_place = grad_y.is_only_owner();
     const Tensor g = from_y && !in_place ? t.empty_like(grad_y) : grad_y;
     if (in_place) grad_y.mark_written();
-    const Tensor grad_gamma = t.empty_like(mean), grad_beta = t.empty_like(mean);
+    const Tensor grad_gamma = t.empty_like(means.get()), grad_beta = t.empty_like(means.get());
     const bool sums = of_batch || from_y || gamma_slot.needs_gradient() || b.needs_gradient();
     if (sums)
       dispatch(t.context(), g.dtype(), [&]<Device D, class T>() {
         using A = Accumulator<T>;
         BatchNorm<D>::reduce(t.context(), rows, channels, grad_y.data<T>(), xs.data<T>(),
-                             data_or_null<T>(ys.get()), mean.data<A>(), invstd.data<A>(), gammas.data<A>(),
+                             data_or_null<T>(ys.get()), means.data<A>(), invstds.data<A>(), gammas.data<A>(),
                              data_or_null<A>(betas.get()), relu, grad_gamma.data<A>(), grad_beta.data<A>(),
                              from_y ? g.data<T>() : nullptr);
       });
@@ -85,8 +85,8 @@ Variable batch_norm(Tape& tape, const Variable& x, const Variable& gamma, const 
       const Tensor grad_x = free ? g : t.empty_like(g);
       dispatch(t.context(), g.dtype(), [&]<Device D, class T>() {
         using A = Accumulator<T>;
-        BatchNorm<D>::propagate(t.context(), rows, channels, g.data<T>(), xs.data<T>(), mean.data<A>(),
-                                invstd.data<A>(), gammas.data<A>(), data_or_null<A>(betas.get()),
+        BatchNorm<D>::propagate(t.context(), rows, channels, g.data<T>(), xs.data<T>(), means.data<A>(),
+                                invstds.data<A>(), gammas.data<A>(), data_or_null<A>(betas.get()),
                                 relu && !from_y, of_batch ? grad_gamma.data<A>() : nullptr,
                                 of_batch ? grad_beta.data<A>() : nullptr, grad_x.data<T>());
       });

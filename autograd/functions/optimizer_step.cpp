@@ -2,15 +2,12 @@
 
 #include <algorithm>
 
+#include "autograd/functions/common.h"
 #include "kernels/optimizer/optimizer.ref.h"
 
 namespace saccade {
 
 namespace {
-
-std::vector<float> floats(Context& context, const Tensor& tensor) {
-  return converted(context, tensor, DType::f32).to_host<float>(context);
-}
 
 void check_flat(const char* op, const Tensor& grads, std::initializer_list<const Tensor*> others) {
   for (const Tensor* other : others)
@@ -104,9 +101,9 @@ Tensor counted_step(Tape& tape, const Tensor& step, const Tensor& guard) {
   Context& context = tape.context();
   check_input(step.count() == 1 && guard.count() == 1, "step_counter: step ", step.shape().text(),
               " and guard ", guard.shape().text(), " are not [1]");
-  const Tensor narrow = converted(context, guard, DType::f32), after = copy_of(context, step);
+  const Tensor finite = converted(context, guard, DType::f32), after = copy_of(context, step);
   dispatch_f32(context, guard.dtype(), [&]<Device D, class T>() {
-    StepCounter<D>::advance(context, narrow.data<float>(), after.data<int64_t>());
+    StepCounter<D>::advance(context, finite.data<float>(), after.data<int64_t>());
   });
   return after;
 }

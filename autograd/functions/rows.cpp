@@ -89,19 +89,29 @@ Variable scatter_add_rows(Tape& tape, const Variable& x, const Tensor& index, in
                      });
 }
 
+Variable reshape(Tape& tape, const Variable& x, const Shape& shape) {
+  tape.begin("reshape");
+  check_input(shape.count() == x.value.count(), "reshape: x ", x.shape().text(), " has not the elements of ",
+              shape.text());
+  return tape.record(x.value.reshape(shape), {&x},
+                     [x = slot_of(x), from = x.shape()](Tape& t, const Tensor& grad_y) {
+                       t.add_gradient(x, grad_y.reshape(from));
+                     });
+}
+
 Variable concat(Tape& tape, const std::vector<Variable>& parts) {
   tape.begin("concat");
   check_input(!parts.empty() && parts[0].shape().rank() >= 1, "concat: nothing to join");
   const Shape& first = parts[0].shape();
   int64_t width = 0;
-  const Variable* learned = &parts[0];  // record needs one that wants a gradient, if any does
+  std::vector<const Variable*> inputs;
   for (const Variable& part : parts) {
     check_input(part.shape().rank() == first.rank() && part.dtype() == parts[0].dtype() &&
                     with_size(part.shape(), first.rank() - 1, 0) == with_size(first, first.rank() - 1, 0),
                 "concat: shapes ", first.text(), " and ", part.shape().text(),
                 " differ before the last dimension");
     width += part.shape()[-1];
-    if (part.needs_gradient()) learned = &part;
+    inputs.push_back(&part);
   }
   const Tensor y = tape.empty(with_size(first, first.rank() - 1, width), parts[0].dtype());
   std::vector<Variable> slots;
@@ -115,7 +125,7 @@ Variable concat(Tape& tape, const std::vector<Variable>& parts) {
     widths.push_back(part.shape()[-1]);
   }
   join(tape, values, widths, y);
-  return tape.record(y, {learned}, [slots, shapes, widths](Tape& t, const Tensor& grad_y) {
+  return tape.record(y, inputs, [slots, shapes, widths](Tape& t, const Tensor& grad_y) {
     std::vector<Tensor> grads(slots.size());
     for (size_t i = 0; i < slots.size(); ++i)
       if (slots[i].needs_gradient()) grads[i] = t.empty(shapes[i], grad_y.dtype());
@@ -182,7 +192,7 @@ Variable l2_normalize(Tape& tape, const Variable& x, double epsilon) {
   check_input(epsilon > 0, "l2_normalize: epsilon ", epsilon, " is not above 0");
   const int64_t rows = x.shape().rows(), columns = x.shape()[-1];
   const Tensor y = tape.empty_like(x.value);
-  const Tensor norm = tape.empty({rows}, x.dtype() == DType::bf16 ? DType::f32 : x.dtype());
+  const Tensor norm = tape.empty({rows}, accumulator_of(x.dtype()));
   dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
     L2Normalize<D>::forward(tape.context(), rows, columns, epsilon, x.value.data<T>(), y.data<T>(),
                             norm.data<Accumulator<T>>());

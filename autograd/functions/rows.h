@@ -13,6 +13,9 @@ Variable gather_rows(Tape& tape, const Variable& x, const Tensor& index);
 // y[j] = sum of x[k] over the k with index[k] = j.   x [K,...], index i64 [K] -> [rows,...].
 Variable scatter_add_rows(Tape& tape, const Variable& x, const Tensor& index, int64_t rows);
 
+// The same elements in the same order under another shape; nothing is copied.
+Variable reshape(Tape& tape, const Variable& x, const Shape& shape);
+
 // Joins along the last dimension; the others are equal.
 Variable concat(Tape& tape, const std::vector<Variable>& parts);
 

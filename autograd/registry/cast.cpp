@@ -12,7 +12,7 @@ static const Registration registration{{
     .outputs = {{"y", Kind::floating, true, true}},
     .attributes = {},
     .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes&) -> std::vector<Variable> {
-      return {widened(tape, in[0])};
+      return {in_f32(tape, in[0])};
     },
     .cases = {{.name = "empty", .inputs = {{{0, 3}}}},
               {.name = "one", .inputs = {{{1}}}},

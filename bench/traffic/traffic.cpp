@@ -71,7 +71,7 @@ double backward_floor(const Op& op, const bench::TrafficCase& one, const std::ve
 std::vector<Row> measure(const Op& op, const bench::TrafficCase& one, DType dtype) {
   const Case& test_case = one.shape;
   Context context(Device::simt, 0, 1);
-  Tape tape(context, true);
+  Tape tape(context);
   tape.random = Tensor::from<int64_t>(context, {2}, {17, 3});
   const auto inputs = place_inputs(tape, op, test_case, make_inputs(op, test_case, dtype), dtype);
   const Attributes attributes = complete(op, test_case.attributes);

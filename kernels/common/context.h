@@ -15,7 +15,8 @@
 
 namespace saccade {
 
-class Memory;  // tensor/memory.h: the pool and the arenas that tensors of this context live in
+class Segment;  // autograd/segment.h: a stretch of work that replays
+class Memory;   // tensor/memory.h: the pool and the arenas that tensors of this context live in
 
 // The devices that an op can have a version for. `reference` is the plain serial code in f64, the oracle; it
 // runs on the CPU's memory. `simt` runs the CUDA sources on the host.
@@ -97,8 +98,9 @@ class Context {
   bool tunes = false;
   std::map<std::string, std::string> tuned;
 
-  // Set while a Segment runs: the host may read no device value then. See autograd/segment.h.
+  // Set while a Segment runs, or work is recorded: the host may read no device value then. See autograd/segment.h.
   bool in_segment = false;
+  Segment* segment = nullptr;        // the one that runs
   const char* current_op = nullptr;  // for messages
   std::shared_ptr<Memory> memory;    // made by tensor/memory.h on first use
 

@@ -25,7 +25,7 @@ std::string checksum(const std::vector<TensorView>& views) {
   return std::to_string(sum);
 }
 
-std::vector<TensorView> state_views(Context& context, const Optimizer& optimizer,
+std::vector<TensorView> state_views(Context& context, const Learner& optimizer,
                                     std::deque<std::vector<std::byte>>& keep) {
   std::vector<TensorView> views;
   for (const auto& [name, tensor] : optimizer.state()) {
@@ -80,7 +80,7 @@ std::vector<int64_t> list_checkpoints(const std::string& folder) {
 }
 
 std::string write_checkpoint(Context& context, const std::string& folder, const RunState& state,
-                             const ParameterArena& arena, const Optimizer& optimizer) {
+                             const ParameterArena& arena, const Learner& optimizer) {
   std::deque<std::vector<std::byte>> keep;
   std::vector<TensorView> views = weight_views(context, arena, keep);
   const std::vector<TensorView> states = state_views(context, optimizer, keep);
@@ -146,7 +146,7 @@ void check_shapes(const std::string& path, const ParameterArena& arena) {
   }
 }
 
-void read_checkpoint(Context& context, const std::string& path, ParameterArena& arena, Optimizer* optimizer) {
+void read_checkpoint(Context& context, const std::string& path, ParameterArena& arena, Learner* optimizer) {
   const WeightFile file =
       read_safetensors(path, [&](const std::string& name) { return optimizer || !name.starts_with(kState); });
   const LoadReport report = load_weights(context, arena, file);

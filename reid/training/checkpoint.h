@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "autograd/optimizer.h"
+#include "autograd/learner.h"
 #include "layers/weights.h"
 #include "reid/training/config.h"
 
@@ -31,7 +31,7 @@ struct RunState {
 // <folder>/checkpoint-<step>.safetensors: weights under their torchvision names, optimizer.<state> flat, and the state
 // as JSON in the metadata. Written atomically; then all but the last two and the best are removed.
 std::string write_checkpoint(Context& context, const std::string& folder, const RunState& state,
-                             const ParameterArena& arena, const Optimizer& optimizer);
+                             const ParameterArena& arena, const Learner& optimizer);
 
 // Steps for which the folder holds a checkpoint, rising.
 std::vector<int64_t> list_checkpoints(const std::string& folder);
@@ -46,6 +46,6 @@ void check_shapes(const std::string& path, const ParameterArena& arena);
 
 // Fills arena and optimizer (null: weights alone). InputError if a tensor is missing, has another shape, or is not what was
 // written, by its checksum.
-void read_checkpoint(Context& context, const std::string& path, ParameterArena& arena, Optimizer* optimizer);
+void read_checkpoint(Context& context, const std::string& path, ParameterArena& arena, Learner* optimizer);
 
 }  // namespace saccade

@@ -24,7 +24,7 @@ Features extract_features(Context& context, const ReidModel& model, const std::v
   features.values.reserve(records.size() * static_cast<size_t>(features.size));
   Batch batch;
   while (loader.next(batch)) {
-    Tape tape(context, false);
+    Tape tape(context);
     const Tensor images = Tensor::from_host(context, {batch.count, batch.height, batch.width, 3}, DType::f32,
                                             batch.images.data(), batch.images.size());
     const auto out = model(tape, tape.constant(images), ReidModel::Mode::eval);

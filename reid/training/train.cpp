@@ -13,6 +13,7 @@
 #include "autograd/functions/loss.h"
 #include "autograd/schedule.h"
 #include "autograd/segment.h"
+#include "kernels/common/device.h"
 #include "reid/data/loader.h"
 #include "reid/evaluation/report.h"
 #include "reid/training/checkpoint.h"
@@ -130,9 +131,10 @@ class Trainer {
   std::unique_ptr<PkSampler> sampler_;
   std::unique_ptr<Loader> loader_;
   std::unique_ptr<Context> context_;
-  ParameterArena arena_;
+  Learner learner_;
+  ParameterArena& arena_ = learner_.parameters;
   std::unique_ptr<ReidModel> model_;
-  std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<Segment> segment_;
   // What a step reads and leaves, at addresses that stay: the host writes and reads them between segments.
   Tensor images_;         // f32, augmented by the loader; or
   Tensor cache_, table_;  // all pictures, and what the device makes of them
@@ -193,10 +195,10 @@ Trainer::Trainer(const TrainOptions& options, const TrainObserver& observer)
               "; now ", training_set, ")");
   state_.training_set = training_set;
   model_ = std::make_unique<ReidModel>(arena_, config.model_config(state_.identities));
-  arena_.allocate(*context_, state_.seed);
-  optimizer_ = std::make_unique<Optimizer>(*context_, arena_, optimizer_config(config.optimizer));
+  learner_.start(*context_, state_.seed, optimizer_config(config.optimizer));
+  segment_ = std::make_unique<Segment>(*context_);
   if (!resumed_from_.empty()) {
-    read_checkpoint(*context_, resumed_from_, arena_, optimizer_.get());
+    read_checkpoint(*context_, resumed_from_, arena_, &learner_);
     notice(concat("resumed from ", resumed_from_));
   } else if (!config.model.weights.empty()) {
     const LoadReport report = load_weights(*context_, arena_, read_weights(config.model.weights));
@@ -302,13 +304,12 @@ Trainer::Losses Trainer::step(const Batch& batch, double rate) {
   labels_.write(*context_, batch.labels.data());
   const int64_t random[2] = {static_cast<int64_t>(state_.seed), state_.step};
   random_.write(*context_, random);
-  optimizer_->set_learning_rate(*context_, rate);
+  learner_.set_learning_rate(rate);
 
   context_->tunes =
       state_.config.tune;  // in steps alone: what an evaluation found, a checkpoint before it would not know
-  run_segment(*context_, "train step", [&] {
-    Tape tape(*context_);
-    arena_.begin_step();
+  segment_->run([&] {
+    Tape tape(*context_, {&learner_});
     const LossTerms terms = forward(tape);
     int64_t at = 0;
     for (const Variable& term : {terms.total, terms.id, terms.triplet}) {
@@ -316,11 +317,9 @@ Trainer::Losses Trainer::step(const Batch& batch, double rate) {
       ++at;
     }
     tape.backward(terms.total);
-    arena_.finish_gradients(*context_);
-    optimizer_->step(*context_, losses_.data<float>());
+    learner_.step(losses_.slice(0, 1));
   });
   context_->tunes = false;
-  arena_.mark_moved();
   const std::vector<float> values = losses_.to_host<float>(*context_);
   const Losses losses{values[0], values[1], values[2]};
   if (!std::isfinite(losses.total)) name_the_nan();
@@ -366,7 +365,7 @@ void Trainer::save() {
                        " has overflowed (is the learning rate too high?); ", last_checkpoint()));
   }
   state_.tuned = context_->tuned;
-  write_checkpoint(*context_, options_.out, state_, arena_, *optimizer_);
+  write_checkpoint(*context_, options_.out, state_, arena_, learner_);
 }
 
 std::string Trainer::last_checkpoint() const {

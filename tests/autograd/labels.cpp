@@ -54,8 +54,9 @@ TEST_CASE("a label that is no class stops a segment, which runs again afterwards
   const Tensor labels = Tensor::from<int64_t>(context, {2}, {1, 9});
   const Tensor logits = Tensor::zeros(context, {2, 4}, DType::f32);
   Tensor loss;
+  Segment segment(context);
   const auto step = [&] {
-    run_segment(context, "loss", [&] {
+    segment.run([&] {
       Tape tape(context);
       loss = cross_entropy(tape, tape.input(logits), labels, 0).value;
     });

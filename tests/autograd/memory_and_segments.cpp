@@ -1,8 +1,14 @@
 #include "tensor/tensor.h"
 
+#include <algorithm>
 #include <cmath>
+#include <string>
 
+#include "autograd/functions/elementwise.h"
+#include "autograd/functions/linear.h"
 #include "autograd/segment.h"
+#include "autograd/tape.h"
+#include "kernels/common/device.h"
 #include "tensor/memory.h"
 #include "tests/common/catch.h"
 
@@ -93,28 +99,38 @@ std::vector<void*> work(Context& context, Tensor* kept, int64_t size = 5000) {
 
 TEST_CASE("a segment replays on the same addresses and reuses what is free") {
   Context context(Device::cpu, 0, 1);
+  Segment segment(context);
   Tensor kept;
   std::vector<void*> runs[3];
-  for (auto& run : runs) run_segment(context, "work", [&] { run = work(context, &kept); });
+  for (auto& run : runs) segment.run([&] { run = work(context, &kept); });
   CHECK(runs[1] == runs[2]);
   CHECK(runs[1][0] == runs[1][2]);  // the third took the place of the first
   CHECK_FALSE(context.in_segment);
+  CHECK_THROWS_WITH(segment.run([&] { Segment(context).run([] {}); }), Catch::Contains("nest"));
 }
 
-TEST_CASE("a segment that changes its mind is an error") {
+TEST_CASE("a segment that changes its mind is an error, unless its key says so") {
   Context context(Device::cpu, 0, 1);
+  Segment segment(context);
   Tensor kept;
-  for (int run = 0; run < 2; ++run) run_segment(context, "work", [&] { work(context, &kept); });
-  CHECK_THROWS_AS(run_segment(context, "work", [&] { work(context, &kept, 50000); }), Error);
-  CHECK_THROWS_AS(run_segment(context, "work", [&] { Tensor(context, {5000}, DType::f32); }), Error);
-  run_segment(context, "work", [&] { work(context, &kept); });  // and still works afterwards
+  for (int run = 0; run < 2; ++run) segment.run([&] { work(context, &kept); });
+  CHECK_THROWS_AS(segment.run([&] { work(context, &kept, 50000); }), Error);
+  CHECK_THROWS_AS(segment.run([&] { Tensor(context, {5000}, DType::f32); }), Error);
+  segment.run([&] { work(context, &kept); });  // and still works afterwards
+  kept = Tensor();
+  for (int run = 0; run < 3; ++run)
+    for (const int64_t size : {int64_t{5000}, int64_t{50000}}) {
+      segment.run(std::to_string(size), [&] { work(context, &kept, size); });
+      kept = Tensor();
+    }
 }
 
 TEST_CASE("a tensor kept from an earlier run of a segment is an error, not a silent overwrite") {
   Context context(Device::cpu, 0, 1);
+  Segment segment(context);
   Tensor kept, stolen;
   const auto steal = [&](bool keep) {
-    run_segment(context, "steal", [&] {
+    segment.run([&] {
       Tensor a(context, {5000}, DType::f32);
       if (keep) stolen = a;
       a = Tensor();
@@ -130,12 +146,194 @@ TEST_CASE("inside a segment the host may not read, and the message names the op"
   Context context(Device::cpu, 0, 1);
   const Tensor x = Tensor::zeros(context, {1}, DType::f32);
   context.current_op = "some_op";
-  try {
-    run_segment(context, "read", [&] { x.item<float>(context); });
-    FAIL("no error");
-  } catch (const Error& error) {
-    CHECK(std::string(error.what()).find("some_op") != std::string::npos);
-  }
+  CHECK_THROWS_WITH(Segment(context).run([&] { x.item<float>(context); }), Catch::Contains("some_op"));
   context.current_op = nullptr;
   CHECK(x.item<float>(context) == 0);
+}
+
+namespace {
+
+std::vector<Device> devices_here() {
+  std::vector<Device> all = {Device::cpu};
+  for (const Device device : {Device::simt, Device::cuda})
+    if (is_available(device)) all.push_back(device);
+  return all;
+}
+
+constexpr int64_t kLarge = 1 << 18;  // floats
+
+void use(Context& context, int64_t size) {
+  Tensor::zeros(context, {size}, DType::f32);
+}
+
+}  // namespace
+
+TEST_CASE("a segment's memory goes with it: stages that follow each other do not add up") {
+  for (const Device device : devices_here()) {
+    Context context(device, 0, 1);
+    const size_t before = memory_of(context).bytes_in_use();
+    for (int stage = 0; stage < 3; ++stage) {
+      Segment segment(context);
+      for (int run = 0; run < 3; ++run) segment.run([&] { use(context, kLarge); });
+      CHECK(memory_of(context).bytes_in_use() >= before + kLarge * sizeof(float));
+    }
+    CHECK(memory_of(context).bytes_in_use() == before);
+    CHECK(memory_of(context).peak_bytes() < before + 2 * kLarge * sizeof(float));
+  }
+}
+
+TEST_CASE("a tensor may outlive its segment") {
+  Context context(Device::cpu, 0, 1);
+  Tensor kept;
+  {
+    Segment segment(context);
+    for (int run = 0; run < 2; ++run) segment.run([&] { kept = Tensor(context, {kLarge}, DType::f32); });
+    std::fill_n(kept.data<float>(), kLarge, 7.0f);
+  }
+  use(context, kLarge);
+  CHECK(kept.to_host<float>(context) == std::vector<float>(kLarge, 7.0f));
+  kept = Tensor();
+  CHECK(memory_of(context).bytes_in_use() == 0);
+}
+
+TEST_CASE("segments that never live at once share memory: sixteen take as much as the largest") {
+  for (const Device device : devices_here()) {
+    Context context(device, 0, 1);
+    const size_t before = memory_of(context).bytes_in_use();
+    Segment first(context);
+    std::vector<Segment> blocks;
+    for (int block = 0; block < 16; ++block) blocks.emplace_back(context, first);
+    Tensor held;
+    for (int run = 0; run < 3; ++run)
+      for (size_t block = 0; block < blocks.size(); ++block)
+        blocks[block].run([&] { use(context, kLarge + static_cast<int64_t>(block) * 1000); });
+    CHECK(memory_of(context).bytes_in_use() < before + 2 * kLarge * sizeof(float));
+    // What one of them made must be gone when another begins.
+    blocks[0].run("keep", [&] { use(context, 100); });
+    for (int run = 0; run < 2; ++run)
+      blocks[1].run("keep", [&] { held = Tensor(context, {kLarge}, DType::f32); });
+    CHECK_THROWS_WITH(blocks[0].run("keep", [&] { use(context, 100); }),
+                      Catch::Contains("is kept while another"));
+    held = Tensor();
+    blocks[0].run("keep", [&] { use(context, 100); });
+  }
+}
+
+namespace {
+
+// Two weights that learn <x, w> = 1, by a step that is a segment.
+class Line {
+ public:
+  explicit Line(Device device) : context(device, 0, 1), segment(context) {
+    const Initializer half = [](float* v, int64_t n, PhiloxStream&) { std::fill_n(v, n, 0.5f); };
+    for (const char* name : {"a", "b"}) learner.parameters.add(name, {1, 2}, half);
+    OptimizerConfig sgd;
+    sgd.kind = OptimizerConfig::sgd;
+    sgd.momentum = 0;
+    learner.start(context, 1, sgd);
+    learner.set_learning_rate(0.125);
+    x = Tensor::from<float>(context, {1, 2}, {1, 2});
+  }
+  void step() {
+    segment.run([&] {
+      Tape tape(context, {&learner});
+      std::vector<Variable> terms;
+      for (const char* name : {"a", "b"})
+        terms.push_back(
+            linear(tape, tape.constant(x), tape.as_stored(*learner.parameters.find(name)), nullptr));
+      tape.backward(mean(tape, mul(tape, terms[0], terms[1])));
+      learner.step();
+    });
+  }
+  std::vector<float> weight(const char* name) {
+    return learner.parameters.find(name)->value.to_host<float>(context);
+  }
+
+  Context context;
+  Learner learner;
+  Tensor x;
+  Segment segment;
+};
+
+}  // namespace
+
+TEST_CASE("what was frozen after a step was recorded stays, and what is freed learns again") {
+  for (const Device device : devices_here()) {
+    Line line(device), eager(device);
+    eager.context.replays_segments = false;
+    const auto both = [&](auto&& change) {
+      change(line);
+      change(eager);
+      for (int i = 0; i < 3; ++i) line.step(), eager.step();  // as it comes, recorded, replayed
+      CHECK(line.weight("a") == eager.weight("a"));
+      CHECK(line.weight("b") == eager.weight("b"));
+    };
+    both([](Line&) {});
+    const auto a = line.weight("a"), b = line.weight("b");
+    both([](Line& l) { l.learner.freeze("a"); });
+    CHECK(line.weight("a") == a);
+    CHECK(line.weight("b") != b);
+    both([](Line& l) { l.learner.freeze("a", false); });
+    CHECK(line.weight("a") != a);
+  }
+}
+
+TEST_CASE("a replayed step counts as written: a value saved before it is not used after it") {
+  for (const Device device : devices_here()) {
+    Line line(device);
+    for (int i = 0; i < 3; ++i) line.step();
+    Tape tape(line.context);
+    const Variable x = tape.input(line.x);
+    const Variable y = linear(tape, x, tape.as_stored(*line.learner.parameters.find("a")), nullptr);
+    line.step();
+    CHECK_THROWS_WITH(tape.backward(y), Catch::Contains("overwritten"));
+  }
+}
+
+TEST_CASE(
+    "a replay knows whether gradients wait: what it recorded as the first of a step it does not replay as "
+    "the second") {
+  for (const Device device : devices_here()) {
+    Line line(device);
+    Parameter& a = *line.learner.parameters.find("a");
+    Segment task(line.context);
+    const auto run = [&] {
+      task.run([&] {
+        Tape tape(line.context, {&line.learner});
+        tape.backward(linear(tape, tape.constant(line.x), tape.as_stored(a), nullptr));
+      });
+    };
+    for (int step = 0; step < 4; ++step) {
+      line.learner.drop_gradients();
+      run();
+      CHECK(a.grad.to_host<float>(line.context) == std::vector<float>{1, 2});
+      CHECK(a.grad_written);
+    }
+    run();  // a second task of the same step
+    CHECK(a.grad.to_host<float>(line.context) == std::vector<float>{2, 4});
+  }
+}
+
+TEST_CASE("a segment does not replay on parameters that are gone") {
+  for (const Device device : devices_here()) {
+    Context context(device, 0, 1);
+    Segment segment(context);
+    const Tensor x = Tensor::from<float>(context, {1, 2}, {1, 2});
+    Tensor out = Tensor::zeros(context, {1, 1}, DType::f32);
+    const auto run = [&](float value) {
+      Learner learner;
+      Parameter& w = learner.parameters.add(
+          "w", {1, 2}, [value](float* v, int64_t n, PhiloxStream&) { std::fill_n(v, n, value); });
+      learner.start(context, 1);
+      for (int i = 0; i < 3; ++i) {
+        segment.run([&] {
+          Tape tape(context);
+          copy(context, out, linear(tape, tape.constant(x), tape.as_stored(w), nullptr).value);
+        });
+        CHECK(out.item<float>(context) == 3 * value);
+      }
+    };
+    run(1);
+    run(2);
+  }
 }

@@ -22,8 +22,8 @@ struct Network {
     w = add("w", 37);
     frozen = add("frozen", 3);
     b = add("b", 5);
-    frozen->frozen = true;
-    b->group = 1;
+    arena.freeze("frozen");
+    arena.set_group("b", 1);
     arena.allocate(context, 1, dtype);
   }
   Parameter* add(const std::string& name, int64_t count) {
@@ -195,11 +195,11 @@ TEST_CASE("a parameter that was freed learns from then on") {
   Optimizer optimizer(context, network.arena, configs().at("adam"));
   run_step(context, network, optimizer, 0);
   const auto before = doubles(context, network.frozen->value);
-  network.frozen->frozen = false;
+  network.arena.freeze("frozen", false);
   optimizer.update_spans(context, network.arena);
   run_step(context, network, optimizer, 1);
   CHECK(doubles(context, network.frozen->value) != before);
-  network.frozen->group = 2;
+  network.arena.set_group("frozen", 2);
   CHECK_THROWS_AS(optimizer.update_spans(context, network.arena), Error);
 }
 

@@ -46,43 +46,42 @@ class Run {
   Run(Context& context, DType dtype)
       : context_(context),
         dtype_(dtype),
-        network_(arena_, {"resnet50", 64, 1}),
-        head_(arena_, "fc", network_.channels(), kClasses) {
-    arena_.allocate(context, 0, dtype);
-    for (Parameter& p : arena_.all())
+        network_(learner_.parameters, {"resnet50", 64, 1}),
+        head_(learner_.parameters, "fc", network_.channels(), kClasses) {
+    OptimizerConfig adam;
+    adam.kind = OptimizerConfig::adam;
+    learner_.start(context, 0, adam, dtype);
+    learner_.set_learning_rate(kRate);
+    for (Parameter& p : learner_.parameters.all())
       if (p.trainable) copy(context, p.value, placed(p.shape, formula_values(p)));
     images_ =
         placed({kBatch, kHeight, kWidth, 3}, golden::scaled("images", kBatch * kHeight * kWidth * 3, 2.0));
     std::vector<int64_t> labels;
     for (int64_t i = 0; i < kBatch; ++i) labels.push_back((5 * i + 3) % kClasses);
     labels_ = Tensor::from(context, {kBatch}, labels);
-    OptimizerConfig adam;
-    adam.kind = OptimizerConfig::adam;
-    optimizer_.emplace(context, arena_, adam);
-    optimizer_->set_learning_rate(context, kRate);
   }
 
   // Forward and backward; the gradients are in the arena then.
   double loss() {
-    arena_.begin_step();
-    Tape tape(context_);
+    learner_.drop_gradients();
+    Tape tape(context_, {&learner_});
     const Variable out = logits(tape, Mode::train);
     const Variable loss = cross_entropy(tape, out, labels_, 0);
     tape.backward(loss);
-    arena_.finish_gradients(context_);
+    learner_.parameters.finish_gradients(context_);
     last_logits = doubles(out.value);
     return doubles(loss.value)[0];
   }
   std::vector<double> eval_logits() {
-    Tape tape(context_, false);
+    Tape tape(context_);
     return doubles(logits(tape, Mode::eval).value);
   }
-  void step() { optimizer_->step(context_); }
+  void step() { learner_.step(); }
 
   std::vector<double> doubles(const Tensor& tensor) const {
     return converted(context_, tensor, DType::f64).to_host<double>(context_);
   }
-  const ParameterArena& arena() const { return arena_; }
+  const ParameterArena& arena() const { return learner_.parameters; }
 
   std::vector<double> last_logits;
 
@@ -96,11 +95,10 @@ class Run {
 
   Context& context_;
   DType dtype_;
-  ParameterArena arena_;
+  Learner learner_;
   layers::ResNet network_;
   layers::Linear head_;
   Tensor images_, labels_;
-  std::optional<Optimizer> optimizer_;
 };
 
 using Errors = std::map<std::string, std::vector<double>>;  // kind -> the largest error of each tensor

@@ -42,13 +42,12 @@ class Training {
     ModelConfig config;
     config.backbone = {"resnet10_compact", 4, 1};
     config.identities = kPeople;
-    model_ = std::make_unique<ReidModel>(arena_, config);
-    arena_.allocate(context, 7);
+    model_ = std::make_unique<ReidModel>(learner_.parameters, config);
     OptimizerConfig settings;
     settings.kind = OptimizerConfig::amsgrad;
     settings.weight_decay = 5e-4;
     settings.clip = 5;
-    optimizer_ = std::make_unique<Optimizer>(context, arena_, settings);
+    learner_.start(context, 7, settings);
     cache_ = Tensor::from(context, {kPictures, kHeight, kWidth, 3}, pictures());
     table_ = Tensor(context, {kBatch * static_cast<int64_t>(sizeof(Augmentation))}, DType::u8);
     labels_ = Tensor(context, {kBatch}, DType::i64);
@@ -57,8 +56,7 @@ class Training {
 
   // The work of a segment: nothing in it comes from the host.
   void work() {
-    Tape tape(context);
-    arena_.begin_step();
+    Tape tape(context, {&learner_});
     const Tensor images = augment(tape, cache_, table_, Normalization(),
                                   context.precision == Precision::bf16 ? DType::bf16 : DType::f32);
     const auto out = (*model_)(tape, tape.constant(images), ReidModel::Mode::train);
@@ -68,8 +66,7 @@ class Training {
                                         {1, 1});
     copy(context, loss_, total.value);
     tape.backward(total);
-    arena_.finish_gradients(context);
-    optimizer_->step(context, loss_.data<float>());
+    learner_.step(loss_);
   }
 
   // One step; `around` runs the work.
@@ -87,9 +84,9 @@ class Training {
     }
     table_.write(context, table.data());
     labels_.write(context, labels.data());
-    optimizer_->set_learning_rate(context, pace_ * 1e-3 * static_cast<double>(1 + steps_));
+    learner_.set_learning_rate(pace_ * 1e-3 * static_cast<double>(1 + steps_));
     ++steps_;
-    run_segment(context, "step", [&] { around([&] { work(); }); });
+    segment_.run([&] { around([&] { work(); }); });
     return loss_.item<float>(context);
   }
   std::vector<float> steps(int count) {
@@ -98,15 +95,15 @@ class Training {
     return losses;
   }
 
-  std::vector<float> weights() { return arena_.values.to_host<float>(context); }
-  ParameterArena& arena() { return arena_; }
+  std::vector<float> weights() { return learner_.parameters.values.to_host<float>(context); }
+  ParameterArena& arena() { return learner_.parameters; }
 
   Context context;
 
  private:
-  ParameterArena arena_;
+  Learner learner_;
   std::unique_ptr<ReidModel> model_;
-  std::unique_ptr<Optimizer> optimizer_;
+  Segment segment_{context};
   Tensor cache_, table_, labels_, loss_;
   int64_t steps_ = 0;
   double pace_;
@@ -163,7 +160,7 @@ TEST_CASE("in bf16 with f32 masters the loss falls, and the copy is the rounded 
     CHECK(losses.back() < 0.95 * losses.front());
     CHECK(std::fabs(losses[0] - exact[0]) <= 0.05 * exact[0]);  // eight bits through ten layers
     const std::vector<float> masters = training.weights();
-    const std::vector<bf16> copies = training.arena().narrow_values.to_host<bf16>(training.context);
+    const std::vector<bf16> copies = training.arena().bf16_values.to_host<bf16>(training.context);
     int64_t differing = 0, beyond_bf16 = 0;
     for (size_t i = 0; i < masters.size(); ++i) {
       differing += copies[i].bits != bf16(masters[i]).bits;

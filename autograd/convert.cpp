@@ -1,4 +1,4 @@
-#include "autograd/cast.h"
+#include "autograd/convert.h"
 
 #include "kernels/elementwise/axpy.ref.h"
 #include "kernels/elementwise/cast.ref.h"
