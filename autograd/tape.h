@@ -101,9 +101,10 @@ class Tape {
   // was computed on the tape: its gradient is not kept.
   Tensor grad(const Variable& x) const;
 
-  // Random ops draw from stream next_stream() of the device-side state `random` (i64 [2]: seed, step).
+  // Random ops draw from stream after stream of the device-side state `random` (i64 [2]: seed, step). Where several tapes
+  // share a state, as in one step, each begins at the stream where the one before stopped, or they draw the same numbers.
   Tensor random;
-  uint32_t next_stream() { return streams_++; }
+  uint32_t stream = 0;  // the next
 
   // After every function, look for a NaN in its output and throw Error naming the function.
   bool find_nan = false;
@@ -136,7 +137,6 @@ class Tape {
   std::vector<Slot> slots_;
   std::vector<Node> nodes_;
   std::vector<int> arrivals_;  // parameters whose gradient was written in another type than their arena's
-  uint32_t streams_ = 0;
 };
 
 }  // namespace saccade

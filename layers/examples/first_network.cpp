@@ -12,9 +12,9 @@ using layers::Linear;
 int main() {
   Context context;
   Learner network;  // what learns together: parameters and the optimizer that moves them
-  const Linear hidden(network.parameters, "hidden", 2, 32), output(network.parameters, "output", 32, 2);
+  const Linear hidden(network.parameters, "hidden", 2, 64), output(network.parameters, "output", 64, 2);
   network.start(context, 1, OptimizerConfig());  // from seed 1, moved by Adam
-  network.set_learning_rate(0.02);
+  network.set_learning_rate(0.05);
   constexpr int64_t side = 32, count = side * side;
   std::vector<float> points;
   std::vector<int64_t> labels;

@@ -8,13 +8,12 @@ using namespace saccade;
 
 TEST_CASE("a checkpoint records what decides the bits of the steps after it") {
   Context context(Device::cpu, 0, 1);
-  ParameterArena arena;
+  Learner learner;
   ModelConfig network;
   network.backbone = {"resnet10_compact", 4, 1};
   network.identities = 3;
-  const ReidModel model(arena, network);
-  arena.allocate(context, 7);
-  const Optimizer optimizer(context, arena, OptimizerConfig());
+  const ReidModel model(learner.parameters, network);
+  learner.start(context, 7, OptimizerConfig());
 
   RunState state;
   state.config.tune = true;
@@ -29,7 +28,7 @@ TEST_CASE("a checkpoint records what decides the bits of the steps after it") {
   state.training_set = "16 pictures";
   state.tuned = {{"NVIDIA H200, cuDNN 9.19.0: conv2d forward", "engine 38 2=1 14=0"}};
   const TestFolder folder;
-  const RunState read = read_run_state(write_checkpoint(context, folder.path(), state, arena, optimizer));
+  const RunState read = read_run_state(write_checkpoint(context, folder.path(), state, learner.parameters, learner));
   CHECK(to_json(read.config) == to_json(state.config));
   CHECK(read.seed == state.seed);
   CHECK(read.step == state.step);
