@@ -102,4 +102,7 @@ TEST_CASE("products of matrices that do not fit are errors of the input") {
   CHECK_THROWS_WITH(heads_of(zeros({2, 3, 10}), 2, 0, 3), "heads_of: [2,3,10] is not [B,T,3*2*width]");
   CHECK_THROWS_AS(heads_of(zeros({2, 3, 12}), 2, 3, 3), InputError);
   CHECK_THROWS_AS(matrices_of(zeros({2, 3, 4})), InputError);
+  const Matrices beyond{zeros({2, 3, 4}), dense_matrices(1, 1, 5, 5)};
+  CHECK_THROWS_WITH(matmul(tape, beyond, beyond),
+                    "matmul: a view reaches beyond its tensor of shape [2,3,4]");
 }
