@@ -93,7 +93,8 @@ class Tape {
                     const Tensor& grad);  // takes `grad` over, or adds it; no need: ignores
 
   // The backward pass from `outputs` with the cotangents `grads` (1 for a scalar loss), which frees on the way what was
-  // saved. A tape has one: a second is an Error, as what it would need is gone.
+  // saved. A tape has one: a second is an Error, as what it would need is gone. If it throws, the gradients that wait in
+  // the tape's learners are dropped.
   void backward(const Variable& loss);
   void backward(const std::vector<Variable>& outputs, const std::vector<Tensor>& grads);
 
@@ -127,6 +128,7 @@ class Tape {
   bool teaches(const Parameter& parameter) const;
   void check_is_here(const Variable& x, const char* what) const;
   void add_to_parameter(Parameter& parameter, const Tensor& grad);
+  void run_last_node();
   void take_arrivals();
   void look_for_nan(const Tensor& output) const;
 
