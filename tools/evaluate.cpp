@@ -9,10 +9,9 @@
 #include "reid/evaluation/feature_file.h"
 #include "reid/evaluation/report.h"
 #include "reid/evaluation/rerank.h"
-#include "reid/training/evaluation.h"
-#include "reid/training/trained_model.h"
+#include "reid/run/retrieval.h"
+#include "reid/systems.h"
 #include "tools/common/checkpoint_option.h"
-#include "tools/common/device_option.h"
 #include "tools/common/program.h"
 #include "tools/common/progress.h"
 #include "tools/common/whole_number.h"
@@ -24,7 +23,7 @@ using namespace saccade;
 struct Options {
   std::string query, gallery, distances, checkpoint, data, device = "auto", precision = "f32";
   std::string metric;  // empty: euclidean, or what the checkpoint's config says
-  bool rerank = false, json = false, single_shot = false;
+  bool rerank = false, json = false, single_shot = false, flip = false;
   uint64_t seed = 0;
 };
 
@@ -78,24 +77,40 @@ Evaluation evaluate_distance_file(Context& context, const Options& options) {
   return evaluate_distances(context, file.distances, file.query, file.gallery, options_of(options, work));
 }
 
-Evaluation evaluate_checkpoint(Options options) {
-  const DeviceChoice choice = choose_device(options.device);
-  TrainedModel trained(find_checkpoint(options.checkpoint), choice.device, choice.index,
-                       precision_named(options.precision));
+// By retrieval on query and gallery of --data.
+Evaluation evaluate_embedder(Context& context, Options options, Embedder embedder) {
   const ReidDataset dataset = load_reid_dataset(options.data, {.train = false});
   std::cerr << dataset.notice;
-  if (options.metric.empty()) options.metric = trained.config().evaluation.metric;
+  if (options.metric.empty()) options.metric = embedder.metric;
   Progress progress("extracting", static_cast<int64_t>(dataset.query.size() + dataset.gallery.size()),
                     "images");
+  embedder.extraction.flip = embedder.extraction.flip || options.flip;
+  embedder.extraction.done = [&](int64_t count) { progress.advance(count); };
   const auto features_of = [&](const std::vector<ImageRecord>& records) {
-    return extract_features(trained.context(), trained.model(), records, trained.config(),
-                            [&](int64_t count) { progress.advance(count); });
+    return extract_features(context, embedder.embed, embedder.feature_size, records, embedder.extraction);
   };
   const Features query = features_of(dataset.query), gallery = features_of(dataset.gallery);
   progress.finish();
   Context host;
   return evaluate_sets(host, options, retrieval_set(options.data + ": query", query),
                        retrieval_set(options.data + ": bounding_box_test", gallery));
+}
+
+Scores scores_of(const Evaluation& evaluation) {
+  return {to_json(evaluation), table_of(evaluation)};
+}
+
+Scores evaluate_checkpoint(const Options& options) {
+  const auto context = make_context(options.device, options.precision);
+  const std::string path = find_checkpoint(options.checkpoint);
+  const System& system = system_of_checkpoint(path);
+  check_input(system.reads_data != options.data.empty(), "--data: the system ", system.name,
+              system.reads_data ? " is scored on a folder of data, which must be given" : " reads no data");
+  if (!system.evaluate) return scores_of(evaluate_embedder(*context, options, system.open(*context, path)));
+  check_input(options.metric.empty() && !options.rerank && !options.single_shot && !options.flip,
+              "the system ", system.name,
+              " has scores of its own: --metric, --rerank, --single-shot and --flip are for retrieval");
+  return system.evaluate(*context, path, options.data);
 }
 
 }  // namespace
@@ -126,16 +141,19 @@ int main(int argc, char** argv) {
                      ->check(CLI::IsMember({"euclidean", "cosine"}));
   auto* rerank =
       app.add_flag("--rerank", options.rerank, "k-reciprocal re-ranking (k1 20, k2 6, lambda 0.3)");
+  auto* flip = app.add_flag("--flip", options.flip,
+                            "features are the mean of those of each picture and of its mirror image");
   auto* single_shot = app.add_flag("--single-shot", options.single_shot,
                                    "one random image of each gallery person, ten draws");
   auto* seed = app.add_option("--seed", options.seed, "of the draws")->check(whole_number());
   app.add_flag("--json", options.json, "one JSON object on stdout");
   query->needs(gallery);
   gallery->needs(query);
-  checkpoint->needs(data)->excludes(query)->excludes(gallery)->excludes(distances);
+  checkpoint->excludes(query)->excludes(gallery)->excludes(distances);
   data->needs(checkpoint);
   device->needs(checkpoint);
   precision->needs(checkpoint);
+  flip->needs(checkpoint);
   seed->needs(single_shot);
   distances->excludes(query)->excludes(gallery)->excludes(metric)->excludes(rerank);
 
@@ -145,9 +163,9 @@ int main(int argc, char** argv) {
         !options.distances.empty() || !options.query.empty() || !options.checkpoint.empty(),
         "nothing to evaluate: give --checkpoint and --data, --query and --gallery, or --distances (--help "
         "lists the options)");
-    const Evaluation result = !options.checkpoint.empty() ? evaluate_checkpoint(options)
-                              : options.distances.empty() ? evaluate_feature_files(context, options)
-                                                          : evaluate_distance_file(context, options);
-    std::cout << (options.json ? to_json(result).dump() + "\n" : table_of(result));
+    const Scores scores = !options.checkpoint.empty() ? evaluate_checkpoint(options)
+                          : options.distances.empty() ? scores_of(evaluate_feature_files(context, options))
+                                                      : scores_of(evaluate_distance_file(context, options));
+    std::cout << (options.json ? scores.json.dump() + "\n" : scores.table);
   });
 }

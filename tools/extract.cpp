@@ -4,11 +4,10 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "reid/training/trained_model.h"
+#include "reid/systems.h"
 #include "tensor/weights/atomic_file.h"
 #include "tensor/weights/safetensors.h"
 #include "tools/common/checkpoint_option.h"
-#include "tools/common/device_option.h"
 #include "tools/common/program.h"
 #include "tools/common/progress.h"
 
@@ -17,7 +16,7 @@ using namespace saccade;
 int main(int argc, char** argv) {
   CLI::App app("Computes the features of every image of a folder.");
   std::string checkpoint, images, out, device = "auto", precision = "f32";
-  bool json = false;
+  bool json = false, flip = false;
   app.add_option("--checkpoint", checkpoint, "checkpoint of a training run, or the run's folder")->required();
   app.add_option("--images", images, "folder of .jpg and .png files")->required();
   app.add_option("--out", out, "safetensors file to write")->required();
@@ -25,18 +24,22 @@ int main(int argc, char** argv) {
   app.add_option("--precision", precision, "f32, tf32 or bf16")
       ->check(CLI::IsMember({"f32", "tf32", "bf16"}))
       ->capture_default_str();
+  app.add_flag("--flip", flip, "the mean of the features of each picture and of its mirror image");
   app.add_flag("--json", json, "print a summary as JSON on stdout");
 
   return run_program("extract", app, argc, argv, [&] {
     check_output(out);  // now, and not after all the work
-    const DeviceChoice choice = choose_device(device);
-    TrainedModel trained(find_checkpoint(checkpoint), choice.device, choice.index,
-                         precision_named(precision));
+    const auto context = make_context(device, precision);
+    const std::string path = find_checkpoint(checkpoint);
+    const System& system = system_of_checkpoint(path);
+    check_input(system.open != nullptr, path, ": the system ", system.name, " gives no features of pictures");
+    Embedder embedder = system.open(*context, path);
     const Folder folder = list_images(images);
     Progress progress("extracting", static_cast<int64_t>(folder.images.size()), "images");
+    embedder.extraction.flip = embedder.extraction.flip || flip;
+    embedder.extraction.done = [&](int64_t count) { progress.advance(count); };
     const Features features =
-        extract_features(trained.context(), trained.model(), folder.images, trained.config(),
-                         [&](int64_t count) { progress.advance(count); });
+        extract_features(*context, embedder.embed, embedder.feature_size, folder.images, embedder.extraction);
     progress.finish();
     nlohmann::json files = nlohmann::json::array();
     for (const ImageRecord& record : folder.images)

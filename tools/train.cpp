@@ -1,9 +1,9 @@
-// train: from a folder of images and a config to an evaluated network.
+// train: from a config, and for most systems a folder of images, to an evaluated network.
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 
-#include "reid/training/train.h"
+#include "reid/systems.h"
 #include "tools/common/device_option.h"
 #include "tools/common/program.h"
 #include "tools/common/progress.h"
@@ -11,18 +11,31 @@
 
 using namespace saccade;
 
+namespace {
+
+// "baseline (a residual network with ID and triplet loss), ..."
+std::string list_of_systems() {
+  std::string list;
+  for (const System& system : systems())
+    list += (list.empty() ? "" : ", ") + system.name + " (" + system.purpose + ")";
+  return list;
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
-  CLI::App app("Trains a re-identification network and evaluates it.");
-  TrainOptions options;
-  std::string config, device = "auto";
-  std::vector<std::string> assignments;
+  CLI::App app("Trains one of the systems and evaluates it: " + list_of_systems() + ".");
+  RunOptions options;
+  std::string device = "auto";
   bool json = false;
-  app.add_option("--config", config, "JSON file of settings; tools/configs/ holds examples")->required();
-  app.add_option("--data", options.data,
-                 "folder of bounding_box_train, query and bounding_box_test, or its parent")
+  app.add_option(
+         "--config", options.config.path,
+         "JSON file of settings; tools/configs/ holds examples; its key `system` says what is trained")
       ->required();
+  app.add_option("--data", options.data,
+                 "folder of bounding_box_train, query and bounding_box_test, or its parent");
   app.add_option("--out", options.out, "folder for checkpoints, metrics.jsonl and result.json")->required();
-  app.add_option("--set", assignments, "change one setting: section.key=value (repeatable)")
+  app.add_option("--set", options.config.assignments, "change one setting: section.key=value (repeatable)")
       ->allow_extra_args(false);
   app.add_option("--device", device,
                  "auto, cpu, cuda or cuda:N; simt runs the CUDA kernels on the host, for tests")
@@ -46,15 +59,16 @@ int main(int argc, char** argv) {
     const DeviceChoice choice = choose_device(device);
     options.device = choice.device;
     options.device_index = choice.index;
-    options.config = read_config(config, assignments);
+    const System& system = system_of(options.config);
+    check_input(system.reads_data != options.data.empty(), "--data: the system ", system.name,
+                system.reads_data ? " learns from a folder of data, which must be given" : " reads no data");
 
     std::unique_ptr<Progress> progress;
-    TrainObserver observer;
-    observer.notice = [&](const std::string& line) {
+    options.notice = [&](const std::string& line) {
       if (progress) return progress->print(line);
       std::cerr << (line.ends_with('\n') ? line : line + '\n');
     };
-    observer.step = [&](int64_t step, int64_t steps, double loss) {
+    options.progress = [&](int64_t step, int64_t steps, double loss) {
       if (!progress) {
         progress = std::make_unique<Progress>("training", steps, "steps");
         progress->resume_at(step - 1);
@@ -62,7 +76,7 @@ int main(int argc, char** argv) {
       progress->advance(1, concat("loss ", loss));
       if (step == steps) progress.reset();
     };
-    const std::string result = train(options, observer);
+    const std::string result = system.train(options);
     progress.reset();  // the bar's line ends before the result
     if (json) {
       std::cout << result;

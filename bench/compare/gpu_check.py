@@ -318,7 +318,8 @@ def named(row):
 
 def markdown(report):
     device, roofs = report["device"], report.get("roofs") or {}
-    out = [f"# {device['name']}, {report['date']}, commit {report['commit']}", ""]
+    driver = f", driver {device['nvidia_smi'].split(',')[0]}" if "nvidia_smi" in device else ""
+    out = [f"# {device['name']}{driver}, {report['date']}, commit {report['commit']}", ""]
     if report["dry_run"]:
         out += ["A dry run: the kernels ran on the CPU, on small shapes. Times mean nothing.", ""]
     out += ["| | |", "| --- | --- |"] + [f"| {k} | {v} |" for k, v in device.items()]
@@ -379,8 +380,7 @@ def main():
     device = describe(run)
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
     report = {"device": device, "date": date, "commit": commit(args), "dry_run": args.dry_run, "stages": []}
-    name = re.sub(r"[^A-Za-z0-9]+", "-", "dry-run" if args.dry_run else device["name"]).strip("-").lower()
-    folder = args.out or ROOT / f"bench/results/{name}-{date}-{report['commit']}"
+    folder = args.out or ROOT / "build/gpu_check"
     folder.mkdir(parents=True, exist_ok=True)
 
     writes = threading.Lock()  # stages that are not timed run side by side
@@ -447,6 +447,9 @@ def main():
     wrong += [1] * (report.get("kernel_tests", {}).get("exit", 0) != 0)
     report["failures"] = len(wrong)
     save()
+    if not (args.out or args.dry_run or args.only):  # a report of all parts takes the last one's place
+        folder = ROOT / "bench/results"
+        shutil.copy(ROOT / "build/gpu_check/report.md", folder / (re.sub(r"[^a-z0-9]+", "-", device["name"].lower()).strip("-") + ".md"))
     print(f"gpu_check: {folder}/report.md, {report['seconds']:.0f} s, {len(wrong)} failures")
     return 1 if wrong else 0
 

@@ -35,16 +35,16 @@ __global__ void __launch_bounds__(kThreads)
     x[r] = load<V * sizeof(T), Use::once>(feature + row * channels + channel);
     z[r] = load<V * sizeof(T), Use::once>(logits + row * channels + channel);
   }
-  const Pack<float, V> b = widen(load<V * sizeof(T)>(bias + channel));
+  const Pack<float, V> b = to_f32(load<V * sizeof(T)>(bias + channel));
 #pragma unroll
   for (int r = 0; r < kRows; ++r) {
     const int64_t row = first + r * blockDim.y;
     if (row >= rows) continue;
-    const Pack<float, V> f = widen(x[r]), l = widen(z[r]);
+    const Pack<float, V> f = to_f32(x[r]), l = to_f32(z[r]);
     Pack<float, V> y;
 #pragma unroll
     for (int i = 0; i < V; ++i) y.lane[i] = f.lane[i] * sigmoid(l.lane[i] + b.lane[i]) + f.lane[i];
-    store<V * sizeof(T)>(output + row * channels + channel, narrow<T>(y));
+    store<V * sizeof(T)>(output + row * channels + channel, from_f32<T>(y));
   }
 }
 
@@ -61,15 +61,15 @@ __global__ void __launch_bounds__(kThreads)
   const bool inside = channel < channels;
   Pack<float, V> sum = {};
   if (inside) {
-    const Pack<float, V> b = widen(load<V * sizeof(T)>(bias + channel));
+    const Pack<float, V> b = to_f32(load<V * sizeof(T)>(bias + channel));
     const int64_t begin = blockIdx.x * rows_per_part;
     const int64_t end = begin + rows_per_part < rows ? begin + rows_per_part : rows;
 #pragma unroll 2
     for (int64_t row = begin + threadIdx.y; row < end; row += blockDim.y) {
       const int64_t at = row * channels + channel;
-      const Pack<float, V> g = widen(load<V * sizeof(T), Use::once>(grad_output + at));
-      const Pack<float, V> f = widen(load<V * sizeof(T), Use::once>(feature + at));
-      const Pack<float, V> l = widen(load<V * sizeof(T), Use::once>(logits + at));
+      const Pack<float, V> g = to_f32(load<V * sizeof(T), Use::once>(grad_output + at));
+      const Pack<float, V> f = to_f32(load<V * sizeof(T), Use::once>(feature + at));
+      const Pack<float, V> l = to_f32(load<V * sizeof(T), Use::once>(logits + at));
       Pack<float, V> grad_f, grad_l;
 #pragma unroll
       for (int i = 0; i < V; ++i) {
@@ -78,8 +78,8 @@ __global__ void __launch_bounds__(kThreads)
         grad_l.lane[i] = g.lane[i] * f.lane[i] * gate * (1.0f - gate);
         sum.lane[i] += grad_l.lane[i];
       }
-      store<V * sizeof(T)>(grad_feature + at, narrow<T>(grad_f));
-      store<V * sizeof(T)>(grad_logits + at, narrow<T>(grad_l));
+      store<V * sizeof(T)>(grad_feature + at, from_f32<T>(grad_f));
+      store<V * sizeof(T)>(grad_logits + at, from_f32<T>(grad_l));
     }
   }
   const uint32_t thread = threadIdx.y * blockDim.x + threadIdx.x;
@@ -164,11 +164,11 @@ void SigmoidGate<kGpu>::forward(Context& context, int64_t rows, int64_t channels
   check_element<T>(context);
   if (context.kernels == Kernels::plain)
     return each(context, rows * channels, PlainSigmoidGate<T>{channels, feature, logits, bias, output});
-  constexpr int kWide = kVector<T, true>;
-  const bool wide = channels % kWide == 0 && aligned(feature, 16) && aligned(logits, 16) &&
-                    aligned(bias, 16) && aligned(output, 16);
-  if (wide)
-    run_forward<T, kWide>(context, rows, channels, feature, logits, bias, output);
+  constexpr int kPerVector = kVector<T, true>;
+  const bool vectorized = channels % kPerVector == 0 && aligned(feature, 16) && aligned(logits, 16) &&
+                          aligned(bias, 16) && aligned(output, 16);
+  if (vectorized)
+    run_forward<T, kPerVector>(context, rows, channels, feature, logits, bias, output);
   else
     run_forward<T, 1>(context, rows, channels, feature, logits, bias, output);
 }
@@ -187,12 +187,12 @@ void SigmoidGate<kGpu>::backward(Context& context, int64_t rows, int64_t channel
     return each(context, channels,
                 PlainSigmoidGateGradient<T>{rows, channels, grad_output, feature, logits, bias, grad_feature,
                                             grad_logits, grad_bias});
-  constexpr int kWide = kVector<T, true>;
-  bool wide = channels % kWide == 0;
+  constexpr int kPerVector = kVector<T, true>;
+  bool vectorized = channels % kPerVector == 0;
   for (const T* p : {grad_output, feature, logits, bias, static_cast<const T*>(grad_feature),
                      static_cast<const T*>(grad_logits)})
-    wide = wide && aligned(p, 16);
-  const auto run = wide ? run_backward<T, kWide> : run_backward<T, 1>;
+    vectorized = vectorized && aligned(p, 16);
+  const auto run = vectorized ? run_backward<T, kPerVector> : run_backward<T, 1>;
   run(context, rows, channels, grad_output, feature, logits, bias, grad_feature, grad_logits, grad_bias);
 }
 template void SigmoidGate<kGpu>::backward(Context&, int64_t, int64_t, const float*, const float*,

@@ -12,9 +12,9 @@
 
 namespace saccade {
 
-// Calls body(begin, end) on ranges that cover [0, count) once. The split depends on count, grain and the number
-// of threads alone, never on timing, so results are the same run after run. `grain` is the least count worth a
-// thread; below it, and inside another parallel_for, the caller's thread does all.
+// Calls body(begin, end) on ranges that cover [0, count) once. The split depends on count, grain and the
+// number of threads alone, never on timing, so results are the same run after run. `grain` is the least count
+// worth a thread; below it, and inside another parallel_for, the calling thread does all the work.
 template <class Body>
 void parallel_for(const Context& context, int64_t count, int64_t grain, Body&& body) {
   if (count <= 0) return;

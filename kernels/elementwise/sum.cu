@@ -31,9 +31,9 @@ struct SumTerms {
   }
   template <int V, int F>
   __device__ __forceinline__ Pack<float, V> at(int64_t i, const Pack<float, F>&) const {
-    Pack<float, V> term = widen(load<V * sizeof(T), Use::once>(x + i));
+    Pack<float, V> term = to_f32(load<V * sizeof(T), Use::once>(x + i));
     if (other == nullptr) return term;
-    const Pack<float, V> more = widen(load<V * sizeof(T), Use::once>(other + i));
+    const Pack<float, V> more = to_f32(load<V * sizeof(T), Use::once>(other + i));
 #pragma unroll
     for (int v = 0; v < V; ++v) term.lane[v] *= more.lane[v];
     return term;
@@ -51,18 +51,18 @@ struct GradientTerms {
 
   template <int F>
   __device__ __forceinline__ Pack<float, F> factor(int64_t sum) const {
-    return widen(load<F * sizeof(T)>(b + sum));
+    return to_f32(load<F * sizeof(T)>(b + sum));
   }
   template <int V, int F>
   __device__ __forceinline__ Pack<float, V> at(int64_t i, const Pack<float, F>& factor) const {
-    Pack<float, V> term = widen(load<V * sizeof(T), Use::once>(grad_y + i)), gradient;
-    const Pack<float, V> other = widen(load<V * sizeof(T), Use::once>(a + i));
+    Pack<float, V> term = to_f32(load<V * sizeof(T), Use::once>(grad_y + i)), gradient;
+    const Pack<float, V> other = to_f32(load<V * sizeof(T), Use::once>(a + i));
 #pragma unroll
     for (int v = 0; v < V; ++v) {
       gradient.lane[v] = term.lane[v] * factor.lane[F == 1 ? 0 : v];
       term.lane[v] *= other.lane[v];
     }
-    store<V * sizeof(T)>(grad_a + i, narrow<T>(gradient));
+    store<V * sizeof(T)>(grad_a + i, from_f32<T>(gradient));
     return term;
   }
 };
@@ -251,13 +251,13 @@ void reduce(Context& context, const Shape3& s, double scale, const Terms& terms,
 // Whether each row, or the whole of a single one, is made of 16-byte vectors of T.
 template <class T>
 bool whole_vectors(const Shape3& s) {
-  constexpr int kWide = kVector<T, true>;
-  return s.inner > 1 ? s.inner % kWide == 0 : s.outer == 1 || s.reduced % kWide == 0;
+  constexpr int kPerVector = kVector<T, true>;
+  return s.inner > 1 ? s.inner % kPerVector == 0 : s.outer == 1 || s.reduced % kPerVector == 0;
 }
 
 template <class Terms, class T>
-void reduce(Context& context, const Shape3& s, double scale, bool wide, const Terms& terms, T* y) {
-  wide ? reduce<kVector<T, true>>(context, s, scale, terms, y) : reduce<1>(context, s, scale, terms, y);
+void reduce(Context& context, const Shape3& s, double scale, bool vectorized, const Terms& terms, T* y) {
+  vectorized ? reduce<kVector<T, true>>(context, s, scale, terms, y) : reduce<1>(context, s, scale, terms, y);
 }
 
 template <class T>
@@ -267,8 +267,8 @@ void reduce_on_gpu(Context& context, int64_t outer, int64_t reduced, int64_t inn
   if (outer * inner == 0) return;
   if (context.kernels == Kernels::plain)
     return each(context, outer * inner, PlainSum<T>{reduced, inner, static_cast<float>(scale), x, other, y});
-  const bool wide = whole_vectors<T>({outer, reduced, inner}) && aligned(x, 16) && aligned(other, 16);
-  reduce(context, {outer, reduced, inner}, scale, wide, SumTerms<T>{x, other}, y);
+  const bool vectorized = whole_vectors<T>({outer, reduced, inner}) && aligned(x, 16) && aligned(other, 16);
+  reduce(context, {outer, reduced, inner}, scale, vectorized, SumTerms<T>{x, other}, y);
 }
 
 struct Scaled {
@@ -302,9 +302,9 @@ void Sum<kGpu>::product_gradients(Context& context, int64_t outer, int64_t reduc
                                   const T* grad_y, const T* a, const T* b, T* grad_a, T* grad_b) {
   check_element<T>(context);
   if (outer * inner == 0) return;
-  const bool wide = whole_vectors<T>({outer, reduced, inner}) && aligned(grad_y, 16) && aligned(a, 16) &&
-                    aligned(grad_a, 16) && (inner == 1 || aligned(b, 16));
-  reduce(context, {outer, reduced, inner}, 1.0, wide, GradientTerms<T>{grad_y, a, b, grad_a}, grad_b);
+  const bool vectorized = whole_vectors<T>({outer, reduced, inner}) && aligned(grad_y, 16) &&
+                          aligned(a, 16) && aligned(grad_a, 16) && (inner == 1 || aligned(b, 16));
+  reduce(context, {outer, reduced, inner}, 1.0, vectorized, GradientTerms<T>{grad_y, a, b, grad_a}, grad_b);
 }
 template void Sum<kGpu>::product_gradients(Context&, int64_t, int64_t, int64_t, const float*, const float*,
                                            const float*, float*, float*);

@@ -9,7 +9,7 @@ namespace saccade {
 namespace {
 
 // A matrix with a row pitch: [size, k] where neighbors lie along k, else [k, size].
-template <class T, bool along_k_, bool wide>
+template <class T, bool along_k_, bool vectorized>
 struct Pitched {
   using Element = T;
   static constexpr bool along_k = along_k_;
@@ -19,7 +19,8 @@ struct Pitched {
   __device__ __forceinline__ Pack<T, kPack<T>> operator()(uint32_t i, uint32_t l) const {
     const uint32_t row = along_k ? i : l;
     if (row >= (along_k ? size : k)) return {};
-    return load_row<wide>(data + static_cast<int64_t>(row) * pitch, along_k ? l : i, along_k ? k : size);
+    return load_row<vectorized>(data + static_cast<int64_t>(row) * pitch, along_k ? l : i,
+                                along_k ? k : size);
   }
 };
 
@@ -132,15 +133,15 @@ void BatchedMatmul<kGpu>::multiply(Context& context, const BatchedMatmulShape& s
     if (context.kernels == Kernels::library && cublaslt::multiply(context, s, a, b, c)) return;
   if (s.c.count() == 0) return;
   check_limits(s);
-  const auto operand = [&]<bool along_k, bool wide>(const MatrixView& view, const T* data) {
+  const auto operand = [&]<bool along_k, bool vectorized>(const MatrixView& view, const T* data) {
     const auto rows = static_cast<uint32_t>(view.rows), columns = static_cast<uint32_t>(view.columns);
-    return Pitched<T, along_k, wide>{data + view.offset, along_k ? rows : columns, along_k ? columns : rows,
-                                     static_cast<uint32_t>(view.pitch)};
+    return Pitched<T, along_k, vectorized>{data + view.offset, along_k ? rows : columns,
+                                           along_k ? columns : rows, static_cast<uint32_t>(view.pitch)};
   };
-  with_width(in_packs(s.a, a, kPack<T>) && in_packs(s.b, b, kPack<T>), [&]<bool wide>() {
+  with_vectorized(in_packs(s.a, a, kPack<T>) && in_packs(s.b, b, kPack<T>), [&]<bool vectorized>() {
     with_orders(s.a.transposed, s.b.transposed, [&]<bool a_along_k, bool b_along_k>() {
-      launch_batch(context, s, operand.template operator()<a_along_k, wide>(s.a, a),
-                   operand.template operator()<b_along_k, wide>(s.b, b), c);
+      launch_batch(context, s, operand.template operator()<a_along_k, vectorized>(s.a, a),
+                   operand.template operator()<b_along_k, vectorized>(s.b, b), c);
     });
   });
 }

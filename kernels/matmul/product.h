@@ -43,7 +43,7 @@ void launch_tiles(Context& context, void (*kernel)(uint32_t, uint32_t, A, B, Epi
         " is beyond 32-bit indices");
   if (m == 0 || n == 0) return;
   const unsigned rows = blocks_for(m, tile.rows), columns = blocks_for(n, tile.columns);
-  check(columns < 65536, "a matrix product with ", n, " columns is too wide for one launch");
+  check(columns < 65536, "a matrix product with ", n, " columns is too large for one launch");
   const Parts parts(static_cast<int64_t>(rows) * columns, k, tile.depth);
   const auto run = [&](const Epilogue<T, Rows>& out) {
     launch(kernel, {rows, columns, parts.count}, kTileThreads, 0, context.stream(), k, parts.length, a, b,
@@ -76,8 +76,8 @@ void launch_product(Context& context, int64_t m, int64_t n, int64_t k, const A& 
 template <class T, class Rows = EveryRow>
 Epilogue<T, Rows> epilogue_of(int64_t m, int64_t n, const T* bias, T* c, bool relu = false,
                               bool accumulate = false, const Rows& rows = {}) {
-  const bool wide = n % kSide == 0 && aligned(c, kSide * sizeof(T));
-  return {c, bias, static_cast<uint32_t>(m), static_cast<uint32_t>(n), relu, accumulate, wide, rows};
+  const bool vectorized = n % kSide == 0 && aligned(c, kSide * sizeof(T));
+  return {c, bias, static_cast<uint32_t>(m), static_cast<uint32_t>(n), relu, accumulate, vectorized, rows};
 }
 
 // c [m,n] = the product of bf16 operands in fp32, on the tensor cores. c, which must be 16-byte aligned,
@@ -90,10 +90,10 @@ void launch_sums(Context& context, int64_t m, int64_t n, int64_t k, const A& a, 
                a, b, sums, epilogue_of<float>(m, n, nullptr, c));
 }
 
-// Calls run.operator()<wide>() with wide known to the compiler.
+// Calls run.operator()<vectorized>(), with `vectorized` as a constant.
 template <class Run>
-void with_width(bool wide, Run&& run) {
-  wide ? run.template operator()<true>() : run.template operator()<false>();
+void with_vectorized(bool vectorized, Run&& run) {
+  vectorized ? run.template operator()<true>() : run.template operator()<false>();
 }
 
 // Calls run.operator()<a_along_k, b_along_k>(); tiled_product.h says what along_k means.

@@ -2,25 +2,26 @@
 // product reads them from two matrices; a convolution gathers them from images and filters (an "implicit"
 // matrix product: its large matrices never exist).
 //
-// A block computes a tile of 64 x 64 elements of C, each of its 256 threads 4 x 4 of them. The block walks
-// along k: each thread brings a pack of 16 bytes of a slice of 64 rows of A, and one of 64 columns of B, to
-// shared memory, and every element is then used 64 times. Sums are in fp32, for f32 by fused multiply-adds.
+// A block computes a tile of 64 x 64 elements of C, and each of its 256 threads 4 x 4 of them. The block
+// walks along k: it brings a slice of 64 rows of A and one of 64 columns of B to shared memory, a pack of 16
+// bytes a thread, and then uses every element 64 times. Sums are in f32, for f32 by fused multiply-adds.
 //
-// Traffic: blocks walk down the rows of C, so a strip of 64 columns of B stays in cache while all of A
-// passes, once for each such strip; an A that fits in the cache comes once. At worst, where the two strips
-// of a block (128 k elements) fill the cache, every block brings its own: m n k / 32 elements.
+// Traffic: blocks walk down the rows of C, so a strip of 64 columns of B stays in the cache while all of A
+// passes, once for each strip; an A that fits in the cache comes once. At worst, where two strips of
+// 64 (k + k) elements fill the cache, every block brings its own: m n k / 32 elements.
 //
-// Where C has too few tiles to fill a chip and k is long, k is cut into parts, which sum on their own and are
-// added in order afterwards. The parts follow from the shape alone, so the result is the same run after run.
+// Where C has too few tiles to fill a GPU and k is long, k is cut into parts, which are summed separately and
+// then added in order. The parts depend on the shape alone, so the result is the same run after run.
 //
 // An operand is a function object:
 //
 //   using Element = T;
-//   static constexpr bool along_k;
+//   static constexpr bool along_k;  // whether neighbors in memory lie along k,
+//                                   // or else along the rows of A (the columns of B)
 //   Pack<T, kPack<T>> operator()(uint32_t i, uint32_t l) const;
 //
-// i counts rows of A, or columns of B, and l counts along k. The call returns neighbors in memory: (i, l),
-// (i, l + 1), ... where along_k, else (i, l), (i + 1, l), ...; those beyond the edge are zero.
+// The call returns the elements (i, l), (i, l + 1), ... if along_k, else (i, l), (i + 1, l), ...; elements
+// beyond the edge of the matrix are zero. i counts rows of A, or columns of B, and l counts along k.
 #pragma once
 
 #include "kernels/common/launch.h"
@@ -32,23 +33,21 @@ inline namespace SACCADE_TARGET {
 constexpr int kTile = 64;
 constexpr int kTileThreads = 256;
 constexpr int kSide = 4;  // rows and columns of a thread
-// Blocks that share a multiprocessor. They leave a thread 64 registers, or the 80 that it needs to hold packs
-// of 8 elements without a spill.
+// Blocks of a multiprocessor: 64 registers a thread, or 80 to hold packs of 8 elements without a spill.
 template <class T>
 constexpr int kTileBlocks = sizeof(T) == 4 ? 4 : 3;
-// From row to row of a slice in shared memory: rows stay 16-byte aligned and off each other's banks.
-constexpr int kPitch = kTile + kSide;
-constexpr int kFinishGroups = 8;  // threads that share the parts of an element
+constexpr int kPitch = kTile + kSide;  // of a row in shared memory: 16-byte aligned, in banks of its own
+constexpr int kFinishGroups = 8;       // threads that share the parts of an element
 
 template <class T>
 constexpr int kPack = 16 / static_cast<int>(sizeof(T));
 
-// Of a row of `count` elements, those from `first` on: as many as a pack holds, zeros past the end. `wide`
-// says that count is a multiple of the pack and that the row is aligned, so that one access is enough.
-template <bool wide, class T>
+// `count` elements in a row of memory: those from `first` on, as many as a pack holds; zeros past the end.
+// If `vectorized`, count is a multiple of the pack and the row is aligned, so that one access is enough.
+template <bool vectorized, class T>
 __device__ __forceinline__ Pack<T, kPack<T>> load_row(const T* row, uint32_t first, uint32_t count) {
   Pack<T, kPack<T>> pack = {};
-  if constexpr (wide) {
+  if constexpr (vectorized) {
     if (first < count) pack = load<16>(row + first);
   } else {
 #pragma unroll
@@ -58,8 +57,8 @@ __device__ __forceinline__ Pack<T, kPack<T>> load_row(const T* row, uint32_t fir
   return pack;
 }
 
-// A dense matrix: [size, k] where neighbors lie along k, else [k, size].
-template <class T, bool along_k_, bool wide>
+// A matrix: [size, k] where neighbors lie along k, else [k, size].
+template <class T, bool along_k_, bool vectorized>
 struct Dense {
   using Element = T;
   static constexpr bool along_k = along_k_;
@@ -69,7 +68,7 @@ struct Dense {
   __device__ __forceinline__ Pack<T, kPack<T>> operator()(uint32_t i, uint32_t l) const {
     const uint32_t row = along_k ? i : l, rows = along_k ? size : k, columns = along_k ? k : size;
     if (row >= rows) return {};
-    return load_row<wide>(data + static_cast<int64_t>(row) * columns, along_k ? l : i, columns);
+    return load_row<vectorized>(data + static_cast<int64_t>(row) * columns, along_k ? l : i, columns);
   }
 };
 
@@ -88,7 +87,7 @@ struct Epilogue {
   const T* bias;  // [n] or null
   uint32_t m, n;  // of the product
   bool relu, accumulate;
-  bool wide;  // four columns in one access
+  bool vectorized;  // four columns in one access
   Rows rows = {};
   float* parts = nullptr;  // [parts, m, n]
 
@@ -106,14 +105,14 @@ struct Epilogue {
   template <int V>
   __device__ __forceinline__ void finish(uint32_t row, uint32_t column, Pack<float, V> sum) const {
     T* const to = c + rows(row, n) + column;
-    const bool whole = wide && V == kSide;
+    const bool whole = vectorized && V == kSide;
 #pragma unroll
     for (int e = 0; e < V; ++e) {
       if (bias && column + e < n) sum.lane[e] += static_cast<float>(bias[column + e]);
       if (relu && sum.lane[e] < 0.0f) sum.lane[e] = 0.0f;
     }
     if (accumulate && whole) {
-      const Pack<float, V> before = widen(load<V * sizeof(T)>(to));
+      const Pack<float, V> before = to_f32(load<V * sizeof(T)>(to));
 #pragma unroll
       for (int e = 0; e < V; ++e) sum.lane[e] += before.lane[e];
     } else if (accumulate) {
@@ -121,7 +120,7 @@ struct Epilogue {
       for (int e = 0; e < V; ++e)
         if (column + e < n) sum.lane[e] += static_cast<float>(to[e]);
     }
-    write(to, column, whole, narrow<T>(sum));
+    write(to, column, whole, from_f32<T>(sum));
   }
 
  private:
@@ -137,7 +136,7 @@ struct Epilogue {
   }
 };
 
-// Which pack of an operand's slice this thread brings.
+// A thread's place in the slice that the block brings: which pack of which operand it brings.
 template <class Operand>
 struct Place {
   static constexpr int kWidth = kPack<typename Operand::Element>;
@@ -151,11 +150,11 @@ struct Place {
 
   __device__ __forceinline__ void put(float (&slice)[4 * kWidth][kPitch],
                                       const Pack<typename Operand::Element, kWidth>& pack) const {
-    const Pack<float, kWidth> values = widen(pack);
+    const Pack<float, kWidth> values = to_f32(pack);
     if constexpr (Operand::along_k) {
 #pragma unroll
       for (int e = 0; e < kWidth; ++e) slice[l + e][i] = values.lane[e];
-    } else {  // element by element, lanes would write kWidth banks apart
+    } else {  // 16 bytes at a time: one element at a time, lanes would be kWidth banks apart
 #pragma unroll
       for (int e = 0; e < kWidth; e += kSide)
         store_shared<16>(&slice[l][i + e], Pack<float, kSide>{{values.lane[e], values.lane[e + 1],
@@ -210,8 +209,7 @@ __global__ void __launch_bounds__(kTileThreads, kTileBlocks<T>)
   multiply_tile(blockIdx.z, k, k_a_part, a, b, out);
 }
 
-// Adds the parts in a fixed order: thread (x, y) those numbered y, y + 8, ... of its V elements, then thread
-// (x, 0) what the eight have found.
+// Adds the parts in order: thread (x, y) takes parts y, y + 8, ... of V elements; then the 8 sums are added.
 template <int V, class T, class Rows>
 __global__ void __launch_bounds__(kWarp* kFinishGroups)
     finish_product(uint32_t parts, int64_t count, const float* __restrict__ sums, Epilogue<T, Rows> out) {

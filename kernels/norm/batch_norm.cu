@@ -67,11 +67,12 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   const int64_t begin = m.part_begin(blockIdx.x), end = m.part_end(blockIdx.x);
   Pack<float, V> mean = {}, square = {};
   if (channel < m.channels && begin + threadIdx.y < end) {
-    const Pack<float, V> shift = widen(load<V * sizeof(T)>(x + (begin + threadIdx.y) * m.channels + channel));
+    const Pack<float, V> shift =
+        to_f32(load<V * sizeof(T)>(x + (begin + threadIdx.y) * m.channels + channel));
     Pack<float, V> sum = {};
 #pragma unroll 4
     for (int64_t row = begin + threadIdx.y; row < end; row += blockDim.y) {
-      const Pack<float, V> value = widen(load<V * sizeof(T)>(x + row * m.channels + channel));
+      const Pack<float, V> value = to_f32(load<V * sizeof(T)>(x + row * m.channels + channel));
 #pragma unroll
       for (int i = 0; i < V; ++i) {
         const float difference = value.lane[i] - shift.lane[i];
@@ -183,18 +184,18 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     for (int r = 0; r < kRows; ++r) {
       const int64_t row = last - r * static_cast<int64_t>(blockDim.y);
       if (row < begin) continue;
-      const Pack<float, V> value = widen(in[r]);
+      const Pack<float, V> value = to_f32(in[r]);
       Pack<float, V> z;
 #pragma unroll
       for (int i = 0; i < V; ++i) z.lane[i] = normalize(i, value.lane[i]);
       if (kResidual) {
-        const Pack<float, V> more = widen(other[r]);
+        const Pack<float, V> more = to_f32(other[r]);
 #pragma unroll
         for (int i = 0; i < V; ++i) z.lane[i] += more.lane[i];
       }
 #pragma unroll
       for (int i = 0; i < V; ++i) z.lane[i] = relu && !(z.lane[i] > 0) ? 0.0f : z.lane[i];
-      store<V * sizeof(T)>(y + row * m.channels + channel, narrow<T>(z));
+      store<V * sizeof(T)>(y + row * m.channels + channel, from_f32<T>(z));
     }
   }
 }
@@ -217,10 +218,10 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
 #pragma unroll 2
     for (int64_t row = m.part_begin(blockIdx.x) + threadIdx.y; row < end; row += blockDim.y) {
       const int64_t at = row * m.channels + channel;
-      Pack<float, V> grad = widen(load<V * sizeof(T)>(grad_y + at));
-      const Pack<float, V> value = widen(load<V * sizeof(T)>(x + at));
+      Pack<float, V> grad = to_f32(load<V * sizeof(T)>(grad_y + at));
+      const Pack<float, V> value = to_f32(load<V * sizeof(T)>(x + at));
       if (kMask == Mask::from_y) {
-        const Pack<float, V> out = widen(load<V * sizeof(T), Use::once>(y + at));
+        const Pack<float, V> out = to_f32(load<V * sizeof(T), Use::once>(y + at));
 #pragma unroll
         for (int i = 0; i < V; ++i) grad.lane[i] = out.lane[i] > 0 ? grad.lane[i] : 0.0f;
       }
@@ -233,7 +234,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
         sum.lane[i] += grad.lane[i];
         product.lane[i] = fmaf(grad.lane[i], value.lane[i] - normalize.mean.lane[i], product.lane[i]);
       }
-      if (g) store<V * sizeof(T)>(g + at, narrow<T>(grad));
+      if (g) store<V * sizeof(T)>(g + at, from_f32<T>(grad));
     }
   }
   put_columns(thread_sums, sum);
@@ -307,7 +308,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     for (int r = 0; r < kInFlight; ++r) {
       const int64_t row = last - r * static_cast<int64_t>(blockDim.y);
       if (row < begin) continue;
-      const Pack<float, V> grad = widen(grads[r]), value = widen(in[r]);
+      const Pack<float, V> grad = to_f32(grads[r]), value = to_f32(in[r]);
       Pack<float, V> out;
 #pragma unroll
       for (int i = 0; i < V; ++i) {
@@ -315,7 +316,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
         out.lane[i] = normalize.scale.lane[i] *
                       (gone - constant.lane[i] - (value.lane[i] - normalize.mean.lane[i]) * slope.lane[i]);
       }
-      store<V * sizeof(T)>(grad_x + row * m.channels + channel, narrow<T>(out));
+      store<V * sizeof(T)>(grad_x + row * m.channels + channel, from_f32<T>(out));
     }
   }
 }
@@ -340,12 +341,12 @@ struct Plan {
 
 // Whether 16-byte accesses fit; a null pointer does.
 template <class T, class... Pointers>
-bool wide(int64_t channels, Pointers... pointers) {
+bool fits_vectors(int64_t channels, Pointers... pointers) {
   return channels % kVector<T, true> == 0 && (aligned(pointers, 16) && ...);
 }
 template <class T, class... Pointers>
-bool wide(int64_t channels, const Affine& affine, Pointers... pointers) {
-  return wide<T>(channels, affine.mean, affine.invstd, affine.gamma, affine.beta, pointers...);
+bool fits_vectors(int64_t channels, const Affine& affine, Pointers... pointers) {
+  return fits_vectors<T>(channels, affine.mean, affine.invstd, affine.gamma, affine.beta, pointers...);
 }
 
 template <class T, int V>
@@ -417,7 +418,7 @@ void BatchNorm<kGpu>::statistics(Context& context, int64_t rows, int64_t channel
                 PlainStatistics<T>{rows, channels, x, static_cast<float>(eps), static_cast<float>(momentum),
                                    mean, invstd, running_mean, running_var});
   const Running running{static_cast<float>(momentum), running_mean, running_var};
-  const auto run = wide<T>(channels, x) ? run_statistics<T, kVector<T, true>> : run_statistics<T, 1>;
+  const auto run = fits_vectors<T>(channels, x) ? run_statistics<T, kVector<T, true>> : run_statistics<T, 1>;
   run(context, rows, channels, x, eps, running, mean, invstd);
 }
 template void BatchNorm<kGpu>::statistics(Context&, int64_t, int64_t, const float*, double, double, float*,
@@ -434,7 +435,7 @@ void BatchNorm<kGpu>::apply(Context& context, int64_t rows, int64_t channels, co
   check_element<T>(context);
   const Affine affine{mean, invstd, gamma, beta};
   const auto run =
-      wide<T>(channels, affine, x, residual, y) ? run_apply<T, kVector<T, true>> : run_apply<T, 1>;
+      fits_vectors<T>(channels, affine, x, residual, y) ? run_apply<T, kVector<T, true>> : run_apply<T, 1>;
   run(context, rows, channels, x, affine, residual, relu, y);
 }
 template void BatchNorm<kGpu>::apply(Context&, int64_t, int64_t, const float*, const float*, const float*,
@@ -451,7 +452,7 @@ void BatchNorm<kGpu>::reduce(Context& context, int64_t rows, int64_t channels, c
   check_element<T>(context);
   const Affine affine{mean, invstd, gamma, beta};
   const auto run =
-      wide<T>(channels, affine, grad_y, x, y, g) ? run_reduce<T, kVector<T, true>> : run_reduce<T, 1>;
+      fits_vectors<T>(channels, affine, grad_y, x, y, g) ? run_reduce<T, kVector<T, true>> : run_reduce<T, 1>;
   run(context, rows, channels, grad_y, x, y, affine, relu, grad_gamma, grad_beta, g);
 }
 template void BatchNorm<kGpu>::reduce(Context&, int64_t, int64_t, const float*, const float*, const float*,
@@ -470,7 +471,7 @@ void BatchNorm<kGpu>::propagate(Context& context, int64_t rows, int64_t channels
                                 T* grad_x) {
   check_element<T>(context);
   const Affine affine{mean, invstd, gamma, beta};
-  const auto run = wide<T>(channels, affine, grad_y, x, grad_x, grad_gamma, grad_beta)
+  const auto run = fits_vectors<T>(channels, affine, grad_y, x, grad_x, grad_gamma, grad_beta)
                        ? run_propagate<T, kVector<T, true>>
                        : run_propagate<T, 1>;
   run(context, rows, channels, grad_y, x, affine, relu, grad_gamma, grad_beta, grad_x);

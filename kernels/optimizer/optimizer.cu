@@ -11,7 +11,7 @@ namespace saccade {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kWide = 4;  // parameters of a 16-byte access
+constexpr int kPerVector = 4;  // parameters of a 16-byte access
 
 // The rule of one parameter, with all that is the same for its span: returns the new value.
 struct SgdStep {
@@ -103,44 +103,44 @@ __device__ __forceinline__ void update(const Step& step, const Arrays<Step::kSta
   store<kBytes>(a.values + i, w);
 #pragma unroll
   for (int s = 0; s < kStates; ++s) store<kBytes>(a.state[s] + i, state[s]);
-  if (a.copy) store<V * sizeof(bf16)>(a.copy + i, narrow<bf16>(w));
+  if (a.copy) store<V * sizeof(bf16)>(a.copy + i, from_f32<bf16>(w));
 }
 
-// Vectors of a span that `wide` (all arrays aligned) lets a block take.
-__device__ __forceinline__ int64_t vectors_of(const ParameterSpan& span, bool wide) {
-  return wide && span.offset % kWide == 0 ? span.count / kWide : 0;
+// Vectors of a span that `vectorized` (all arrays aligned) lets a block take.
+__device__ __forceinline__ int64_t vectors_of(const ParameterSpan& span, bool vectorized) {
+  return vectorized && span.offset % kPerVector == 0 ? span.count / kPerVector : 0;
 }
 
 // Block b takes span b.
 template <class Settings>
 __global__ void __launch_bounds__(kThreads)
     optimizer_step(const ParameterSpan* __restrict__ spans, StepScalars scalars, Settings settings,
-                   Arrays<Settings::Step::kStates> arrays, bool wide) {
+                   Arrays<Settings::Step::kStates> arrays, bool vectorized) {
   if (is_stopped(scalars.guard)) return;
   const ParameterSpan span = spans[blockIdx.x];
   const auto step = settings.at(scalars, span);
-  const int64_t vectors = vectors_of(span, wide);
+  const int64_t vectors = vectors_of(span, vectorized);
 #pragma unroll 2
   for (int64_t v = threadIdx.x; v < vectors; v += kThreads)
-    update<kWide>(step, arrays, span.offset + v * kWide);
-  for (int64_t i = vectors * kWide + threadIdx.x; i < span.count; i += kThreads)
+    update<kPerVector>(step, arrays, span.offset + v * kPerVector);
+  for (int64_t i = vectors * kPerVector + threadIdx.x; i < span.count; i += kThreads)
     update<1>(step, arrays, span.offset + i);
 }
 
 // squares[b] = sum of grads^2 over span b.
 __global__ void __launch_bounds__(kThreads)
-    sum_squares(const ParameterSpan* __restrict__ spans, const float* __restrict__ grads, bool wide,
+    sum_squares(const ParameterSpan* __restrict__ spans, const float* __restrict__ grads, bool vectorized,
                 float* __restrict__ squares) {
   const ParameterSpan span = spans[blockIdx.x];
-  const int64_t vectors = vectors_of(span, wide);
+  const int64_t vectors = vectors_of(span, vectorized);
   float sum = 0;
 #pragma unroll 4
   for (int64_t v = threadIdx.x; v < vectors; v += kThreads) {
-    const Pack<float, kWide> g = load<16>(grads + span.offset + v * kWide);
+    const Pack<float, kPerVector> g = load<16>(grads + span.offset + v * kPerVector);
 #pragma unroll
-    for (int lane = 0; lane < kWide; ++lane) sum += g.lane[lane] * g.lane[lane];
+    for (int lane = 0; lane < kPerVector; ++lane) sum += g.lane[lane] * g.lane[lane];
   }
-  for (int64_t i = vectors * kWide + threadIdx.x; i < span.count; i += kThreads) {
+  for (int64_t i = vectors * kPerVector + threadIdx.x; i < span.count; i += kThreads) {
     const float g = grads[span.offset + i];
     sum += g * g;
   }
@@ -164,22 +164,22 @@ __global__ void advance_step(const float* guard, int64_t* step) {
 template <class Settings>
 void run(Context& context, const ParameterSpan* spans, int64_t span_count, const StepScalars& scalars,
          const Settings& settings, const Arrays<Settings::Step::kStates>& arrays) {
-  bool wide = aligned(arrays.grads, 16) && aligned(arrays.values, 16) && aligned(arrays.copy, 8);
-  for (const float* state : arrays.state) wide = wide && aligned(state, 16);
+  bool vectorized = aligned(arrays.grads, 16) && aligned(arrays.values, 16) && aligned(arrays.copy, 8);
+  for (const float* state : arrays.state) vectorized = vectorized && aligned(state, 16);
   launch(optimizer_step<Settings>, blocks_for(span_count, 1), kThreads, 0, context.stream(), spans, scalars,
-         settings, arrays, wide);
+         settings, arrays, vectorized);
 }
 
 template <bool amsgrad>
 AdamSettings<amsgrad> settings_of(const AdamRule& rule) {
-  const auto narrowed = [](double x) { return static_cast<float>(x); };
-  return {narrowed(rule.beta1),
-          narrowed(rule.beta2),
-          narrowed(1 - rule.beta1),
-          narrowed(1 - rule.beta2),
-          narrowed(std::log(rule.beta1)),
-          narrowed(std::log(rule.beta2)),
-          narrowed(rule.eps),
+  const auto in_f32 = [](double x) { return static_cast<float>(x); };
+  return {in_f32(rule.beta1),
+          in_f32(rule.beta2),
+          in_f32(1 - rule.beta1),
+          in_f32(1 - rule.beta2),
+          in_f32(std::log(rule.beta1)),
+          in_f32(std::log(rule.beta2)),
+          in_f32(rule.eps),
           rule.decoupled};
 }
 

@@ -8,7 +8,7 @@ namespace saccade {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr uint32_t kOwnCells = 8;  // of a thread of the backward pass: its division is paid once
+constexpr uint32_t kOwnCells = 8;  // cells of a thread of the backward pass, which divides once for all
 
 struct Sizes {
   uint32_t batch, time, height, width, channels, bin_t, bin_h, bin_w, bin_cells;
@@ -48,7 +48,7 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll 4
     for (uint32_t i = threadIdx.y; i < s.bin_cells; i += blockDim.y) {
       const int64_t cell = s.bin_cell(corner, i);
-      const Pack<float, V> x = widen(load<V * sizeof(T)>(volume + cell * s.channels));
+      const Pack<float, V> x = to_f32(load<V * sizeof(T)>(volume + cell * s.channels));
 #pragma unroll
       for (int lane = 0; lane < V; ++lane) sum.lane[lane] += x.lane[lane];
     }
@@ -64,10 +64,11 @@ __global__ void __launch_bounds__(kThreads)
     for (uint32_t y = 0; y < blockDim.y; ++y) total += sums[lane * kThreads + y * blockDim.x + threadIdx.x];
     mean.lane[lane] = held ? total / static_cast<float>(s.bin_cells) : not_a_number();
   }
-  store<V * sizeof(T)>(output + static_cast<int64_t>(blockIdx.x) * s.channels + channel, narrow<T>(mean));
+  store<V * sizeof(T)>(output + static_cast<int64_t>(blockIdx.x) * s.channels + channel, from_f32<T>(mean));
 }
 
-// A thread: V channels of kOwnCells cells of sample blockIdx.z, which all get the same or nothing.
+// A thread writes V channels of kOwnCells cells of sample blockIdx.z:
+// those in the bin all get the same, the others 0.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
     bin_pool_backward(Sizes s, const T* __restrict__ grad_output, const int32_t* __restrict__ corners,
@@ -80,19 +81,19 @@ __global__ void __launch_bounds__(kThreads)
     const uint32_t t0 = corner[0], h0 = corner[1], w0 = corner[2];
     const bool held = s.holds(corner);
     Pack<float, V> share =
-        widen(load<V * sizeof(T)>(grad_output + static_cast<int64_t>(n) * s.channels + channel));
+        to_f32(load<V * sizeof(T)>(grad_output + static_cast<int64_t>(n) * s.channels + channel));
     Pack<float, V> none;
 #pragma unroll
     for (int i = 0; i < V; ++i) {
       share.lane[i] = held ? share.lane[i] / static_cast<float>(s.bin_cells) : not_a_number();
       none.lane[i] = held ? 0.0f : not_a_number();
     }
-    const Pack<T, V> inside = narrow<T>(share), outside = narrow<T>(none);
+    const Pack<T, V> inside = from_f32<T>(share), outside = from_f32<T>(none);
     T* const volume = grad_features + static_cast<int64_t>(n) * cells * s.channels + channel;
 #pragma unroll
     for (uint32_t i = 0; i < kOwnCells; ++i) {
       const uint32_t cell = first + i * blockDim.y, row = cell / s.width, t = row / s.height;
-      // Unsigned: below the corner wraps to far above the bin.
+      // Unsigned: a position below the corner wraps to far above the bin.
       const bool in_bin =
           t - t0 < s.bin_t && row - t * s.height - h0 < s.bin_h && cell - row * s.width - w0 < s.bin_w;
       if (cell < cells)
@@ -101,7 +102,8 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// The same for the cells of the bin alone, added to what is there.
+// Adds the gradient to the cells of the bin and leaves all others alone.
+// A thread takes V channels of one cell.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
     bin_pool_backward_add(Sizes s, const T* __restrict__ grad_output, const int32_t* __restrict__ corners,
@@ -116,16 +118,16 @@ __global__ void __launch_bounds__(kThreads)
     const uint32_t cell = held ? s.bin_cell(corner, number) : number;
     T* at = grad_features + (static_cast<int64_t>(n) * cells + cell) * s.channels + channel;
     const Pack<float, V> grad =
-        widen(load<V * sizeof(T)>(grad_output + static_cast<int64_t>(n) * s.channels + channel));
-    Pack<float, V> sum = widen(load<V * sizeof(T)>(at));
+        to_f32(load<V * sizeof(T)>(grad_output + static_cast<int64_t>(n) * s.channels + channel));
+    Pack<float, V> sum = to_f32(load<V * sizeof(T)>(at));
 #pragma unroll
     for (int i = 0; i < V; ++i)
       sum.lane[i] = held ? sum.lane[i] + grad.lane[i] / static_cast<float>(s.bin_cells) : not_a_number();
-    store<V * sizeof(T)>(at, narrow<T>(sum));
+    store<V * sizeof(T)>(at, from_f32<T>(sum));
   }
 }
 
-Sizes narrowed(const BinPoolShape& s) {
+Sizes sizes_of(const BinPoolShape& s) {
   constexpr int64_t kMost = int64_t{1} << 31;
   check(s.batch < kMost && s.cells() * s.channels < kMost, "bin_pool: a volume of ", s.cells(), " cells and ",
         s.channels, " channels is too large for one launch");
@@ -146,13 +148,13 @@ void run_forward(Context& context, const BinPoolShape& shape, const T* features,
                  T* output) {
   const unsigned vectors = static_cast<unsigned>(shape.channels / V), x = lanes_across(vectors);
   launch(bin_pool_forward<T, V>, {blocks_for(shape.batch, 1), (vectors + x - 1) / x}, dim3(x, kThreads / x),
-         0, context.stream(), narrowed(shape), features, corner, output);
+         0, context.stream(), sizes_of(shape), features, corner, output);
 }
 
 template <class T, int V>
 void run_backward(Context& context, const BinPoolShape& shape, const T* grad_output, const int32_t* corner,
                   bool accumulate, T* grad_features) {
-  const Sizes s = narrowed(shape);
+  const Sizes s = sizes_of(shape);
   const unsigned samples = s.batch < 65535 ? s.batch : 65535, vectors = s.channels / V;
   if (accumulate)
     return launch(bin_pool_backward_add<T, V>,
@@ -164,7 +166,7 @@ void run_backward(Context& context, const BinPoolShape& shape, const T* grad_out
 }
 
 template <class T>
-bool wide(int64_t channels, const T* a, const T* b) {
+bool fits_vectors(int64_t channels, const T* a, const T* b) {
   return channels % kVector<T, true> == 0 && aligned(a, 16) && aligned(b, 16);
 }
 
@@ -178,7 +180,8 @@ void BinPool<kGpu>::forward(Context& context, const BinPoolShape& s, const T* fe
   s.check_sizes();
   if (context.kernels == Kernels::plain)
     return each(context, s.batch * s.channels, PlainBinPool<T>{s, features, corner, output});
-  const auto run = wide(s.channels, features, output) ? run_forward<T, kVector<T, true>> : run_forward<T, 1>;
+  const auto run =
+      fits_vectors(s.channels, features, output) ? run_forward<T, kVector<T, true>> : run_forward<T, 1>;
   run(context, s, features, corner, output);
 }
 template void BinPool<kGpu>::forward(Context&, const BinPoolShape&, const float*, const int32_t*, float*);
@@ -190,7 +193,7 @@ void BinPool<kGpu>::backward(Context& context, const BinPoolShape& s, const T* g
                              const int32_t* corner, bool accumulate, T* grad_features) {
   check_element<T>(context);
   s.check_sizes();
-  const auto run = wide(s.channels, grad_output, static_cast<const T*>(grad_features))
+  const auto run = fits_vectors(s.channels, grad_output, static_cast<const T*>(grad_features))
                        ? run_backward<T, kVector<T, true>>
                        : run_backward<T, 1>;
   run(context, s, grad_output, corner, accumulate, grad_features);

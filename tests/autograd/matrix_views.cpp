@@ -13,6 +13,7 @@ namespace {
 const Op& products_of_heads() {
   static const Op op{
       .name = "products of heads",
+      .contract = "autograd/functions/linear.h",
       .inputs = {{"qkv"}},
       .outputs = {{"scores"}, {"y"}},
       .attributes = {{"heads"}},
@@ -36,6 +37,7 @@ const Op& products_of_heads() {
 const Op& transposed_products() {
   static const Op op{
       .name = "transposed products",
+      .contract = "autograd/functions/linear.h",
       .inputs = {{"x"}},
       .outputs = {{"y"}, {"z"}},
       .attributes = {},

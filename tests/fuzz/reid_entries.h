@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "reid/baseline/config.h"
 #include "reid/data/attributes.h"
-#include "reid/training/config.h"
 #include "tests/fuzz/refusal.h"
 
 namespace saccade {
@@ -24,11 +24,12 @@ inline bool enter_config(std::span<const std::byte> input) {
     assignments.push_back(all.substr(at + 1, end - at - 1));
     at = end;
   }
-  TrainConfig config;
-  if (refuses([&] { config = parse_config(text, "input", assignments); })) return false;
+  baseline::Config config;
+  if (refuses([&] { config = parse_config<baseline::Config>(text, "input", assignments); })) return false;
   // What was taken says itself again.
-  const std::string json = to_json(config);
-  check(to_json(parse_config(json, "input")) == json, "a config does not come back: ", json);
+  const std::string json = json_of(config);
+  check(json_of(parse_config<baseline::Config>(json, "input")) == json,
+        "a config does not come back: ", json);
   return true;
 }
 

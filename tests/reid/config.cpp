@@ -1,28 +1,32 @@
-#include "reid/training/config.h"
+#include "reid/baseline/config.h"
 
 #include "tests/common/catch.h"
 #include "tests/reid/folder.h"
 
 using namespace saccade;
+using baseline::Config;
 
 namespace {
 
+Config parse(const std::string& text, const std::vector<std::string>& assignments = {}) {
+  return parse_config<Config>(text, "input", assignments);
+}
+
 std::string error_of(const std::string& text, const std::vector<std::string>& assignments = {}) {
-  return input_error_of([&] { parse_config(text, "input", assignments); });
+  return input_error_of([&] { parse(text, assignments); });
 }
 
 }  // namespace
 
 TEST_CASE("a config starts from the defaults and says itself") {
-  CHECK(to_json(parse_config("{}", "input")) == to_json(TrainConfig()));
-  const TrainConfig config =
-      parse_config(R"({"loss": {"margin": 1}, "schedule": {"milestones": [2, 3]}})", "input",
-                   {"loss.margin=0.25", "model.weights=a b.pth", "report=true"});
+  CHECK(json_of(parse("{}")) == json_of(Config()));
+  const Config config = parse(R"({"loss": {"margin": 1}, "schedule": {"milestones": [2, 3]}})",
+                              {"loss.margin=0.25", "model.weights=a b.pth", "report=true"});
   CHECK(config.loss.margin == 0.25);
   CHECK(config.schedule.milestones == std::vector<int64_t>{2, 3});
   CHECK(config.model.weights == "a b.pth");
   CHECK(config.report);
-  CHECK(to_json(parse_config(to_json(config), "input")) == to_json(config));
+  CHECK(json_of(parse(json_of(config))) == json_of(config));
 }
 
 TEST_CASE("a config that cannot be used is refused by key and reason") {
@@ -55,14 +59,13 @@ TEST_CASE("a key that is given twice is refused by name: the first value would b
   CHECK_THAT(error_of("{}", {R"(data={"pad": 1, "pad": 2})"}),
              ContainsSubstring("the key \"pad\" is given twice"));
   // The same name in two sections is two keys, and --set may change what a file says.
-  CHECK(parse_config(R"({"optimizer": {"kind": "sgd"}, "schedule": {"kind": "cosine"}})", "input",
-                     {"optimizer.kind=adam"})
+  CHECK(parse(R"({"optimizer": {"kind": "sgd"}, "schedule": {"kind": "cosine"}})", {"optimizer.kind=adam"})
             .optimizer.kind == "adam");
 }
 
 TEST_CASE("a folder is no config") {
   const TestFolder folder;
-  CHECK(input_error_of([&] { read_config(folder.path(), {}); }) == folder.path() + ": is a folder");
+  CHECK(input_error_of([&] { read_config<Config>({folder.path(), {}}); }) == folder.path() + ": is a folder");
 }
 
 TEST_CASE("an assignment that cannot be used is refused in one line") {
@@ -70,4 +73,82 @@ TEST_CASE("an assignment that cannot be used is refused in one line") {
   CHECK_THAT(error_of("{}", {"loss.margin"}), ContainsSubstring("not of the form key=value"));
   CHECK_THAT(error_of("{}", {"model.weights=\xff\xfe"}), ContainsSubstring("is not UTF-8"));
   CHECK(error_of("{}", {"a\nb=1"}).find('\n') == std::string::npos);
+}
+
+TEST_CASE("a list of sections: its items have keys, defaults and ranges like any section") {
+  const std::string groups =
+      R"({"optimizer": {"groups": [{"prefix": "head", "rate_scale": 10}, {"prefix": "neck"}]}})";
+  const Config config = parse(groups);
+  REQUIRE(config.optimizer.groups.size() == 2);
+  CHECK(config.optimizer.groups[0].prefix == "head");
+  CHECK(config.optimizer.groups[0].rate_scale == 10);
+  CHECK(config.optimizer.groups[0].decay_scale == 1);
+  CHECK(config.optimizer.groups[1].prefix == "neck");
+  CHECK(json_of(parse(json_of(config))) == json_of(config));
+  CHECK(parse(groups, {R"(optimizer.groups=[{"prefix": "fc"}])"}).optimizer.groups.size() == 1);
+  CHECK(parse(groups, {"optimizer.groups=[]"}).optimizer.groups.empty());
+
+  CHECK_THAT(
+      error_of(R"({"optimizer": {"groups": [{}, {"rate_scal": 1}]}})"),
+      ContainsSubstring("\"optimizer.groups[1].rate_scal\"; the nearest is optimizer.groups[1].rate_scale"));
+  CHECK_THAT(error_of(R"({"optimizer": {"groups": [{"rate_scale": -1}]}})"),
+             ContainsSubstring("optimizer.groups[0].rate_scale must lie between 0 and"));
+  CHECK_THAT(error_of(R"({"optimizer": {"groups": [{"prefix": 1}]}})"),
+             ContainsSubstring("optimizer.groups[0].prefix must be a text"));
+  CHECK_THAT(error_of(R"({"optimizer": {"groups": [1]}})"),
+             ContainsSubstring("optimizer.groups must be a list of sections"));
+}
+
+TEST_CASE("two configs are the same run if they differ in keys of speed alone") {
+  const auto essential = [](const std::vector<std::string>& assignments) {
+    return essential_json_of(parse("{}", assignments));
+  };
+  CHECK(essential({"data.workers=7"}) == essential({}));
+  CHECK(json_of(parse("{}", {"data.workers=7"})) != json_of(Config()));
+  CHECK(first_difference(essential({}), essential({"data.workers=7"})).empty());
+  CHECK(first_difference(essential({}), essential({"loss.margin=0.5"})) == "loss.margin: 0.3, now 0.5");
+}
+
+TEST_CASE("a key of the top level can be known before the struct") {
+  const auto peek = [](const std::string& text, const std::vector<std::string>& assignments) {
+    return peek_config(text, "input", assignments, "system", "baseline");
+  };
+  CHECK(peek("{}", {"loss.margin=1"}) == "baseline");
+  CHECK(peek(R"({"system": "a"})", {}) == "a");
+  CHECK(peek(R"({"system": "a"})", {"system=b"}) == "b");
+  CHECK_THAT(input_error_of([&] { peek(R"({"system": 1})", {}); }),
+             ContainsSubstring("system must be a text"));
+}
+
+TEST_CASE("a schedule is counted in epochs or in steps, and warms up by either") {
+  ScheduleSection schedule;
+  schedule.milestones = {2, 4};
+  schedule.warmup_epochs = 0;
+  const auto rate = [&](int64_t step, int64_t epoch, int64_t batch) {
+    return schedule.rate(8, {step, epoch, batch, 10});
+  };
+  CHECK(rate(25, 1, 9) == 8);
+  CHECK(rate(25, 2, 0) == Approx(0.8));
+  CHECK(rate(25, 4, 0) == Approx(0.08));
+  schedule.unit = "steps";
+  CHECK(rate(1, 9, 0) == 8);
+  CHECK(rate(2, 0, 0) == Approx(0.8));
+  CHECK(rate(4, 0, 0) == Approx(0.08));
+
+  schedule.kind = "cosine";
+  schedule.steps = 100;
+  schedule.epochs = 20;
+  CHECK(rate(50, 0, 0) == Approx(4));
+  CHECK(rate(100, 0, 0) == Approx(0).margin(1e-12));
+  schedule.unit = "epochs";
+  CHECK(rate(50, 10, 0) == Approx(4));
+
+  schedule.kind = "constant";
+  schedule.warmup_factor = 0.5;
+  schedule.warmup_epochs = 4;
+  CHECK(rate(7, 2, 0) == Approx(6));
+  CHECK(rate(7, 1, 5) == Approx(5.5));
+  schedule.warmup_steps = 10;  // given, so they count
+  CHECK(rate(5, 0, 0) == Approx(6));
+  CHECK(rate(10, 0, 0) == 8);
 }

@@ -7,7 +7,7 @@
 #include "autograd/optimizer.h"
 #include "autograd/segment.h"
 #include "kernels/common/device.h"
-#include "reid/model.h"
+#include "reid/baseline/network.h"
 #include "tests/common/catch.h"
 #ifdef SACCADE_SIMT
 #include "kernels/simt/recording.h"
@@ -39,10 +39,10 @@ class Training {
   explicit Training(Device device, Precision precision = Precision::f32, double pace = 1)
       : context(device, 0, 2), pace_(pace) {
     context.precision = precision;
-    ModelConfig config;
+    baseline::NetworkConfig config;
     config.backbone = {"resnet10_compact", 4, 1};
     config.identities = kPeople;
-    model_ = std::make_unique<ReidModel>(learner_.parameters, config);
+    model_ = std::make_unique<baseline::Network>(learner_.parameters, config);
     OptimizerConfig settings;
     settings.kind = OptimizerConfig::amsgrad;
     settings.weight_decay = 5e-4;
@@ -59,7 +59,7 @@ class Training {
     Tape tape(context, {&learner_});
     const Tensor images = augment(tape, cache_, table_, Normalization(),
                                   context.precision == Precision::bf16 ? DType::bf16 : DType::f32);
-    const auto out = (*model_)(tape, tape.constant(images), ReidModel::Mode::train);
+    const auto out = (*model_)(tape, tape.constant(images), baseline::Network::Mode::train);
     const Variable total = weighted_sum(tape,
                                         {cross_entropy(tape, out.logits, labels_, 0.1),
                                          batch_hard_triplet(tape, out.embedding, labels_, 0.3).loss},
@@ -102,7 +102,7 @@ class Training {
 
  private:
   Learner learner_;
-  std::unique_ptr<ReidModel> model_;
+  std::unique_ptr<baseline::Network> model_;
   Segment segment_{context};
   Tensor cache_, table_, labels_, loss_;
   int64_t steps_ = 0;

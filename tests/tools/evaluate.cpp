@@ -1,31 +1,15 @@
 // The program evaluate as its users call it: exit codes, one line on stderr, JSON on stdout.
-#include <sys/wait.h>
-
-#include <cstdio>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "tensor/weights/safetensors.h"
-#include "tests/common/catch.h"
-#include "tests/reid/folder.h"
+#include "tests/tools/program.h"
 
 namespace saccade {
 namespace {
 
-struct Run {
-  int code;
-  std::string out, error;
-};
-
-std::string text_of(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-Run run_evaluate(const TestFolder& folder, const std::string& arguments) {
-  const std::string out = folder / "stdout", error = folder / "stderr";
-  const int status =
-      std::system((SACCADE_BINARY_DIR "/tools/evaluate " + arguments + " >" + out + " 2>" + error).c_str());
-  return {WEXITSTATUS(status), text_of(out), text_of(error)};
+Output run_evaluate(const TestFolder& folder, const std::string& arguments) {
+  return run_program(folder, "evaluate", arguments);
 }
 
 struct Features {
@@ -46,11 +30,9 @@ struct Features {
   }
 };
 
-void check_refused(const Run& run, const std::string& reason) {
-  CHECK(run.code == 2);
-  CHECK(run.out.empty());
-  CHECK(std::count(run.error.begin(), run.error.end(), '\n') == 1);
-  CHECK_THAT(run.error, ContainsSubstring(reason));
+void check_refused(const Output& run, const std::string& reason) {
+  saccade::check_refused(run, {reason});
+  CHECK(std::count(run.errors.begin(), run.errors.end(), '\n') == 1);
 }
 
 const Features kQuery{{0, 0, 5, 5}, {7, 9}, {1, 1}};
@@ -62,7 +44,7 @@ TEST_CASE("evaluate: features in, the seven keys out", "[evaluate]") {
   const TestFolder folder;
   const std::string files = "--query " + kQuery.write(folder / "q.safetensors") + " --gallery " +
                             kGallery.write(folder / "g.safetensors");
-  const Run run = run_evaluate(folder, files + " --json");
+  const Output run = run_evaluate(folder, files + " --json");
   REQUIRE(run.code == 0);
   const auto json = nlohmann::json::parse(run.out);
   CHECK(json.size() == 7);
@@ -74,7 +56,7 @@ TEST_CASE("evaluate: features in, the seven keys out", "[evaluate]") {
   CHECK(json["valid_queries"] == 1);
   CHECK(json["gallery"] == 3);
 
-  const Run table = run_evaluate(folder, files);
+  const Output table = run_evaluate(folder, files);
   CHECK(table.code == 0);
   CHECK_THAT(table.out, ContainsSubstring("mAP             0.5000"));
   CHECK_THAT(table.out, ContainsSubstring("1 queries had no correct gallery image"));
@@ -93,7 +75,7 @@ TEST_CASE("evaluate: distances in", "[evaluate]") {
                                      {"gallery_camids", DType::i64, {3}, gc}};
   const std::string path = folder / "d.safetensors";
   write_safetensors(path, tensors, {});
-  const Run run = run_evaluate(folder, "--distances " + path + " --json");
+  const Output run = run_evaluate(folder, "--distances " + path + " --json");
   REQUIRE(run.code == 0);
   CHECK(nlohmann::json::parse(run.out)["mAP"] == 0.5);
   check_refused(run_evaluate(folder, "--distances " + path + " --rerank"), "--rerank");
@@ -156,10 +138,11 @@ TEST_CASE("evaluate: bad usage and bad files end with exit code 2 and one line",
   // Options that would do nothing are no options.
   check_refused(run_evaluate(folder, files + " --device cpu"), "--device requires --checkpoint");
   check_refused(run_evaluate(folder, files + " --precision bf16"), "--precision requires --checkpoint");
+  check_refused(run_evaluate(folder, files + " --flip"), "--flip requires --checkpoint");
   check_refused(run_evaluate(folder, files + " --seed 1"), "--seed requires --single-shot");
   check_refused(run_evaluate(folder, files + " --single-shot --seed -1"), "--seed: -1 is not a whole number");
   CHECK(run_evaluate(folder, files + " --single-shot --seed 1").code == 0);
-  const Run help = run_evaluate(folder, "--help");
+  const Output help = run_evaluate(folder, "--help");
   CHECK(help.code == 0);
   CHECK_THAT(help.out, ContainsSubstring("{euclidean,cosine}"));
 }

@@ -5,8 +5,10 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "kernels/common/device.h"
 #include "kernels/common/error.h"
-#include "reid/training/checkpoint.h"
+#include "reid/run/checkpoint.h"
+#include "tools/common/device_option.h"
 
 namespace saccade {
 
@@ -39,6 +41,15 @@ std::string find_checkpoint(const std::string& path) {
   }
   std::cerr << "checkpoint " + found + " (" + why + ")\n";
   return found;
+}
+
+std::unique_ptr<Context> make_context(const std::string& device, const std::string& precision) {
+  const DeviceChoice choice = choose_device(device);
+  auto context = std::make_unique<Context>(choice.device, choice.index);
+  std::string reason;
+  context->precision = precision_named(precision);
+  check_input(has_precision(*context, context->precision, &reason), "--precision ", precision, ": ", reason);
+  return context;
 }
 
 }  // namespace saccade

@@ -1,0 +1,224 @@
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "autograd/functions/loss.h"
+#include "autograd/segment.h"
+#include "layers/weights.h"
+#include "reid/baseline/baseline.h"
+#include "reid/baseline/config.h"
+#include "reid/evaluation/report.h"
+#include "reid/run/figures.h"
+#include "reid/run/fingerprint.h"
+#include "reid/run/picture_batch.h"
+#include "reid/run/retrieval.h"
+#include "tensor/weights/read_weights.h"
+
+namespace saccade::baseline {
+
+using Json = nlohmann::json;
+
+namespace {
+
+PkSampler make_sampler(const Run& run, const ReidDataset& data, const DataSection& config) {
+  PkSampler sampler(data.labels, config.identities_per_batch, config.images_per_identity, run.seed());
+  const int64_t identities = sampler.identities_per_batch();
+  if (identities < config.identities_per_batch)
+    run.notice(concat("the training set has ", data.identities(), " identities: batches hold ", identities,
+                      " instead of ", config.identities_per_batch));
+  if (identities < 2)
+    run.notice("batches hold one identity: no picture has a negative, and the triplet loss is 0");
+  return sampler;
+}
+
+void start_from_file(const Run& run, Context& context, Learner& learner, const Config::Model& model) {
+  const LoadReport report = load_weights(context, learner.parameters, read_weights(model.weights));
+  check_input(report.loaded > 0, model.weights, ": holds no tensor of the network ", model.backbone);
+  run.notice(model.weights + ": " + report.text());
+}
+
+// Steps of the whole run. Epochs differ in length: their batches are drawn.
+int64_t steps_of(const ScheduleSection& schedule, const PkSampler& sampler, const Place& place) {
+  if (schedule.unit == "steps") return schedule.steps;
+  int64_t steps = place.step - place.batch;
+  for (int64_t epoch = place.epoch; epoch < schedule.epochs; ++epoch)
+    steps += static_cast<int64_t>(sampler.batches(epoch).size());
+  return steps;
+}
+
+bool is_due(int64_t count, int64_t every) {
+  return every > 0 && count % every == 0;
+}
+
+Embedder embedder_of(std::shared_ptr<const Network> network, const Config& config) {
+  Embedder embedder;
+  embedder.feature_size = network->feature_size();
+  embedder.embed = [network](Tape& tape, const Tensor& images) {
+    return (*network)(tape, tape.constant(images), Network::Mode::eval).feature;
+  };
+  embedder.extraction = {config.data.height,  config.data.width,      config.evaluation.batch,
+                         config.data.workers, config.evaluation.flip, {}};
+  embedder.metric = config.evaluation.metric;
+  return embedder;
+}
+
+void draw(const std::string& folder, const ReidDataset& data, const Evaluation& evaluation) {
+  draw_training_curves(folder,
+                       {{"losses", {{"loss", "total"}, {"id_loss", "ID"}, {"triplet_loss", "triplet"}}},
+                        {"retrieval", {{"mAP", "mAP"}, {"rank1", "rank 1"}, {"mINP", "mINP"}}, 0, 1},
+                        {"learning rate", {{"learning_rate", "learning rate"}}}});
+  draw_ranked_lists(folder, data, evaluation);
+}
+
+class Stopwatch {
+ public:
+  // Seconds since the last call.
+  double lap() {
+    const auto before = std::exchange(last_, std::chrono::steady_clock::now());
+    return std::max(std::chrono::duration<double>(last_ - before).count(), 1e-9);
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace
+
+std::string train(const RunOptions& options) {
+  const auto config = read_config<Config>(options.config);
+  Run run(options, record_of(config));
+  Context& context = run.context();
+  const Place& place = run.place();
+
+  // What it learns from.
+  const ReidDataset data = load_reid_dataset(options.data);
+  if (!data.notice.empty()) run.notice(data.notice);
+  const PkSampler sampler = make_sampler(run, data, config.data);
+  check_retrieval(data, context.threads());
+  LoaderConfig loading = config.data.loader(run.seed());
+  loading.pixels = host_augments(context, loading, data.train.size());
+  Loader loader(data.train, data.labels, loading);
+  loader.cache().preload(context.threads());
+  run.check_data(fingerprint_of(data.train), "pictures", options.data);
+
+  // What learns.
+  Learner learner;
+  const auto network = std::make_shared<const Network>(learner.parameters, config.network(data.identities()));
+  learner.start(context, run.seed(), config.optimizer.config(learner.parameters));
+  Json identities = data.identities(), before = "";
+  run.keep("", learner);
+  run.keep("identities", identities);
+  run.keep("before", before);
+  if (!run.resumed() && !config.model.weights.empty()) start_from_file(run, context, learner, config.model);
+
+  // A step. What it reads and leaves lies at addresses that stay.
+  PictureBatch input(context, loader, sampler.batch_size());
+  const Tensor losses(context, {3}, DType::f32);  // total, ID, triplet
+  const auto forward = [&](Tape& tape) {
+    tape.random = run.random();
+    const auto out = (*network)(tape, tape.constant(input.images(tape)), Network::Mode::train);
+    const Variable id = cross_entropy(tape, out.logits, input.labels(), config.loss.smoothing);
+    const Variable triplet = batch_hard_triplet(tape, out.embedding, input.labels(), config.loss.margin).loss;
+    const Variable total = weighted_sum(tape, {id, triplet}, {config.loss.id, config.loss.triplet});
+    copy(context, losses.slice(0, 1), total.value);
+    copy(context, losses.slice(1, 2), id.value);
+    copy(context, losses.slice(2, 3), triplet.value);
+    return total;
+  };
+  Segment segment(context);
+  const auto step = [&](const Batch& batch, double rate) {
+    input.write(batch);
+    run.write_random();
+    learner.set_learning_rate(rate);
+    context.tunes =
+        config.tune;  // in steps alone: what an evaluation found, a checkpoint before it would not know
+    segment.run([&] {
+      Tape tape(context, {&learner});
+      tape.backward(forward(tape));
+      learner.step(losses.slice(0, 1));
+    });
+    context.tunes = false;
+    const std::vector<float> values = losses.to_host<float>(context);
+    if (!std::isfinite(values[0])) run.stop_at_nan(forward);
+    return values;
+  };
+
+  // What it has learned.
+  const Embedder embedder = embedder_of(network, config);
+  const auto evaluate = [&](const char* when) {
+    run.notice(concat("evaluating ", when, ": ", data.query.size(), " queries, ", data.gallery.size(),
+                      " gallery images"));
+    const Evaluation scores = evaluate_retrieval(context, embedder, data, config.report);
+    run.log({{"mAP", scores.map}, {"rank1", scores.cmc.at(0)}, {"mINP", scores.minp}});
+    run.notice(concat("mAP ", scores.map, ", rank 1 ", scores.cmc.at(0)));
+    return scores;
+  };
+
+  const int64_t whole = steps_of(config.schedule, sampler, place), last_step = run.stops_at(whole);
+  const auto& keep = config.checkpoint;
+  if (config.report && before == "") before = to_json(evaluate("before training")).dump();
+
+  while (place.step < last_step) {
+    Batches batches = sampler.batches(place.epoch);
+    const auto count = static_cast<int64_t>(batches.size());
+    loader.start(place.epoch, std::move(batches), place.batch);
+    Stopwatch watch;
+    for (Batch batch; place.step < last_step && loader.next(batch);) {
+      const double rate =
+          config.schedule.rate(config.optimizer.learning_rate, {place.step, place.epoch, place.batch, count});
+      const std::vector<float> values = step(batch, rate);
+      run.step_done();
+      run.log({{"loss", values[0]},
+               {"id_loss", values[1]},
+               {"triplet_loss", values[2]},
+               {"learning_rate", rate},
+               {"images_per_second", static_cast<double>(batch.count) / watch.lap()}});
+      run.show_progress(last_step, values[0]);
+      if (place.batch < count && is_due(place.step, keep.every_steps)) run.save();
+    }
+    loader.stop();
+    if (place.batch == count) run.epoch_done();
+    if (place.step == last_step) break;
+
+    const bool evaluates = is_due(place.epoch, config.evaluation.every);
+    if (evaluates) run.is_best(evaluate("the epoch").map);
+    if (evaluates || is_due(place.epoch, keep.every_epochs) || is_due(place.step, keep.every_steps))
+      run.save();
+  }
+
+  // A run that --max-steps stopped goes on later as if it never had: only what the schedule evaluates counts as best.
+  const Evaluation scores = evaluate("after training");
+  if (place.step == whole || (place.batch == 0 && is_due(place.epoch, config.evaluation.every)))
+    run.is_best(scores.map);
+  run.save();
+
+  Json result = to_json(scores);
+  if (config.report) {
+    result["before"] = before == "" ? Json() : Json::parse(before.get<std::string>());
+    result["after"] = to_json(scores);
+    draw(options.out, data, scores);
+  }
+  return run.finish(result);
+}
+
+Embedder open(Context& context, const std::string& checkpoint) {
+  const RunState state = read_run_state(checkpoint);
+  const auto config = parse_config<Config>(state.config, checkpoint);
+  const auto identities = state.values.find("identities");
+  check_input(identities != state.values.end() && identities->is_number_integer() && *identities >= 0 &&
+                  *identities < (int64_t{1} << 31),
+              checkpoint, ": damaged metadata: a count is out of range");
+
+  struct Opened {
+    Learner learner;
+    Network network;
+    explicit Opened(const NetworkConfig& settings) : network(learner.parameters, settings) {}
+  };
+  const auto opened = std::make_shared<Opened>(config.network(identities->get<int64_t>()));
+  check_shapes(checkpoint, "", opened->learner.parameters);
+  opened->learner.start(context, state.seed);
+  read_weights_of(context, checkpoint, "", opened->learner);
+  return embedder_of(std::shared_ptr<const Network>(opened, &opened->network), config);
+}
+
+}  // namespace saccade::baseline

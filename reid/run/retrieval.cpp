@@ -1,0 +1,52 @@
+#include "reid/run/retrieval.h"
+
+#include "reid/data/loader.h"
+
+namespace saccade {
+
+Metric metric_named(const std::string& name) {
+  check_input(name == "euclidean" || name == "cosine", "the metric is euclidean or cosine, not ", name);
+  return name == "cosine" ? Metric::cosine : Metric::euclidean;
+}
+
+RetrievalSet retrieval_set(const std::string& name, const Features& features) {
+  return {name, features.pids, features.camids, features.values, features.size};
+}
+
+namespace {
+std::string query_name(const ReidDataset& dataset) {
+  return dataset.root + "/query";
+}
+std::string gallery_name(const ReidDataset& dataset) {
+  return dataset.root + "/bounding_box_test";
+}
+}  // namespace
+
+void check_retrieval(const ReidDataset& dataset, int threads) {
+  std::vector<int64_t> query_pids, query_camids, gallery_pids, gallery_camids;
+  for (const ImageRecord& record : dataset.query)
+    query_pids.push_back(record.pid), query_camids.push_back(record.camid);
+  for (const ImageRecord& record : dataset.gallery)
+    gallery_pids.push_back(record.pid), gallery_camids.push_back(record.camid);
+  check_some_valid({query_name(dataset), query_pids, query_camids, {}, 0},
+                   {gallery_name(dataset), gallery_pids, gallery_camids, {}, 0});
+  check_pictures(dataset.query, threads);
+  check_pictures(dataset.gallery, threads);
+}
+
+Evaluation evaluate_retrieval(Context& context, const Embedder& embedder, const ReidDataset& dataset,
+                              bool ranked) {
+  const auto features_of = [&](const std::vector<ImageRecord>& records) {
+    return extract_features(context, embedder.embed, embedder.feature_size, records, embedder.extraction);
+  };
+  const Features query = features_of(dataset.query), gallery = features_of(dataset.gallery);
+  EvaluationOptions options;
+  Context host(Device::cpu, 0, context.threads());  // features are ranked where they are
+  constexpr int64_t kShown = 8;                     // rows of ranked.png
+  for (int64_t i = 0; ranked && i < std::min(kShown, query.count); ++i)
+    options.ranked_queries.push_back(i * query.count / std::min(kShown, query.count));
+  return evaluate_features(host, metric_named(embedder.metric), retrieval_set(query_name(dataset), query),
+                           retrieval_set(gallery_name(dataset), gallery), options);
+}
+
+}  // namespace saccade

@@ -1,0 +1,146 @@
+// A training on disk: what any system's loop needs of the folder that it trains into, and nothing of what it trains.
+//
+//   Run run(options, record_of(config));            // opens the folder, or finds the checkpoint to go on from
+//   learner.start(run.context(), run.seed(), ...);
+//   run.keep("", learner);                          // filled from that checkpoint, and in all later ones
+//   while (run.place().epoch < config.epochs) {
+//     for (...) {
+//       ... a step ...
+//       run.step_done();
+//       run.log({{"loss", loss}});
+//     }
+//     run.epoch_done();
+//     if (run.is_best(score)) ...
+//     run.save();
+//   }
+//   return run.finish(scores);
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "autograd/tape.h"
+#include "reid/run/checkpoint.h"
+#include "reid/run/config_file.h"
+#include "reid/run/metrics.h"
+
+namespace saccade {
+
+// What the program `train` is told.
+struct RunOptions {
+  ConfigSource config;
+  std::string data, out;  // folders; `data` is empty for a system that needs none
+  Device device = Device::cpu;
+  int device_index = 0;
+  std::string precision = "f32";
+  uint64_t seed = 0;
+  int64_t max_steps = 0;  // 0: as many as the schedule says
+  int threads = 0;        // 0: one for each processor; a resumed run takes the number it began with
+  bool resume = false;
+
+  // What the program shows while it waits. Both may be empty.
+  std::function<void(const std::string& line)> notice;
+  std::function<void(int64_t step, int64_t steps, double loss)> progress;
+};
+
+// A config as text, apart from the type of its struct.
+struct ConfigRecord {
+  std::string all, essential;  // JSON: every key; those that decide the numbers of the run
+  // The essential keys of another config, those that it does not name at their defaults: `name` is for messages.
+  std::function<std::string(const std::string& text, const std::string& name)> completed;
+};
+template <class Config>
+ConfigRecord record_of(const Config& config) {
+  return {json_of(config), essential_json_of(config), [](const std::string& text, const std::string& name) {
+            return essential_json_of(parse_config<Config>(text, name));
+          }};
+}
+
+// The final bits of a run depend on the data, the config, the seed and the number of compute threads alone: not on the
+// number of data workers, and not on how often the run was killed and resumed. A loop keeps that promise if everything that
+// a later step depends on is kept here, or follows from the seed and the place.
+class Run {
+ public:
+  using Json = nlohmann::json;
+
+  // Opens options.out. With options.resume the last checkpoint there that can be read decides where the run goes on;
+  // damaged ones are passed over with a notice.
+  // InputError: a folder that already holds a run (without resume); one whose run had other settings, another seed or
+  // precision, or none of whose checkpoints can be read (with it); a device without this precision.
+  Run(const RunOptions& options, const ConfigRecord& config);
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+
+  Context& context() { return *context_; }
+  uint64_t seed() const { return state_.seed; }
+  bool resumed() const { return !resumed_from_.empty(); }
+  const Place& place() const { return state_.place; }
+  void notice(const std::string& line) const;
+
+  // The data that the run learns from: the same, after a resume, as when it began. `fingerprint` tells the pictures of two
+  // folders apart, `what` and `where` name them in the message. InputError if they differ.
+  void check_data(const std::string& fingerprint, const std::string& what, const std::string& where);
+
+  // What a checkpoint must hold, by name. The value lives as long as the run, and is filled now if the run was resumed. A
+  // learner has been started, a tensor has its shape; a learner's name may be empty, that of others may not. JSON is for
+  // small things: a person's answers, epsilon, the round that runs. InputError as read_learner.
+  void keep(const std::string& name, Learner& learner);
+  void keep(const std::string& name, Tensor& tensor);
+  void keep(const std::string& name, Json& value);
+
+  // The random state of a tape (Tape::random), i64 [2]: seed and steps done. Written between segments.
+  const Tensor& random() const { return random_; }
+  void write_random();
+
+  // The last step of this call: of `whole`, or fewer by options.max_steps.
+  int64_t stops_at(int64_t whole) const;
+
+  // Each moves the place on: epochs and batches begin anew after the larger unit.
+  void step_done();
+  void epoch_done();
+  void stage_done();
+
+  // A line of metrics.jsonl: step, epoch, time, and these values.
+  void log(const Json& values);
+  void show_progress(int64_t steps, double loss) const;
+
+  // True, and remembered, if `score` is above all before it. save() then keeps the checkpoint of this step.
+  bool is_best(double score);
+
+  // Writes a checkpoint. Error if a kept learner holds a number that is not finite: a checkpoint is a place to go back to,
+  // and that would be none. (The loss can stay finite for a step after a weight has overflowed, so the optimizer's guard
+  // does not see it.)
+  void save();
+
+  // Throws Error: the loss of the step that runs is not finite. Names the op that made the first NaN, which `forward`,
+  // the step once more, finds on its tape (the guard of Learner::step has left the weights as they were), and the last
+  // checkpoint.
+  [[noreturn]] void stop_at_nan(const std::function<void(Tape&)>& forward);
+
+  // Writes result.json: `result` with config, seed, device, precision, steps, checkpoint, seconds and peak_bytes. Returns
+  // its text.
+  std::string finish(Json result);
+
+ private:
+  void find_checkpoint(const ConfigRecord& config);
+  void make_context();
+  void check_name(const std::string& name) const;
+  Metrics& metrics();
+  std::string last_checkpoint() const;
+  double seconds() const;
+
+  RunOptions options_;
+  std::string config_;  // all keys
+  double began_;
+  RunState state_;
+  std::string resumed_from_;  // a file; empty: the run begins
+  std::unique_ptr<Context> context_;
+  Kept kept_;
+  Tensor random_;
+  std::optional<Metrics> metrics_;  // from the first line on: a run that cannot begin leaves none
+};
+
+}  // namespace saccade

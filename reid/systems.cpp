@@ -1,0 +1,46 @@
+#include "reid/systems.h"
+
+#include <algorithm>
+
+#include "kernels/common/text.h"
+#include "reid/baseline/baseline.h"
+
+namespace saccade {
+
+namespace {
+
+constexpr const char* kFirst = "baseline";  // what a config without the key means
+
+std::string name_in(const std::string& text, const std::string& where,
+                    const std::vector<std::string>& assignments) {
+  return peek_config(text, where, assignments, "system", kFirst);
+}
+
+}  // namespace
+
+const std::vector<System>& systems() {
+  static const std::vector<System> all = {
+      {"baseline", "a residual network with ID and triplet loss", true, baseline::train, baseline::open, {}},
+  };
+  return all;
+}
+
+const System& system_named(const std::string& name, const std::string& where) {
+  std::vector<std::string> known;
+  for (const System& system : systems()) {
+    if (system.name == name) return system;
+    known.push_back(system.name);
+  }
+  throw InputError(concat(where, ": there is no system ", name, "; the nearest is ", nearest(name, known)));
+}
+
+const System& system_of(const ConfigSource& config) {
+  const std::string text = read_config_text(config.path);
+  return system_named(name_in(text, config.path, config.assignments), config.path);
+}
+
+const System& system_of_checkpoint(const std::string& path) {
+  return system_named(name_in(read_run_state(path).config, path, {}), path);
+}
+
+}  // namespace saccade
