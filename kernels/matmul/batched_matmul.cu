@@ -118,7 +118,7 @@ void check_limits(const BatchedMatmulShape& s) {
     check(view->rows < kSizeLimit && view->pitch < kSizeLimit, "matrices of ", view->rows, " rows of ",
           view->pitch, " elements are beyond 32-bit indices");
   check(s.batch() < 65536, s.batch(), " matrices are too many for one launch");
-  check(s.n() < 65536 * kTile, "matrices of ", s.n(), " columns are too wide for one launch");
+  check(s.n() < 65536 * kTile, "matrices of ", s.n(), " columns are too large for one launch");
 }
 
 }  // namespace

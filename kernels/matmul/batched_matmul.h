@@ -3,7 +3,7 @@
 //   C[b] = alpha * A[b] B[b]  (+ C[b] before, when `accumulate`)
 //
 // A[b] [m,k], B[b] [k,n] and C[b] [m,n] are read and written through views, A and B transposed where their
-// view says so, C never. Sums are in fp32, and alpha multiplies a finished sum. What the view of C does
+// view says so, C never. Sums are in f32, and alpha multiplies a finished sum. What the view of C does
 // not show stays as it is. Matrices of A and of B may overlap (a stride of 0 repeats one); those of C may
 // not, and C may overlap neither A nor B. Views that do not fit each other are an Error.
 //

@@ -146,7 +146,7 @@ Owned<cublasLtMatmulPreference_t> preference() {
             "a preference's attribute");
   };
   set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspaceBytes);
-  // Parts of k are added from a buffer, in fp32 and in order; never in place.
+  // Parts of k are added from a buffer, in f32 and in order; never in place.
   set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
       static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
   for (const auto name :

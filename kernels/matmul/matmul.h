@@ -3,7 +3,7 @@
 //   C[i,j] = act( bias[j] + sum over l of A[i,l] * B[l,j] )  (+ C[i,j] before, when `accumulate`)
 //
 // A [m,k] (or [k,m] when transpose_a), B [k,n] (or [n,k] when transpose_b), bias [n] or null, C [m,n]; act is
-// ReLU or nothing; accumulate excludes bias and act. Sums of bf16 are in fp32. Nothing may alias. On CUDA,
+// ReLU or nothing; accumulate excludes bias and act. Sums of bf16 are in f32. Nothing may alias. On CUDA,
 // cuBLASLt computes where it can (kernels/matmul/cublaslt.h) and our own kernels elsewhere; Context::kernels
 // chooses. simt runs our own. Floor: A, B and C once, 2 m n k operations.
 //

@@ -80,7 +80,7 @@ Epilogue<T, Rows> epilogue_of(int64_t m, int64_t n, const T* bias, T* c, bool re
   return {c, bias, static_cast<uint32_t>(m), static_cast<uint32_t>(n), relu, accumulate, vectorized, rows};
 }
 
-// c [m,n] = the product of bf16 operands in fp32, on the tensor cores. c, which must be 16-byte aligned,
+// c [m,n] = the product of bf16 operands in f32, on the tensor cores. c, which must be 16-byte aligned,
 // takes the place of the buffer that the sums of a part go to.
 template <class A, class B>
 void launch_sums(Context& context, int64_t m, int64_t n, int64_t k, const A& a, const B& b, float* c) {
