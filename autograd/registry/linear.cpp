@@ -19,10 +19,12 @@ Op linear_op() {
                 {.name = "one", .inputs = {{{1, 1}}, {{1, 1}}, {{1}}}},
                 {.name = "odd", .inputs = {{{5, 7}}, {{3, 7}}, {{3}}}},
                 {.name = "relu", .inputs = {{{5, 7}}, {{3, 7}}, {{3}}}, .attributes = {{"relu", 1}}},
+                {.name = "tokens", .inputs = {{{2, 5, 7}}, {{3, 7}}, {{3}}}},
+                {.name = "rank 4", .inputs = {{{2, 3, 4, 5}}, {{6, 5}}, {{6}}}, .attributes = {{"relu", 1}}},
                 {.name = "embedding", .inputs = {{{64, 2048}}, {{751, 2048}}, {{751}}}, .small = false}},
       .floor =
           [](const std::vector<Shape>& in, const Attributes&, int element) {
-            return Matmul<Device::cpu>::floor({in[0][0], in[1][0], in[0][1]}, element);
+            return Matmul<Device::cpu>::floor({in[0].rows(), in[1][0], in[1][1]}, element);
           },
       .devices = devices_with_gpu(),
       .library = true,

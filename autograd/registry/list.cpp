@@ -10,6 +10,7 @@ Op average_pool2d_op();
 Op batch_hard_triplet_op();
 Op batch_norm_op();
 Op batch_norm_residual_op();
+Op batched_matmul_op();
 Op bin_pool_op();
 Op cast_op();
 Op concat_op();
@@ -59,6 +60,7 @@ std::vector<Op> autograd_ops() {
       batch_hard_triplet_op(),
       batch_norm_op(),
       batch_norm_residual_op(),
+      batched_matmul_op(),
       bin_pool_op(),
       cast_op(),
       concat_op(),

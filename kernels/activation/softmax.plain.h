@@ -1,4 +1,5 @@
-// softmax.h and log_softmax.h, plainly and forward only: a thread for each row, which it walks three times.
+// The plain kernels of softmax.h and log_softmax.h, forward only: a thread for each row, which it walks three
+// times.
 #pragma once
 
 #include "kernels/common/each.h"

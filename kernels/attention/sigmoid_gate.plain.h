@@ -1,4 +1,4 @@
-// sigmoid_gate.h, plainly: forward a thread for each output, backward a thread for each channel.
+// The plain kernels of sigmoid_gate.h: forward a thread for each output, backward a thread for each channel.
 #pragma once
 
 #include "kernels/attention/sigmoid_gate.h"

@@ -1,4 +1,4 @@
-// The equation of sigmoid_gate.h in plain serial code.
+// The equation of sigmoid_gate.h as serial code.
 #pragma once
 
 #include <cmath>

@@ -171,14 +171,14 @@ struct FilterRows {
   }
 };
 
-// Pixel number `row` of a phase among all pixels.
+// Where pixel `row` of a phase begins among all pixels, in elements.
 struct PhaseRows {
   Geometry d;
 
-  __device__ __forceinline__ int64_t operator()(uint32_t row) const {
+  __device__ __forceinline__ int64_t operator()(uint32_t row, uint32_t n) const {
     const uint32_t j = d.across.by_positions.split(row), i = d.down.by_positions.split(row);
     const int64_t line = static_cast<int64_t>(row) * d.h + d.down.first + i * d.down.stride;
-    return line * d.w + d.across.first + j * d.across.stride;
+    return (line * d.w + d.across.first + j * d.across.stride) * n;
   }
 };
 

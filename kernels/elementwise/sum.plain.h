@@ -1,4 +1,4 @@
-// sum.h, plainly and forward only: a thread for each sum.
+// The plain kernels of sum.h, forward only: a thread for each sum.
 #pragma once
 
 #include "kernels/common/each.h"

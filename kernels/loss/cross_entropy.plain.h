@@ -1,4 +1,5 @@
-// cross_entropy.h, plainly and forward only (which writes the gradient): a thread for each row, then one for the mean.
+// The plain kernels of cross_entropy.h, forward only (which writes the gradient): a thread for each row, then
+// one for the mean.
 #pragma once
 
 #include "kernels/common/each.h"

@@ -72,9 +72,12 @@ struct Dense {
   }
 };
 
-// Which row of C a row of the product is: the same, unless the product computes a selection of them.
+// Where row `row` of the product begins in C, in elements: rows of n elements follow each other, unless the
+// product computes a selection of the rows of C, or C lies in a wider matrix.
 struct EveryRow {
-  __device__ __forceinline__ int64_t operator()(uint32_t row) const { return row; }
+  __device__ __forceinline__ int64_t operator()(uint32_t row, uint32_t n) const {
+    return static_cast<int64_t>(row) * n;
+  }
 };
 
 // What becomes of the sums: C = act(bias + sum), or C += sum; or, where k is cut, the sums of a part.
@@ -101,7 +104,7 @@ struct Epilogue {
 
   template <int V>
   __device__ __forceinline__ void finish(uint32_t row, uint32_t column, Pack<float, V> sum) const {
-    T* const to = c + rows(row) * n + column;
+    T* const to = c + rows(row, n) + column;
     const bool whole = vectorized && V == kSide;
 #pragma unroll
     for (int e = 0; e < V; ++e) {
@@ -160,17 +163,18 @@ struct Place {
   }
 };
 
-// Block (x, y, z): tile x of the rows, tile y of the columns, part z of k.
-template <class A, class B, class T, class Rows>
-__global__ void __launch_bounds__(kTileThreads, kTileBlocks<T>)
-    tiled_product(uint32_t k, uint32_t k_a_part, A a, B b, Epilogue<T, Rows> out) {
+// Tile blockIdx.x of the rows, tile blockIdx.y of the columns, part `part` of k.
+template <class A, class B, class Out>
+__device__ __forceinline__ void multiply_tile(uint32_t part, uint32_t k, uint32_t k_a_part, const A& a,
+                                              const B& b, const Out& out) {
+  using T = typename A::Element;
   constexpr int kDepth = 4 * kPack<T>;  // of a slice: then a thread brings one pack of each operand
   alignas(16) __shared__ float slice_a[kDepth][kPitch];
   alignas(16) __shared__ float slice_b[kDepth][kPitch];
   const Place<A> at_a;
   const Place<B> at_b;
   const uint32_t first_row = blockIdx.x * kTile, first_column = blockIdx.y * kTile;
-  const uint32_t begin = blockIdx.z * k_a_part, end = k - begin < k_a_part ? k : begin + k_a_part;
+  const uint32_t begin = part * k_a_part, end = k - begin < k_a_part ? k : begin + k_a_part;
   const uint32_t row = threadIdx.x / (kTile / kSide) * kSide, column = threadIdx.x % (kTile / kSide) * kSide;
 
   Pack<float, kSide> sum[kSide] = {};
@@ -195,7 +199,14 @@ __global__ void __launch_bounds__(kTileThreads, kTileBlocks<T>)
     __syncthreads();
   }
 #pragma unroll
-  for (int i = 0; i < kSide; ++i) out(blockIdx.z, first_row + row + i, first_column + column, sum[i]);
+  for (int i = 0; i < kSide; ++i) out(part, first_row + row + i, first_column + column, sum[i]);
+}
+
+// Block (x, y, z): tile (x, y), part z of k.
+template <class A, class B, class T, class Rows>
+__global__ void __launch_bounds__(kTileThreads, kTileBlocks<T>)
+    tiled_product(uint32_t k, uint32_t k_a_part, A a, B b, Epilogue<T, Rows> out) {
+  multiply_tile(blockIdx.z, k, k_a_part, a, b, out);
 }
 
 // Adds the parts in order: thread (x, y) takes parts y, y + 8, ... of V elements; then the 8 sums are added.

@@ -1,4 +1,5 @@
-// The statistics of batch_norm.h, plainly and forward only: a thread for each channel, which walks twice down its column.
+// The plain kernels of the statistics of batch_norm.h, forward only: a thread for each channel, which walks
+// twice down its column.
 #pragma once
 
 #include "kernels/common/each.h"

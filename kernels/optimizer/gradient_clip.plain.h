@@ -1,4 +1,4 @@
-// gradient_clip.h, plainly: a thread for each span, then one for all.
+// The plain kernels of gradient_clip.h: a thread for each span, then one for all.
 #pragma once
 
 #include "kernels/common/each.h"

@@ -1,4 +1,5 @@
-// sgd.h, plainly: kSpan threads for each span, so that in the spans of cut_span() each parameter has its own.
+// The plain kernels of sgd.h: kSpan threads for each span, so that in the spans of cut_span() each parameter
+// has its own.
 #pragma once
 
 #include "kernels/common/each.h"

@@ -37,6 +37,11 @@ def linear(x, a):
     return F.relu(y) if a["relu"] else y
 
 
+def batched_matmul(x, a):
+    left, right = x["a"], x["b"]
+    return (left.mT if a["transpose_a"] else left) @ (right.mT if a["transpose_b"] else right)
+
+
 # --- Pooling ---
 
 
@@ -303,6 +308,7 @@ OPS = {
     "batch_hard_triplet": batch_hard_triplet,
     "batch_norm": batch_norm,
     "batch_norm_residual": batch_norm,
+    "batched_matmul": batched_matmul,
     "bin_pool": bin_pool,
     "cast": lambda x, a: x["x"] * 1,
     "concat": lambda x, a: torch.cat([x["a"], x["b"], x["c"]], -1),
