@@ -420,7 +420,7 @@ int main(int argc, char** argv) {
     if (!options["--table"].empty()) write_table(options["--table"], rows, lines);
     if (!options["--record"].empty()) record(options["--record"], rows, only);
     if (!options["--check"].empty()) ok = check_bounds(rows, read_bounds(options["--check"]), only) && ok;
-    std::printf("%s\n", chosen_of(all_ops()).c_str());
+    if (only.empty()) std::printf("%s\n", chosen_of(all_ops()).c_str());
     return ok ? 0 : 1;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "bench_traffic: %s\n", error.what());
