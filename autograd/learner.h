@@ -31,15 +31,17 @@ class Learner {
   void step(const Tensor& guard = Tensor());
 
   // Begins anew without moving: the gradients that wait are dropped.
-  void drop_gradients() { parameters.begin_step(); }
+  void drop_gradients();
 
-  // The parameters whose names begin with `prefix` are kept as they are (no gradient is made for them, though gradients
-  // pass through them), or learn again. Between segments; what a segment recorded before is recorded anew. Error if no
-  // parameter has such a name.
+  // The parameters under `prefix` (ParameterArena::freeze) are kept as they are: no gradient is made for them, though
+  // gradients pass through them. Or they learn again. Between segments; what a segment recorded before is recorded anew.
   void freeze(const std::string& prefix, bool on = true);
 
-  // The parameters whose names begin with `prefix` move by OptimizerConfig::groups[group].
+  // The parameters under `prefix` move by OptimizerConfig::groups[group]. Between segments.
   void set_group(const std::string& prefix, int group);
+
+  // Takes over the values and the running statistics of `other`, which has the same parameters: a target network.
+  void copy_from(Learner& other);
 
   uint64_t version() const { return parameters.version(); }  // changes with freeze and set_group
   bool has_optimizer() const { return optimizer_.has_value(); }
@@ -51,8 +53,12 @@ class Learner {
   Optimizer& optimizer();
   void update_spans();
 
+  void check_between_segments() const;
+  void involve();
+
   Context* context_ = nullptr;
   std::optional<Optimizer> optimizer_;
+  uint64_t spans_version_ = 0;  // of the parameters when the optimizer's spans were made
 };
 
 }  // namespace saccade

@@ -1,5 +1,7 @@
 #include "autograd/parameter.h"
 
+#include <algorithm>
+
 #include "autograd/convert.h"
 #include "kernels/common/device.h"
 #include "kernels/common/hash.h"
@@ -61,24 +63,36 @@ Parameter* ParameterArena::find(const std::string& name) {
   return nullptr;
 }
 
-template <class Change>
-void ParameterArena::change(const std::string& prefix, const Change& to) {
-  bool any = false;
+namespace {
+bool lies_under(const std::string& name, const std::string& prefix) {
+  return prefix.empty() || name == prefix || name.starts_with(prefix.ends_with('.') ? prefix : prefix + '.');
+}
+}  // namespace
+
+bool ParameterArena::holds(const std::string& prefix) const {
+  return std::any_of(parameters_.begin(), parameters_.end(),
+                     [&](const Parameter& p) { return p.trainable && lies_under(p.name, prefix); });
+}
+
+template <class Field>
+void ParameterArena::set_field(const std::string& prefix, Field Parameter::*field, Field value) {
+  bool any = false, changes = false;
   for (Parameter& p : parameters_) {
-    if (!p.trainable || !p.name.starts_with(prefix)) continue;
-    to(p);
+    if (!p.trainable || !lies_under(p.name, prefix)) continue;
     any = true;
+    changes = changes || p.*field != value;
+    p.*field = value;
   }
-  check(any, "no parameter's name begins with \"", prefix, "\"");
-  ++version_;
+  check(any, "no parameter is called ", prefix, ", or lies under it");
+  if (changes) ++version_;
 }
 
 void ParameterArena::freeze(const std::string& prefix, bool on) {
-  change(prefix, [on](Parameter& p) { p.frozen_ = on; });
+  set_field(prefix, &Parameter::frozen_, on);
 }
 
 void ParameterArena::set_group(const std::string& prefix, int group) {
-  change(prefix, [group](Parameter& p) { p.group_ = group; });
+  set_field(prefix, &Parameter::group_, group);
 }
 
 std::vector<bool> ParameterArena::waiting() const {
@@ -90,18 +104,6 @@ std::vector<bool> ParameterArena::waiting() const {
 void ParameterArena::set_waiting(const std::vector<bool>& waiting) {
   size_t i = 0;
   for (Parameter& p : parameters_) p.grad_written = waiting[i++];
-}
-
-std::vector<uint64_t> ParameterArena::writes() const {
-  return {values.version(), grads.version(), buffers.version(), bf16_values.version()};
-}
-
-void ParameterArena::count_writes(const std::vector<uint64_t>& more) {
-  size_t i = 0;
-  for (const Tensor& flat : {values, grads, buffers, bf16_values}) {
-    if (flat && more[i] > 0) flat.mark_written();
-    ++i;
-  }
 }
 
 void ParameterArena::begin_step() {

@@ -53,14 +53,16 @@ class ParameterArena {
   void allocate(Context& context, uint64_t seed, DType dtype = DType::f32);
 
   Parameter* find(const std::string& name);
+  bool holds(const std::string& prefix) const;  // a parameter that learns, under `prefix` as freeze() has it
   std::deque<Parameter>& all() { return parameters_; }
   const std::deque<Parameter>& all() const { return parameters_; }
 
-  // The parameters whose names begin with `prefix` are kept as they are, or learn again. Error if there are none.
+  // The parameters under `prefix` are kept as they are, or learn again: "layer1" is layer1.0.weight and all others whose
+  // names go on with a dot, not layer10; "" is all. Error if there are none. After Learner::start by Learner::freeze.
   void freeze(const std::string& prefix, bool on = true);
-  // They move by the rates of the optimizer's group `group`. Error if there are none.
+  // The same move by the rates of the optimizer's group `group`. Error if there are none.
   void set_group(const std::string& prefix, int group);
-  // Changes with every freeze and every change of a group: what was recorded before moves other parameters.
+  // Changes when a parameter is frozen, freed or moved to another group: what was recorded before moves other parameters.
   uint64_t version() const { return version_; }
 
   void begin_step();                        // gradients count as unwritten
@@ -78,12 +80,10 @@ class ParameterArena {
   std::weak_ptr<ParameterArena*> handle() const { return self_; }  // empty once the arena is gone
   std::vector<bool> waiting() const;                               // Parameter::grad_written of all
   void set_waiting(const std::vector<bool>& waiting);
-  std::vector<uint64_t> writes() const;  // version counters of the flat tensors
-  void count_writes(const std::vector<uint64_t>& more);
 
  private:
-  template <class Change>
-  void change(const std::string& prefix, const Change& to);
+  template <class Field>
+  void set_field(const std::string& prefix, Field Parameter::*field, Field value);
   std::deque<Parameter> parameters_;
   uint64_t version_ = 0;
   std::shared_ptr<ParameterArena*> self_ = std::make_shared<ParameterArena*>(this);

@@ -15,7 +15,8 @@ namespace saccade {
 // The first run with a key runs as it comes, records its allocations and plans an arena. On the CPU later runs make the
 // same calls on the same addresses. On cuda and simt the second run is recorded on those addresses (a CUDA graph) and
 // replayed, and all later ones replay it: `work` is not called again then, so whatever it reads or leaves for the host
-// lies in tensors made outside, at addresses that stay. Inside, the host may read no device value and write none.
+// lies in tensors made outside, at addresses that stay: a replay after one of them is gone is an Error. Inside, the host
+// may read no device value and write none.
 //
 // The key names every shape and switch that changes what `work` does. What the parameters add to it is known without a
 // key: a run in which one was frozen or freed since, or gradients wait that did not wait before, plans and records anew.
@@ -46,7 +47,6 @@ class Segment {
     std::weak_ptr<ParameterArena*> arena;  // empty once the parameters are gone
     uint64_t version;
     std::vector<bool> waiting_before, waiting_after;  // Parameter::grad_written
-    std::vector<uint64_t> writes;                     // of the arena's flat tensors, counted over the run
   };
   struct Kept {
     std::shared_ptr<Arena> arena;
@@ -54,14 +54,18 @@ class Segment {
     std::shared_ptr<void> recording;  // once it replays
     uint64_t generation = 0;          // of the space that it was recorded on
     std::vector<Involved> involved;
+    Uses uses;  // of the recorded run
   };
-  bool still_holds(const Kept& kept) const;
+  static bool is_of_now(const Kept& kept);
+  static bool still_holds(const Kept& kept);
+  Kept& kept_for(const std::string& key);
   void run_once(Kept& kept, const std::function<void()>& work, bool records);
   void replay_kept(Kept& kept);
 
   Context* context_;
   std::shared_ptr<ArenaSpace> space_;
-  std::map<std::string, Kept> kept_;  // by key
+  std::map<std::string, std::vector<Kept>>
+      kept_;  // by key; of each, one for every state of waiting gradients
   Kept* running_ = nullptr;
 };
 

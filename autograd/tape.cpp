@@ -42,9 +42,8 @@ Variable Tape::leaf(Parameter& parameter, const Tensor& value) {
 
 void Tape::check_is_here(const Variable& x, const char* what) const {
   check(x.tape == 0 || x.tape == number_, what,
-        " of a variable that was computed on another tape: its gradient would go astray. detached(variable) "
-        "takes the "
-        "value over as a constant");
+        " of a variable that was computed on another tape: its gradient would reach the wrong variable. "
+        "detached(variable) takes the value over as a constant");
 }
 
 std::vector<Variable> Tape::record_many(const std::vector<Tensor>& outputs,
@@ -129,25 +128,27 @@ void Tape::backward(const Variable& loss) {
 }
 
 void Tape::backward(const std::vector<Variable>& outputs, const std::vector<Tensor>& grads) {
-  check(!backward_done_,
+  check(!backward_begun_,
         "a second backward on one tape: what it needs was freed by the first. Give all outputs to one "
-        "backward, or "
-        "compute them on a tape of their own");
+        "backward, "
+        "or compute them on a tape of their own");
   check(outputs.size() == grads.size(), "backward from ", outputs.size(), " outputs with ", grads.size(),
         " cotangents");
-  for (const Variable& output : outputs) check_is_here(output, "backward");
-  check(
-      outputs.empty() ||
-          std::any_of(outputs.begin(), outputs.end(), [](const Variable& x) { return x.needs_gradient(); }),
-      "backward from what depends on nothing that this tape teaches: name the learner when the tape is made");
-  backward_done_ = true;
-  for (size_t i = 0; i < outputs.size(); ++i) add_gradient(outputs[i], grads[i]);
+  for (const Variable& output : outputs) {
+    check_is_here(output, "backward");
+    check(output.needs_gradient(),
+          "backward from what depends on nothing that this tape teaches: name the learner when the tape is "
+          "made");
+  }
+  backward_begun_ = true;
   try {
+    for (size_t i = 0; i < outputs.size(); ++i) add_gradient(outputs[i], grads[i]);
     while (!nodes_.empty()) run_last_node();
   } catch (...) {
     for (Learner* learner : learners_) learner->drop_gradients();  // some are half written
     throw;
   }
+  backward_done_ = true;
   context_.current_op = nullptr;
 }
 
@@ -170,11 +171,11 @@ Tensor Tape::grad(const Variable& x) const {
   check(x.needs_gradient(), "grad() of a variable that needs no gradient");
   check(backward_done_, "grad() before backward: there is no gradient yet");
   const Slot& slot = slots_[static_cast<size_t>(x.slot)];
+  check(!slot.parameter, "the gradient of a parameter is Parameter::grad, to which other tapes add");
   check(slot.leaf,
         "grad() of a value that was computed on the tape: its gradient is not kept. Cut the tape there: go "
         "on from "
         "tape.input(detached(value).value) on a tape of its own, and give that gradient to backward here");
-  if (slot.parameter && slot.parameter->grad_written) return slot.parameter->grad;
   return slot.grad ? slot.grad : Tensor::zeros(context_, slot.shape, slot.dtype);
 }
 

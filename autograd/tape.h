@@ -55,8 +55,10 @@ class Tape {
   using Backward = std::function<void(Tape&, const Tensor& grad)>;
   using BackwardOfMany = std::function<void(Tape&, const std::vector<Tensor>& grads)>;
 
-  // Without learners nothing is recorded but what the gradients of input() need.
+  // Without learners nothing is recorded but what the gradients of input() need. The learners outlive the tape.
   explicit Tape(Context& context, std::vector<Learner*> learners = {});
+  Tape(const Tape&) = delete;  // two tapes of one number would share their gradients
+  Tape& operator=(const Tape&) = delete;
 
   Context& context() { return context_; }
 
@@ -98,8 +100,8 @@ class Tape {
   void backward(const Variable& loss);
   void backward(const std::vector<Variable>& outputs, const std::vector<Tensor>& grads);
 
-  // The gradient of a leaf after backward; zeros if the loss does not depend on it. Error before backward, and for what
-  // was computed on the tape: its gradient is not kept.
+  // The gradient of an input() after backward; zeros if the loss does not depend on it. Error before backward, for what was
+  // computed on the tape, whose gradient is not kept, and for parameters, whose gradient is Parameter::grad.
   Tensor grad(const Variable& x) const;
 
   // Random ops draw from stream after stream of the device-side state `random` (i64 [2]: seed, step). Where several tapes
@@ -135,7 +137,7 @@ class Tape {
   Context& context_;
   std::vector<Learner*> learners_;
   uint64_t number_;
-  bool backward_done_ = false;
+  bool backward_begun_ = false, backward_done_ = false;
   std::vector<Slot> slots_;
   std::vector<Node> nodes_;
   std::vector<int> arrivals_;  // parameters whose gradient was written in another type than their arena's

@@ -8,6 +8,7 @@
 
 #include "kernels/common/device.h"
 #include "kernels/simt/memory.h"
+#include "tensor/tensor.h"
 
 namespace saccade {
 
@@ -147,7 +148,13 @@ void Memory::make_room(ArenaSpace& space, size_t bytes) {
   count(bytes);
 }
 
+void Memory::note(const std::shared_ptr<Storage>& storage,
+                  std::map<const Storage*, std::weak_ptr<Storage>>& where) {
+  if (storage->ticket.arena != active_) where.emplace(storage.get(), storage);
+}
+
 void Memory::claim(const std::shared_ptr<Arena>& arena) {
+  ++arena->run_;
   if (!arena->planned_ || separate_buffers(device_)) return;
   ArenaSpace& space = *arena->space_;
   const std::shared_ptr<Arena> last = space.last_.lock();
@@ -162,7 +169,6 @@ void Memory::claim(const std::shared_ptr<Arena>& arena) {
 void Memory::begin(const std::shared_ptr<Arena>& arena) {
   check(!active_, "segments do not nest");
   claim(arena);
-  ++arena->run_;
   arena->next_ = 0;
   active_ = arena;
 }

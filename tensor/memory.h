@@ -13,6 +13,12 @@
 namespace saccade {
 
 class Arena;
+struct Storage;  // tensor/tensor.h
+
+// The tensors made outside that a stretch of work reads or writes, and those of them that it writes.
+struct Uses {
+  std::map<const Storage*, std::weak_ptr<Storage>> used, written;
+};
 
 // The bytes that arenas are served from. Arenas that never live at the same time may share one: it is as large as the
 // largest of them.
@@ -43,6 +49,8 @@ class ArenaSpace {
 class Arena {
  public:
   explicit Arena(std::shared_ptr<ArenaSpace> space) : space_(std::move(space)) {}
+
+  int64_t run() const { return run_; }  // how often the work ran or was replayed
 
  private:
   friend class Memory;
@@ -80,7 +88,7 @@ class Memory {
     bool pooled = true;  // also in the recorded run of an arena
   };
 
-  // Memory of at least `bytes`, aligned to kAlignment, not initialized. `ticket` goes back to release().
+  // Memory of at least `bytes`, aligned to kAlignment, not initialized. `ticket` is passed to release().
   void* allocate(size_t bytes, Ticket* ticket);
   void release(void* data, size_t bytes, const Ticket& ticket) noexcept;
 
@@ -93,6 +101,15 @@ class Memory {
   // if a tensor still lives in another arena of the space.
   void claim(const std::shared_ptr<Arena>& arena);
 
+  // While `uses` is set, the tensors that are touched and do not lie in the active arena are noted there.
+  void note_uses(Uses* uses) { uses_ = uses; }
+  void note_use(const std::shared_ptr<Storage>& storage) {
+    if (uses_) note(storage, uses_->used);
+  }
+  void note_write(const std::shared_ptr<Storage>& storage) {
+    if (uses_) note(storage, uses_->written);
+  }
+
   size_t bytes_in_use() const { return in_use_; }
   size_t peak_bytes() const { return peak_; }
 
@@ -102,12 +119,14 @@ class Memory {
   void drop_free_pages() noexcept;
   void make_room(ArenaSpace& space, size_t bytes);
   void count(size_t bytes);
+  void note(const std::shared_ptr<Storage>& storage, std::map<const Storage*, std::weak_ptr<Storage>>& where);
 
   Device device_;
   int device_index_;
   size_t in_use_ = 0, peak_ = 0;
   std::map<size_t, std::vector<void*>> free_;  // by size class
   std::shared_ptr<Arena> active_;
+  Uses* uses_ = nullptr;
 };
 
 // The memory of a context, made on first use.

@@ -28,6 +28,11 @@ struct Storage {
   Memory::Ticket ticket;
   uint64_t version = first_version();  // no two storages ever have the same
 
+  // Bytes of an arena are written again with every run of its segment.
+  uint64_t runs() const {
+    return ticket.arena && !ticket.pooled ? static_cast<uint64_t>(ticket.arena->run()) : 0;
+  }
+
  private:
   static uint64_t first_version();
 };
@@ -61,15 +66,22 @@ class Tensor {
           name_of(dtype_of<T>()));
     return static_cast<T*>(raw());
   }
-  void* raw() const { return storage_ ? static_cast<char*>(storage_->data) + offset_ : nullptr; }
+  void* raw() const {
+    if (!storage_) return nullptr;
+    storage_->memory->note_use(storage_);
+    return static_cast<char*>(storage_->data) + offset_;
+  }
 
   // These share the storage. Error where they would leave it.
   Tensor reshape(const Shape& shape) const;
   Tensor slice(int64_t begin, int64_t end) const;                // rows [begin, end) of the first dimension
   Tensor view(int64_t first_element, const Shape& shape) const;  // for arenas of parameters
 
-  uint64_t version() const { return storage_ ? storage_->version : 0; }
-  void mark_written() const { ++storage_->version; }
+  uint64_t version() const { return storage_ ? storage_->version + storage_->runs() : 0; }
+  void mark_written() const {
+    ++storage_->version;
+    storage_->memory->note_write(storage_);
+  }
   bool shares_storage_with(const Tensor& other) const { return storage_ && storage_ == other.storage_; }
   bool is_only_owner() const { return storage_.use_count() == 1; }
 

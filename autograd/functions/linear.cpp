@@ -94,9 +94,12 @@ void check_fit(const Matrices& a, const Matrices& b) {
               "matmul: ", x.outer.count, " x ", x.inner.count, " matrices of ", x.height(), " x ", x.width(),
               " and ", y.outer.count, " x ", y.inner.count, " of ", y.height(), " x ", y.width(),
               " do not fit each other");
-  for (const Matrices* one : {&a, &b})
+  for (const Matrices* one : {&a, &b}) {
     check(one->view.end() <= one->of.value.count(), "matmul: a view reaches beyond its tensor of shape ",
           one->of.shape().text());
+    check(!one->of.needs_gradient() || !one->view.overlaps(),
+          "matmul: a view that meets an element twice takes no gradient: it would be written twice");
+  }
 }
 
 }  // namespace

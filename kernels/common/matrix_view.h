@@ -2,6 +2,8 @@
 // fused projection, exists only inside functions and kernels, where a copy would hurt.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 
 #include "kernels/common/error.h"
@@ -37,6 +39,19 @@ struct MatrixView {
   }
   // One past the last element that is read or written.
   int64_t end() const { return count() == 0 ? 0 : begin(batch() - 1) + (rows - 1) * pitch + columns; }
+
+  // Whether an element may stand at two places of the view, as with a stride of 0: it may be read so, not written.
+  bool overlaps() const {
+    std::array<Batch, 4> steps = {Batch{columns, 1}, Batch{rows, pitch}, inner, outer};
+    std::sort(steps.begin(), steps.end(), [](const Batch& a, const Batch& b) { return a.stride < b.stride; });
+    int64_t span = 1;  // what the smaller strides reach over
+    for (const Batch& step : steps) {
+      if (step.count <= 1) continue;
+      if (step.stride < span) return count() > 0;
+      span += (step.count - 1) * step.stride;
+    }
+    return false;
+  }
 };
 
 inline MatrixView transposed(MatrixView view) {

@@ -108,3 +108,17 @@ TEST_CASE("products of matrices that do not fit are errors of the input") {
   CHECK_THROWS_WITH(matmul(tape, beyond, beyond),
                     "matmul: a view reaches beyond its tensor of shape [2,3,4]");
 }
+
+TEST_CASE("a view that meets an element twice may be read, and takes no gradient") {
+  Context context(Device::cpu, 0, 1);
+  Tape tape(context);
+  const Tensor two = Tensor::from<float>(context, {1, 1, 1, 2}, {3, 4});
+  MatrixView twice = dense_matrices(1, 2, 1, 2);
+  twice.inner.stride = 0;
+  const Matrices ones = matrices_of(tape.constant(Tensor::from<float>(context, {1, 2, 2, 1}, {1, 1, 1, 0})));
+  CHECK(matmul(tape, {tape.constant(two), twice}, ones).value.to_host<float>(context) ==
+        std::vector<float>{7, 3});
+  CHECK_THROWS_WITH(
+      matmul(tape, {tape.input(two), twice}, ones),
+      "matmul: a view that meets an element twice takes no gradient: it would be written twice");
+}

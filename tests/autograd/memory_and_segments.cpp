@@ -125,7 +125,7 @@ TEST_CASE("a segment that changes its mind is an error, unless its key says so")
     }
 }
 
-TEST_CASE("a tensor kept from an earlier run of a segment is an error, not a silent overwrite") {
+TEST_CASE("a tensor kept from an earlier run of a segment is an error where another needs its place") {
   Context context(Device::cpu, 0, 1);
   Segment segment(context);
   Tensor kept, stolen;
@@ -369,4 +369,163 @@ TEST_CASE("after an exception a step begins anew: no half of its gradients is ad
     line.step(), untouched.step();
     CHECK(line.weight("b") == untouched.weight("b"));
   }
+}
+
+TEST_CASE("a value that a segment made and made again since is not used for a gradient") {
+  for (const Device device : devices_here()) {
+    Context context(device, 0, 1);
+    Segment segment(context);
+    const Tensor x = Tensor::from<float>(context, {1, 2}, {5, 6});
+    Tensor y;
+    const auto run = [&] {
+      segment.run([&] {
+        Tape tape(context);
+        y = scale(tape, tape.constant(x), 1).value;
+      });
+    };
+    for (int i = 0; i < 3; ++i) run();
+    Tape tape(context);
+    const Variable w = tape.input(x);
+    const Variable z = mul(tape, w, tape.constant(y));
+    run();
+    CHECK_THROWS_WITH(tape.backward({z}, {x}), Catch::Contains("overwritten"));
+  }
+}
+
+TEST_CASE("a replay whose input is gone is an error, and one that stays may be written anew") {
+  for (const Device device : devices_here()) {
+    Context context(device, 0, 1);
+    const Tensor out = Tensor::zeros(context, {1, 2}, DType::f32);
+    const auto doubled = [&](Segment& segment, const Tensor& x) {
+      segment.run([&] {
+        Tape tape(context);
+        copy(context, out, scale(tape, tape.constant(x), 2).value);
+      });
+      return out.to_host<float>(context);
+    };
+    Segment stays(context), remade(context);
+    Tensor x = Tensor::zeros(context, {1, 2}, DType::f32);
+    for (float value = 0; value < 5; ++value) {
+      const float values[2] = {value, 1};
+      x.write(context, values);
+      CHECK(doubled(stays, x) == std::vector<float>{2 * value, 2});
+    }
+    const auto remake = [&] {
+      for (float value = 0; value < 5; ++value) {
+        const Tensor y = Tensor::from<float>(context, {1, 2}, {value, 1});
+        CHECK(doubled(remade, y) == std::vector<float>{2 * value, 2});
+      }
+    };
+    if (can_record(device))
+      CHECK_THROWS_WITH(remake(), Catch::Contains("is gone"));
+    else
+      remake();
+  }
+}
+
+TEST_CASE("what a replay writes outside counts as written") {
+  for (const Device device : devices_here()) {
+    Context context(device, 0, 1);
+    Segment segment(context);
+    const Tensor x = Tensor::from<float>(context, {1, 2}, {5, 6}),
+                 out = Tensor::zeros(context, {1, 2}, DType::f32);
+    for (int i = 0; i < 3; ++i) segment.run([&] { copy(context, out, x); });
+    Tape tape(context);
+    const Variable w = tape.input(x);
+    const Variable z = mul(tape, w, tape.constant(out));
+    segment.run([&] { copy(context, out, x); });
+    CHECK_THROWS_WITH(tape.backward({z}, {x}), Catch::Contains("overwritten"));
+  }
+}
+
+TEST_CASE("gradients that are dropped inside a segment are dropped by its replays, too") {
+  for (const Device device : devices_here()) {
+    Line line(device);
+    Parameter& a = *line.learner.parameters.find("a");
+    Segment drops(line.context);
+    for (int i = 0; i < 4; ++i) {
+      a.grad_written = true;
+      drops.run([&] { line.learner.drop_gradients(); });
+      CHECK_FALSE(a.grad_written);
+    }
+  }
+}
+
+TEST_CASE("several runs of one key in a step replay, each as the state of the gradients wants it") {
+  for (const Device device : devices_here()) {
+    Line line(device);
+    Parameter& a = *line.learner.parameters.find("a");
+    Segment task(line.context);
+    int calls = 0;
+    for (int step = 0; step < 6; ++step) {
+      line.learner.drop_gradients();
+      for (int i = 0; i < 3; ++i)
+        task.run([&] {
+          ++calls;
+          Tape tape(line.context, {&line.learner});
+          tape.backward(linear(tape, tape.constant(line.x), tape.as_stored(a), nullptr));
+        });
+      CHECK(a.grad.to_host<float>(line.context) == std::vector<float>{3, 6});
+    }
+    CHECK(calls ==
+          (can_record(device) ? 4 : 18));  // once as it comes and once recorded, first of a step and later
+    line.learner.freeze("b");
+    const int before = calls;
+    for (int i = 0; i < 3; ++i) {
+      line.learner.freeze("b");  // it is already: nothing changes
+      line.learner.drop_gradients();
+      task.run([&] {
+        ++calls;
+        Tape tape(line.context, {&line.learner});
+        tape.backward(linear(tape, tape.constant(line.x), tape.as_stored(a), nullptr));
+      });
+    }
+    CHECK(calls - before == (can_record(device) ? 2 : 3));
+  }
+}
+
+TEST_CASE("a learner takes over another's values, statistics and rounded copies") {
+  for (const Device device : devices_here())
+    for (const Precision precision : {Precision::f32, Precision::bf16}) {
+      Context context(device, 0, 1);
+      if (!has_precision(context, precision)) continue;
+      context.precision = precision;
+      Learner online, target;
+      for (Learner* learner : {&online, &target}) {
+        learner->parameters.add("w", {1, 2},
+                                [](float* v, int64_t n, PhiloxStream&) { std::fill_n(v, n, 1.0f); });
+        learner->parameters.add_buffer("mean", {3}, Initializer());
+      }
+      online.start(context, 1, OptimizerConfig());
+      target.start(context, 1);
+      const float other[2] = {5, 7}, mean[3] = {1, 2, 3};
+      Parameter &w = *online.parameters.find("w"), &followed = *target.parameters.find("w");
+      w.value.write(context, other);
+      online.parameters.refresh_bf16(context);
+      online.parameters.find("mean")->value.write(context, mean);
+      target.copy_from(online);
+      CHECK(followed.value.to_host<float>(context) == std::vector<float>{5, 7});
+      CHECK(target.parameters.find("mean")->value.to_host<float>(context) == std::vector<float>{1, 2, 3});
+      Tape tape(context);
+      const Tensor seen = tape.in_precision(followed).value;
+      CHECK(converted(context, seen, DType::f32).to_host<float>(context) == std::vector<float>{5, 7});
+      CHECK_THROWS_WITH(target.step(), Catch::Contains("no optimizer"));
+    }
+}
+
+TEST_CASE(
+    "parameters that were frozen behind their learner's back are an error, and a prefix ends at a dot") {
+  Context context(Device::cpu, 0, 1);
+  Learner learner;
+  const Initializer ones = [](float* v, int64_t n, PhiloxStream&) { std::fill_n(v, n, 1.0f); };
+  for (const char* name : {"block.1.w", "block.10.w", "block.1"}) learner.parameters.add(name, {1}, ones);
+  learner.start(context, 1, OptimizerConfig());
+  learner.freeze("block.1");
+  CHECK(learner.parameters.find("block.1.w")->frozen());
+  CHECK(learner.parameters.find("block.1")->frozen());
+  CHECK_FALSE(learner.parameters.find("block.10.w")->frozen());
+  learner.parameters.freeze("block");
+  CHECK_THROWS_WITH(learner.step(), Catch::Contains("Learner::freeze"));
+  learner.freeze("", false);
+  learner.step();
 }
