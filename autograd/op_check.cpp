@@ -2,14 +2,9 @@
 
 #include <cmath>
 
-namespace saccade {
+#include "autograd/op_run.h"
 
-std::vector<double> cotangent(const std::string& case_name, size_t output, size_t count) {
-  PhiloxStream random(0x5acc, output * 7919 + case_name.size());
-  std::vector<double> values(count);
-  for (double& v : values) v = static_cast<float>(bf16(random.normal()));
-  return values;
-}
+namespace saccade {
 
 namespace {
 
@@ -25,37 +20,17 @@ std::vector<Bound> to_bounds(Context& context, const Tensor& tensor) {
   return out;
 }
 
-Tensor random_state(Context& context) {
-  return Tensor::from<int64_t>(context, {2}, {17, 3});
-}
-
 Outcome run_op(const Op& op, const Case& test_case, Context& context, DType dtype,
                const std::vector<std::vector<double>>& values, bool with_gradients) {
-  Tape tape(context);
-  tape.random = random_state(context);
-  auto inputs = place_inputs(tape, op, test_case, values, dtype);
-  if (!with_gradients)
-    for (Variable& input : inputs) input = detached(input);
-  const auto outputs = op.run(tape, inputs, complete(op, test_case.attributes));
-  check(outputs.size() == op.outputs.size(), op.name, " returned ", outputs.size(), " outputs, not ",
-        op.outputs.size());
+  OpRunner runner(context, op, place_inputs(context, op, test_case, values, dtype), test_case.attributes);
+  runner.forward(with_gradients);
+  if (with_gradients) runner.backward(runner.random_cotangents(test_case.name));
   Outcome outcome;
-  std::vector<Variable> ends;
-  std::vector<Tensor> cotangents;
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    outcome.outputs.push_back(to_bounds(context, outputs[i].value));
-    if (!with_gradients || !outputs[i].needs_gradient() || !op.outputs[i].differentiable) continue;
-    const Tensor wide =
-        Tensor::from(context, outputs[i].shape(),
-                     cotangent(test_case.name, i, static_cast<size_t>(outputs[i].value.count())));
-    ends.push_back(outputs[i]);
-    cotangents.push_back(converted(context, wide, outputs[i].dtype()));
+  for (const Tensor& output : runner.outputs()) outcome.outputs.push_back(to_bounds(context, output));
+  for (size_t i = 0; i < op.inputs.size(); ++i) {
+    const Tensor gradient = with_gradients ? runner.gradient(i) : Tensor();
+    outcome.input_gradients.push_back(gradient ? to_bounds(context, gradient) : std::vector<Bound>());
   }
-  if (with_gradients) tape.backward(ends, cotangents);
-  for (const Variable& input : inputs)
-    outcome.input_gradients.push_back(with_gradients && input.needs_gradient()
-                                          ? to_bounds(context, tape.grad(input))
-                                          : std::vector<Bound>());
   return outcome;
 }
 
@@ -143,7 +118,7 @@ CheckResult check_gradient(const Op& op, const Case& test_case, double fault) {
     const Outcome out = run_op(op, test_case, host, DType::f64, values, false);
     double sum = 0;
     for (size_t i = 0; i < op.outputs.size(); ++i) {
-      if (op.outputs[i].kind != Kind::floating || !op.outputs[i].differentiable) continue;
+      if (!takes_gradient(op.outputs[i])) continue;
       const auto weights = cotangent(test_case.name, i, out.outputs[i].size());
       for (size_t k = 0; k < weights.size(); ++k) sum += weights[k] * out.outputs[i][k].value;
     }

@@ -7,9 +7,6 @@
 
 namespace saccade {
 
-// The random cotangent of output `output` of a case: the same for every dtype, as bf16 holds each number exactly.
-std::vector<double> cotangent(const std::string& case_name, size_t output, size_t count);
-
 struct CheckResult {
   bool passed = true;
   std::string failure;   // the first one: op, case, tensor, index, both values

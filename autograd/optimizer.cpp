@@ -1,6 +1,9 @@
 #include "autograd/optimizer.h"
 
-#include "kernels/optimizer/optimizer.ref.h"
+#include "kernels/optimizer/adam.ref.h"
+#include "kernels/optimizer/gradient_clip.ref.h"
+#include "kernels/optimizer/sgd.ref.h"
+#include "kernels/optimizer/step_counter.ref.h"
 #include "tensor/dispatch.h"
 
 namespace saccade {

@@ -6,7 +6,10 @@
 #include <vector>
 
 #include "autograd/parameter.h"
-#include "kernels/optimizer/optimizer.h"
+#include "kernels/optimizer/adam.h"
+#include "kernels/optimizer/gradient_clip.h"
+#include "kernels/optimizer/sgd.h"
+#include "kernels/optimizer/step_counter.h"
 
 namespace saccade {
 
@@ -33,7 +36,7 @@ class Optimizer {
   // Between segments: writes the device-side scalar.
   void set_learning_rate(Context& context, double rate);
 
-  // One step with the arena's gradients (equations: kernels/optimizer/optimizer.h). Frozen parameters stay. If
+  // One step with the arena's gradients (equations: kernels/optimizer/). Frozen parameters stay. If
   // *guard (device memory, may be null) is not finite nothing changes.
   void step(Context& context, const float* guard = nullptr);
 

@@ -2,16 +2,9 @@
 
 #include "autograd/convert.h"
 #include "kernels/common/device.h"
+#include "kernels/common/hash.h"
 
 namespace saccade {
-
-namespace {
-uint64_t hash_of(const std::string& text) {  // FNV-1a
-  uint64_t hash = 1469598103934665603ull;
-  for (unsigned char c : text) hash = (hash ^ c) * 1099511628211ull;
-  return hash;
-}
-}  // namespace
 
 Parameter& ParameterArena::add(const std::string& name, const Shape& shape, Initializer initialize) {
   check(!values, "parameter ", name, " was added after the arena was allocated");

@@ -70,6 +70,9 @@ void Segment::run_once(Kept& kept, const std::function<void()>& work, bool recor
     if (records) abandon_recording(*context_);
     leave();
     memory.abort();
+    // Half of a step's gradients may be written: the step begins anew.
+    for (const Involved& known : kept.involved)
+      if (const auto arena = known.arena.lock()) (*arena)->begin_step();
     throw;
   }
   leave();

@@ -20,6 +20,8 @@ namespace saccade {
 // The key names every shape and switch that changes what `work` does. What the parameters add to it is known without a
 // key: a run in which one was frozen or freed since, or gradients wait that did not wait before, plans and records anew.
 //
+// After an exception the gradients that wait in the parameters involved are dropped: the step begins anew.
+//
 // Tensors made inside stay valid until the next run of the segment. Arena and graph go with the segment; tensors that
 // outlive it keep the arena.
 class Segment {

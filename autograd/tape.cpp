@@ -142,20 +142,27 @@ void Tape::backward(const std::vector<Variable>& outputs, const std::vector<Tens
       "backward from what depends on nothing that this tape teaches: name the learner when the tape is made");
   backward_done_ = true;
   for (size_t i = 0; i < outputs.size(); ++i) add_gradient(outputs[i], grads[i]);
-  while (!nodes_.empty()) {
-    const Node node = std::move(nodes_.back());
-    nodes_.pop_back();
-    std::vector<Tensor> node_grads;
-    bool flows = false;
-    for (int slot : node.outputs) {
-      node_grads.push_back(std::exchange(slots_[static_cast<size_t>(slot)].grad, Tensor()));
-      flows = flows || node_grads.back();
-    }
-    context_.current_op = node.op;
-    if (flows) node.backward(*this, node_grads);
-    take_arrivals();
+  try {
+    while (!nodes_.empty()) run_last_node();
+  } catch (...) {
+    for (Learner* learner : learners_) learner->drop_gradients();  // some are half written
+    throw;
   }
   context_.current_op = nullptr;
+}
+
+void Tape::run_last_node() {
+  const Node node = std::move(nodes_.back());
+  nodes_.pop_back();
+  std::vector<Tensor> node_grads;
+  bool flows = false;
+  for (int slot : node.outputs) {
+    node_grads.push_back(std::exchange(slots_[static_cast<size_t>(slot)].grad, Tensor()));
+    flows = flows || node_grads.back();
+  }
+  context_.current_op = node.op;
+  if (flows) node.backward(*this, node_grads);
+  take_arrivals();
 }
 
 Tensor Tape::grad(const Variable& x) const {

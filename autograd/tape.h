@@ -93,7 +93,8 @@ class Tape {
                     const Tensor& grad);  // takes `grad` over, or adds it; no need: ignores
 
   // The backward pass from `outputs` with the cotangents `grads` (1 for a scalar loss), which frees on the way what was
-  // saved. A tape has one: a second is an Error, as what it would need is gone.
+  // saved. A tape has one: a second is an Error, as what it would need is gone. If it throws, the gradients that wait in
+  // the tape's learners are dropped.
   void backward(const Variable& loss);
   void backward(const std::vector<Variable>& outputs, const std::vector<Tensor>& grads);
 
@@ -101,9 +102,10 @@ class Tape {
   // was computed on the tape: its gradient is not kept.
   Tensor grad(const Variable& x) const;
 
-  // Random ops draw from stream next_stream() of the device-side state `random` (i64 [2]: seed, step).
+  // Random ops draw from stream after stream of the device-side state `random` (i64 [2]: seed, step). Where several tapes
+  // share a state, as in one step, each begins at the stream where the one before stopped, or they draw the same numbers.
   Tensor random;
-  uint32_t next_stream() { return streams_++; }
+  uint32_t stream = 0;  // the next
 
   // After every function, look for a NaN in its output and throw Error naming the function.
   bool find_nan = false;
@@ -126,6 +128,7 @@ class Tape {
   bool teaches(const Parameter& parameter) const;
   void check_is_here(const Variable& x, const char* what) const;
   void add_to_parameter(Parameter& parameter, const Tensor& grad);
+  void run_last_node();
   void take_arrivals();
   void look_for_nan(const Tensor& output) const;
 
@@ -136,7 +139,6 @@ class Tape {
   std::vector<Slot> slots_;
   std::vector<Node> nodes_;
   std::vector<int> arrivals_;  // parameters whose gradient was written in another type than their arena's
-  uint32_t streams_ = 0;
 };
 
 }  // namespace saccade

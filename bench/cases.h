@@ -28,18 +28,8 @@ inline CaseInput read_input(const nlohmann::json& line) {
   return input;
 }
 
-inline const Case& largest_case(const Op& op) {
-  const auto count = [](const Case& c) {
-    int64_t sum = 0;
-    for (const CaseInput& input : c.inputs) sum += input.shape.count();
-    return sum;
-  };
-  return *std::max_element(op.cases.begin(), op.cases.end(),
-                           [&](const Case& a, const Case& b) { return count(a) < count(b); });
-}
-
-// The cases of `op` in the file at `path`, or the largest one of its registration (on a dry run: small ones
-// alone).
+// The cases of `op` in the file at `path`, or the largest one of its registration (on a dry run a
+// small one).
 inline std::vector<Case> cases_of(const Op& op, const std::string& path, bool dry) {
   std::ifstream file(path);
   check_input(file.good(), path, " cannot be read; run from the top folder or give --shapes");
@@ -64,34 +54,14 @@ inline std::vector<Case> cases_of(const Op& op, const std::string& path, bool dr
   return {fallback};
 }
 
-// One input of a case on the device. A block of values is repeated: the time of no op depends on more.
+// One input of a case on the device. A block of values is repeated, as no op's time depends on more.
 inline Tensor place(Context& context, const Port& port, const CaseInput& input, DType floating,
                     size_t number) {
   constexpr size_t kBlock = 1 << 16;
   const auto count = static_cast<size_t>(input.shape.count());
   PhiloxStream random(0xbe9c4, number);
-  std::vector<double> block(std::min(count, kBlock));
-  for (size_t k = 0; k < block.size(); ++k) {
-    const Fill& fill = input.fill;
-    switch (fill.rule) {
-      case Fill::normal:
-        block[k] = fill.low + fill.high * random.normal();
-        break;
-      case Fill::uniform:
-        block[k] = fill.low + (fill.high - fill.low) * random.uniform();
-        break;
-      case Fill::integers:
-        block[k] = fill.low + random.below(static_cast<uint32_t>(fill.high - fill.low));
-        break;
-      case Fill::constant:
-        block[k] = fill.low;
-        break;
-      case Fill::values:
-        block[k] = fill.list[k % fill.list.size()];
-        break;
-    }
-  }
-  const auto filled = [&]<class T>(T) {
+  const std::vector<double> block = filled(input.fill, std::min(count, kBlock), random);
+  const auto repeated = [&]<class T>(T) {
     std::vector<T> values(count);
     for (size_t k = 0; k < values.size(); ++k) {
       if constexpr (std::is_same_v<T, bf16>)
@@ -103,15 +73,15 @@ inline Tensor place(Context& context, const Port& port, const CaseInput& input, 
   };
   switch (dtype_for(port, floating)) {
     case DType::u8:
-      return filled(uint8_t{});
+      return repeated(uint8_t{});
     case DType::i32:
-      return filled(int32_t{});
+      return repeated(int32_t{});
     case DType::i64:
-      return filled(int64_t{});
+      return repeated(int64_t{});
     case DType::bf16:
-      return filled(bf16{});
+      return repeated(bf16{});
     default:
-      return filled(float{});
+      return repeated(float{});
   }
 }
 

@@ -5,9 +5,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <iostream>
 
+#include "bench/timing.h"
 #include "kernels/common/philox.h"
 #include "reid/evaluation/evaluate.h"
 #include "reid/evaluation/rerank.h"
@@ -47,12 +47,11 @@ template <class Work>
 double seconds(int runs, Work&& work) {
   std::vector<double> times;
   for (int r = 0; r < runs; ++r) {
-    const auto start = std::chrono::steady_clock::now();
+    const double start = now();
     work();
-    times.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    times.push_back(now() - start);
   }
-  std::sort(times.begin(), times.end());
-  return times[times.size() / 2];
+  return bench::Times(std::move(times)).median;
 }
 
 }  // namespace

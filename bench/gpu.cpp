@@ -1,10 +1,10 @@
-// The GPU, op by op. Every command takes --device cuda, or simt (or cpu) to walk the same path with no GPU on
+// The GPU, op by op. Every command takes --device cuda, or simt (or cpu) to walk the same path without a GPU on
 // small shapes, where times mean nothing. Results are one JSON object on stdout; an op that fails is a row
 // with `error`, and makes the exit code 1. Commands:
 //
 //   device    what the machine is
 //   roofs     bandwidth of a copy, a read and a write; rate of matrix products
-//   list      the ops that this device has a version of, and those that it has not
+//   list      the ops that this device has a version of, and those that it has no version of
 //   check     every registry case against the f64 oracle, values and gradients (--small: the small ones;
 //             --own: without the vendors' kernels)
 //   measure   every benchmark case, forward, and forward with backward
@@ -12,17 +12,19 @@
 //
 // Measuring: calls take turns over copies of inputs and outputs that together exceed twice the L2 cache.
 // `eager` is the time of a call that the host launches through the tape, `graph` of one that a captured graph
-// replays; the four series of a row are interleaved. Both in microseconds a call: median, p10 and p90 over
+// replays; the four series of a row are interleaved. Both are in microseconds a call: median, p10 and p90 over
 // stretches of calls. Tables that the host makes of an op's inputs are made before.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <iomanip>
 #include <iostream>
 #include <memory>
 #include <optional>
 
 #include "autograd/op_check.h"
+#include "autograd/op_run.h"
 #include "bench/cases.h"
 #include "bench/timing.h"
 #include "kernels/common/bandwidth.h"
@@ -38,9 +40,9 @@ using Json = nlohmann::ordered_json;
 
 struct Options {
   std::string shapes = "bench/shapes.json", roofs;
-  std::vector<std::string> ops;  // these alone; empty: all
+  std::vector<std::string> ops;  // only these; empty: all
   Device device = Device::cuda;
-  double seconds = 0.4;  // of measuring, a row
+  double seconds = 0.4;  // spent on measuring each row
   bool small = false, own = false;
   bool dry() const { return device != Device::cuda; }
 };
@@ -103,10 +105,9 @@ class Work {
  public:
   Work(const Options& options, const Op& op, const Case& test_case, DType dtype,
        Precision precision = Precision::f32, Kernels kernels = Kernels::library)
-      : context_(options.device), op_(op), attributes_(complete(op, test_case.attributes)) {
+      : context_(options.device) {
     context_.precision = precision;
     context_.kernels = kernels;
-    random_ = Tensor::from<int64_t>(context_, {2}, {17, 3});
     std::vector<Tensor> first;
     double bytes = 0;
     for (size_t i = 0; i < op.inputs.size(); ++i) {
@@ -114,28 +115,33 @@ class Work {
       bytes += static_cast<double>(first.back().bytes());
       shapes.push_back(test_case.inputs[i].shape);
     }
-    inputs_.push_back(first);
-    for (const Variable& output : call(0, false)) bytes += static_cast<double>(output.value.bytes());
+    runners_.emplace_back(context_, op, first, test_case.attributes);
+    make_cotangents(op);
+    for (const Tensor& output : runners_[0].outputs()) bytes += static_cast<double>(output.bytes());
     copies =
         static_cast<size_t>(std::clamp(std::ceil(2 * l2_bytes(options) / std::max(bytes, 1.0)), 2.0, 64.0));
-    if (kernels == Kernels::plain) {  // which may be one thread: what takes so long needs no cold cache
-      const double once = seconds_on_device(context_, [&] { call(0, false); });
+    if (kernels == Kernels::plain) {  // may be one thread; what takes so long needs no cold cache
+      const double once = seconds_on_device(context_, [&] { runners_[0].forward(false); });
       slow = once > kSlow;
       copies = std::clamp<size_t>(static_cast<size_t>(kSlow / std::max(once, 1e-9)), 1, copies);
     }
-    for (size_t i = 1; i < copies; ++i) {
-      inputs_.emplace_back();
-      for (const Tensor& tensor : first) inputs_.back().push_back(copy_of(context_, tensor));
+    while (runners_.size() < copies) {
+      std::vector<Tensor> inputs;
+      for (const Tensor& tensor : first) inputs.push_back(copy_of(context_, tensor));
+      runners_.emplace_back(context_, op, std::move(inputs), test_case.attributes);
     }
-    kept_.resize(copies);
     for (const bool backward : {false, true})
       for (int i = slow ? 1 : 0; i < 2; ++i) go(backward);
     synchronize(context_);
   }
 
-  // Every copy once.
+  // Every copy once. Outputs and gradients stay until their copy's next turn: given back at once, each call would find
+  // them in the cache.
   void go(bool backward) {
-    for (size_t i = 0; i < copies; ++i) call(i, backward);
+    for (OpRunner& runner : runners_) {
+      runner.forward(backward);
+      if (backward && !cotangents_.empty()) runner.backward(cotangents_);
+    }
   }
   // Seconds a call takes in one stretch.
   double sample(bool backward, bool graph) {
@@ -146,7 +152,7 @@ class Work {
       captured->replay();
       synchronize(context_);
     }
-    // Or the clock would start on an idle device, and run while the host launches the graph.
+    // Without this replay the clock would start on an idle device and run while the host launches the graph.
     captured->replay();
     return seconds_on_device(context_, [&] { captured->replay(); }) / static_cast<double>(copies);
   }
@@ -160,49 +166,22 @@ class Work {
   bool slow = false;  // a call takes longer than kSlow: one sample of each series must do, and no graph
 
  private:
-  std::vector<Variable> call(size_t i, bool backward) {
-    Tape tape(context_);
-    tape.random = random_;
-    std::vector<Variable> in;
-    for (size_t k = 0; k < op_.inputs.size(); ++k) {
-      const bool learns = backward && op_.inputs[k].kind == Kind::floating && op_.inputs[k].differentiable;
-      in.push_back(learns ? tape.input(inputs_[i][k]) : tape.constant(inputs_[i][k]));
+  // Normal numbers of the right size: ones would make the gradient of a softmax vanish.
+  void make_cotangents(const Op& op) {
+    runners_[0].forward();
+    for (const size_t i : runners_[0].ends()) {
+      const Tensor& output = runners_[0].outputs()[i];
+      cotangents_.push_back(place(context_, {"", Kind::floating}, {output.shape(), {}}, output.dtype(), 99));
     }
-    if (i == runs_.size()) runs_.push_back(prepared(op_, tape, in, attributes_));
-    const std::vector<Variable> out = runs_[i](tape, in, attributes_);
-    std::vector<Tensor>
-        kept;  // outputs rotate like inputs: given back, each call would find them in the cache
-    for (const Variable& output : out) kept.push_back(output.value);
-    if (backward) go_back(tape, in, out, kept);
-    if (!kept_.empty()) kept_[i] = std::move(kept);
-    return out;
-  }
-
-  void go_back(Tape& tape, const std::vector<Variable>& in, const std::vector<Variable>& out,
-               std::vector<Tensor>& kept) {
-    std::vector<Variable> ends;
-    for (size_t k = 0; k < out.size(); ++k)
-      if (out[k].needs_gradient() && op_.outputs[k].differentiable) ends.push_back(out[k]);
-    if (ends.empty()) return;
-    const bool first = cotangents_.empty();
-    if (first)  // a normal number of the right size: ones would make the gradient of a softmax vanish
-      for (const Variable& end : ends)
-        cotangents_.push_back(place(context_, {"", Kind::floating}, {end.shape(), {}}, end.dtype(), 99));
-    tape.backward(ends, cotangents_);
-    for (const Variable& input : in)
-      if (input.needs_gradient()) kept.push_back(tape.grad(input));
-    if (!first) return;
-    for (const Tensor& t : cotangents_) least_backward_ += static_cast<double>(t.bytes());
-    for (const Variable& input : in)
-      if (input.needs_gradient()) least_backward_ += static_cast<double>(input.value.bytes());
+    if (cotangents_.empty()) return;
+    for (const Tensor& cotangent : cotangents_) least_backward_ += static_cast<double>(cotangent.bytes());
+    for (size_t i = 0; i < op.inputs.size(); ++i)
+      if (takes_gradient(op.inputs[i]))
+        least_backward_ += static_cast<double>(runners_[0].inputs()[i].bytes());
   }
 
   Context context_;
-  const Op& op_;
-  Attributes attributes_;
-  Tensor random_;
-  std::vector<std::vector<Tensor>> inputs_, kept_;
-  std::vector<OpRun> runs_;  // of each copy of the inputs
+  std::deque<OpRunner> runners_;  // each on its own copy of the inputs
   std::vector<Tensor> cotangents_;
   std::unique_ptr<Graph> graphs_[2];
   double least_backward_ = 0;
@@ -287,16 +266,26 @@ Json in_microseconds(const std::vector<double>& seconds) {
           {"stretches", seconds.size()}};
 }
 
+bool is_forward_only(const Op& op, Kernels kernels) {
+  return kernels == Kernels::plain && !op.plain_backward;
+}
+
+// Which of an op's versions a row is of.
+std::string version_name(const Op& op, Kernels kernels) {
+  return concat(name_of(kernels), is_forward_only(op, kernels) ? ", forward only" : "");
+}
+
 Json measure_case(const Options& options, const Op& op, const Case& test_case, DType dtype, Kernels kernels,
                   const Roofs& roofs) {
   Json row = {{"op", op.name}, {"case", test_case.name}, {"dtype", name_of(dtype)}, {"library", op.library}};
-  if (op.versions) row["kernels"] = name_of(kernels);
+  if (op.versions) row["kernels"] = version_name(op, kernels);
+  const bool forward_only = is_forward_only(op, kernels);
   Work work(options, op, test_case, dtype, Precision::f32, kernels);
   constexpr const char* kNames[] = {"forward_eager", "forward_graph", "both_eager", "both_graph"};
   std::vector<double> seconds[4];
   std::string refused[4];
   for (const double begin = now();;) {
-    for (size_t k = 0; k < 4; ++k) {
+    for (size_t k = 0; k < (forward_only ? 2u : 4u); ++k) {
       if (!refused[k].empty() || (work.slow && k % 2 == 1)) continue;
       if (k % 2 == 1 && !can_record(options.device)) {
         refused[k] = "no graphs here";
@@ -306,7 +295,7 @@ Json measure_case(const Options& options, const Op& op, const Case& test_case, D
         seconds[k].push_back(work.sample(k >= 2, k % 2 == 1));
       } catch (const std::exception& error) {
         if (k % 2 == 0) throw;
-        refused[k] = error.what();  // the op cannot be captured: said in the row
+        refused[k] = error.what();  // the op cannot be captured, and the row says so
       }
     }
     const double least = (seconds[0].size() < 10 ? 4 : 1) * options.seconds;
@@ -331,8 +320,9 @@ Json measure_case(const Options& options, const Op& op, const Case& test_case, D
   row["floor_bytes"] = floor.bytes;
   row["floor_operations"] = floor.operations;
   row["floor_us"] = least * 1e6;
-  row["both_floor_us"] = least_both * 1e6;
   row["forward_share"] = share(least, 0);
+  if (forward_only) return row;
+  row["both_floor_us"] = least_both * 1e6;
   row["both_share"] = share(least_both, 2);
   return row;
 }
@@ -362,14 +352,14 @@ Json measure(const Options& options, bool& failed) {
     for (const Case& test_case : cases_of(op, options.shapes, options.dry()))
       for (const DType dtype : dtypes_of(options.device))
         for (const Kernels kernels : versions_of(op, options.device)) try {
-            if (kernels == Kernels::plain && dtype != DType::f32) continue;  // one dtype explains enough
+            if (kernels == Kernels::plain && dtype != DType::f32) continue;  // one dtype says enough about it
             result["rows"].push_back(measure_case(options, op, test_case, dtype, kernels, roofs));
           } catch (const std::exception& error) {
             failed = true;
             result["rows"].push_back({{"op", op.name},
                                       {"case", test_case.name},
                                       {"dtype", name_of(dtype)},
-                                      {"kernels", name_of(kernels)},
+                                      {"kernels", version_name(op, kernels)},
                                       {"error", error.what()}});
           }
   });
@@ -388,7 +378,7 @@ Json check_ops(const Options& options, bool& failed) {
         context.kernels = kernels;
         Json row = {
             {"op", op.name}, {"dtype", name_of(dtype)}, {"cases", 0}, {"compared", 0}, {"worst", 0.0}};
-        if (op.versions) row["kernels"] = name_of(kernels);
+        if (op.versions) row["kernels"] = version_name(op, kernels);
         for (const Case& test_case : op.cases) {
           if (options.small && !test_case.small) continue;
           std::string failure;
@@ -436,7 +426,7 @@ class Server {
     check_input(work_ != nullptr, "nothing is prepared");
     std::vector<double> taken;
     work_->go(request.at("sample") ==
-              "both");  // the peer has had the caches and the clocks since the last turn
+              "both");  // since the last turn the peer has had the caches and the clocks
     for (int i = request.value("stretches", 1); i > 0; --i)
       taken.push_back(1e6 * work_->sample(request.at("sample") == "both", request.value("graph", false)));
     return {{"microseconds", taken}};

@@ -2,7 +2,7 @@
 # Everything that only a GPU can show, in one command and less than eight minutes: the device and its measured roofs; every
 # case of the registry on it; the same under compute-sanitizer; every op's time against its floor; each op beside PyTorch
 # and Triton, and a ResNet-50 step, where PyTorch is there. Leaves report.json and report.md, errors and lost rows
-# included, under bench/results/<device>-<date>-<commit>/.
+# included, in build/gpu_check (or --out DIR); a run of all parts without --out also writes bench/results/<device>.md.
 #   bench/gpu_check.sh [--binaries DIR] [--dry-run] [--out DIR] [--budget SECONDS] [--python PYTHON] [--without-torch] [--only PARTS]
 # --binaries: a folder made by bench/package_gpu.sh, instead of build/release. --dry-run: no GPU; simt takes its place on
 # small shapes, where times mean nothing: the test of this script.

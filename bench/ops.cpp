@@ -5,15 +5,17 @@
 // both measured here first. Calls take turns over copies of the inputs that together exceed the cache.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <cstring>
+#include <deque>
 #include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "autograd/functions/activation.h"
-#include "autograd/op_check.h"
+#include "autograd/op_run.h"
+#include "bench/timing.h"
 #include "kernels/activation/relu.h"
+#include "kernels/common/clock.h"
 #include "kernels/common/parallel.h"
 #include "kernels/matmul/sgemm.h"
 #include "tensor/memory.h"
@@ -21,16 +23,9 @@
 namespace {
 
 using namespace saccade;
+using bench::Times;
 
 constexpr double kCache = 64e6;  // bytes
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-struct Times {
-  double p10, median, p90;
-};
 
 // The times of single calls of work(i), for about `seconds`, after three that warm up.
 template <class Work>
@@ -43,8 +38,7 @@ Times measure(double seconds, Work&& work) {
     work(i);
     times.push_back(now() - start);
   }
-  std::sort(times.begin(), times.end());
-  return {times[times.size() / 10], times[times.size() / 2], times[times.size() * 9 / 10]};
+  return Times(std::move(times));
 }
 
 // Bytes read and written per second by a copy that is larger than the cache.
@@ -70,25 +64,12 @@ double product_rate(Context& context, double seconds) {
   return 2.0 * static_cast<double>(n * n * n) / times.p10;
 }
 
-const Case* largest_case(const Op& op) {
-  const Case* largest = nullptr;
-  int64_t most = 0;
-  for (const Case& test_case : op.cases) {
-    int64_t count = 0;
-    for (const CaseInput& input : test_case.inputs) count += input.shape.count();
-    if (count > most) most = count, largest = &test_case;
-  }
-  return largest;
-}
-
 struct Machine {
   double bandwidth, rate;  // bytes/s, operations/s
 };
 
-nlohmann::json bench(Context& context, const Op& op, const Machine& machine, double seconds) {
-  const Case& test_case = *largest_case(op);
-  const Attributes attributes = complete(op, test_case.attributes);
-  const auto values = make_inputs(op, test_case, DType::f32);
+nlohmann::json measure_op(Context& context, const Op& op, const Machine& machine, double seconds) {
+  const Case& test_case = largest_case(op);
   double bytes = 0;
   std::vector<Shape> shapes;
   for (const CaseInput& input : test_case.inputs) {
@@ -96,39 +77,16 @@ nlohmann::json bench(Context& context, const Op& op, const Machine& machine, dou
     shapes.push_back(input.shape);
   }
   const size_t copies = static_cast<size_t>(std::clamp(kCache / bytes, 2.0, 32.0));
-  const Tensor random = Tensor::from<int64_t>(context, {2}, {17, 3});
-  std::vector<std::vector<Tensor>> inputs;
-  std::vector<OpRun> runs;  // of each copy
-  for (size_t i = 0; i < copies; ++i) {
-    Tape tape(context);
-    inputs.emplace_back();
-    const auto placed = place_inputs(tape, op, test_case, values, DType::f32);
-    for (const Variable& input : placed) inputs.back().push_back(input.value);
-    runs.push_back(prepared(op, tape, placed, attributes));
-  }
-  // The cotangents, once: ones for every output that takes a gradient.
-  std::vector<Tensor> cotangents;
-  const auto run = [&](size_t i, bool with_gradient) {
-    Tape tape(context);
-    tape.random = random;
-    std::vector<Variable> in;
-    for (size_t k = 0; k < op.inputs.size(); ++k) {
-      const bool learns = with_gradient && op.inputs[k].kind == Kind::floating && op.inputs[k].differentiable;
-      in.push_back(learns ? tape.input(inputs[i % copies][k]) : tape.constant(inputs[i % copies][k]));
-    }
-    const auto out = runs[i % copies](tape, in, attributes);
-    if (!with_gradient) return;
-    std::vector<Variable> ends;
-    for (size_t k = 0; k < out.size(); ++k) {
-      if (!out[k].needs_gradient() || !op.outputs[k].differentiable) continue;
-      ends.push_back(out[k]);
-      if (cotangents.size() < ends.size())
-        cotangents.push_back(Tensor::from(
-            context, out[k].shape(), std::vector<float>(static_cast<size_t>(out[k].value.count()), 1.0f)));
-    }
-    tape.backward(ends, cotangents);
+  std::deque<OpRunner> runners;  // each on its own copy of the inputs
+  while (runners.size() < copies) runners.emplace_back(context, op, test_case, DType::f32);
+  runners[0].forward();
+  const std::vector<Tensor> cotangents = runners[0].random_cotangents(test_case.name);
+  const auto run = [&](size_t i, bool with_gradients) {
+    OpRunner& runner = runners[i % copies];
+    runner.forward(with_gradients);
+    if (with_gradients) runner.backward(cotangents);
   };
-  const Floor floor = op.floor(shapes, attributes, 4);
+  const Floor floor = op.floor(shapes, complete(op, test_case.attributes), 4);
   const double least = std::max(floor.bytes / machine.bandwidth, floor.operations / machine.rate);
   const Times forward = measure(seconds, [&](size_t i) { run(i, false); });
   const Times both = measure(seconds, [&](size_t i) { run(i, true); });
@@ -144,7 +102,7 @@ nlohmann::json bench(Context& context, const Op& op, const Machine& machine, dou
           {"gigabytes_per_second", floor.bytes / forward.median * 1e-9}};
 }
 
-// Seconds that an op on eight numbers takes, and that its kernel alone takes.
+// The time that an op on eight numbers takes, and that its kernel takes alone.
 nlohmann::json overhead(Context& context, double seconds) {
   const int64_t calls = 1000;
   const Tensor x = Tensor::zeros(context, {8}, DType::f32), y = Tensor::zeros(context, {8}, DType::f32);
@@ -201,7 +159,7 @@ int main(int argc, char** argv) {
                    "backward us\n";
     for (const Op& op : all_ops()) {
       if (!only.empty() && op.name != only) continue;
-      const nlohmann::json row = bench(context, op, machine, seconds);
+      const nlohmann::json row = measure_op(context, op, machine, seconds);
       result["ops"].push_back(row);
       if (json) continue;
       std::cout << std::left << std::setw(26) << op.name << std::setw(14)

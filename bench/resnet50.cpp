@@ -3,7 +3,6 @@
 // bench/compare/resnet50.py; peak_bytes is the device's memory on cuda, the process's elsewhere.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -12,6 +11,7 @@
 #include "autograd/functions/loss.h"
 #include "autograd/functions/pooling.h"
 #include "autograd/segment.h"
+#include "kernels/common/clock.h"
 #include "kernels/common/device.h"
 #include "layers/resnet.h"
 #include "tools/common/device_option.h"
@@ -27,10 +27,6 @@ struct Options {
   int threads = 2;
   bool tune = false;
 };
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 void measure(const Options& options) {
   constexpr int64_t classes = 751, last_stride = 1;
@@ -59,7 +55,7 @@ void measure(const Options& options) {
   const Tensor images = converted(context, Tensor::from(context, {batch, height, width, 3}, pixels), dtype);
   const Tensor labels = Tensor::from(context, {batch}, ids);
 
-  Tensor loss;  // a replayed segment makes no tensors: the one of the recorded step stays
+  Tensor loss;  // a replayed segment makes no tensors, so the recorded step's stays
   Segment segment(context);
   const auto train_step = [&] {
     segment.run([&] {

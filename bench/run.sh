@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Saccade against PyTorch on the CPU, in the same run, interleaved A B A B. Builds bench_resnet50, makes a Python
-# environment with PyTorch under build/ (or takes the Python that SACCADE_TORCH_PYTHON names), and leaves
-# bench/results/<date>-<commit>.json and the table beside it. Options go to bench/compare/interleave.py (--help).
+# environment with PyTorch under build/ (or takes the Python that SACCADE_TORCH_PYTHON names), and writes
+# bench/results/<processor>.md. Options go to bench/compare/interleave.py (--help).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -2,18 +2,14 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <vector>
 
+#include "kernels/common/clock.h"
 #include "kernels/common/device.h"
 
 namespace saccade::bench {
-
-inline double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 struct Times {
   double p10 = 0, median = 0, p90 = 0;

@@ -6,13 +6,14 @@
 
 namespace saccade {
 
+// Throws an InputError that names the op, the dtype and the device.
 [[noreturn]] inline void refuse(const Context& context, DType dtype) {
   throw InputError(concat(context.current_op ? context.current_op : "this op", " has no ", name_of(dtype),
                           " version on ", name_of(context.device())));
 }
 
 // Calls f.operator()<D, T>() for an op that has a CPU version only: f32 takes the fast kernel, f64 and Bound
-// take the reference.
+// take the reference. These functions throw the InputError of refuse() where there is no version.
 template <class F>
 void dispatch_cpu(const Context& context, DType dtype, F&& f) {
   if (context.device() == Device::cpu) {
@@ -23,7 +24,7 @@ void dispatch_cpu(const Context& context, DType dtype, F&& f) {
   refuse(context, dtype);
 }
 
-// The same for an op that has a CUDA version too, which is also what simt runs.
+// The same for an op that has a CUDA version, too, which simt runs as well.
 template <class F>
 void dispatch(const Context& context, DType dtype, F&& f) {
 #ifdef SACCADE_CUDA
@@ -41,7 +42,7 @@ void dispatch(const Context& context, DType dtype, F&& f) {
   dispatch_cpu(context, dtype, f);
 }
 
-// The same for an op that works on f32 alone where it has a CUDA version: optimizers, whose arenas are f32 whatever the
+// The same for an op whose CUDA version is for f32 alone: optimizers, whose arenas are f32 whatever the
 // network computes in.
 template <class F>
 void dispatch_f32(const Context& context, DType dtype, F&& f) {

@@ -1,4 +1,4 @@
-// What an element of a tensor is.
+// The types that an element of a tensor can have.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@
 
 namespace saccade {
 
-// `bound` is the oracle's scalar with its error bound: it exists in tests only and never in a file.
+// `bound` is the oracle's scalar with its error bound (kernels/common/bound.h): for tests, and in no file.
 enum class DType : uint8_t { f32, bf16, f64, i64, i32, u8, bound };
 
 // Bytes of one element.

@@ -10,7 +10,7 @@
 namespace saccade {
 
 namespace {
-// A captured step can neither wait for the device nor look at the host again.
+// A captured step can neither wait for the device nor read from the host when it is replayed.
 void refuse_in_segment(const Context& context, const char* what, const Shape& shape, const char* remedy) {
   check(!context.in_segment, "the host ", what, " a tensor of shape ", shape.text(), " inside a segment",
         context.current_op ? concat(" (op ", context.current_op, ")") : "", ": ", remedy);

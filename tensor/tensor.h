@@ -1,4 +1,4 @@
-// Tensor: a shape, a dtype and shared storage on one device. Always dense and row-major; there are no strides.
+// A Tensor is a shape, a dtype and shared storage on one device: always dense and row-major, without strides.
 #pragma once
 
 #include <memory>
@@ -13,9 +13,9 @@
 
 namespace saccade {
 
-// Bytes on a device, given back when the last tensor on them goes. `version` counts writes that came after the
-// first use: a function that saved a tensor for its gradient compares it, so that an overwritten value is an
-// error and not a wrong gradient.
+// Bytes on a device, given back when the last tensor on them goes. `version` counts the writes: a function
+// that saves a tensor for its gradient compares it in backward, so that an overwritten value is an error and
+// not a wrong gradient.
 struct Storage {
   Storage(Context& context, size_t bytes);
   ~Storage();
@@ -35,7 +35,7 @@ struct Storage {
 class Tensor {
  public:
   Tensor() = default;
-  // Not initialized.
+  // The values are not initialized.
   Tensor(Context& context, const Shape& shape, DType dtype);
 
   static Tensor zeros(Context& context, const Shape& shape, DType dtype);
@@ -43,6 +43,7 @@ class Tensor {
   static Tensor from(Context& context, const Shape& shape, const std::vector<T>& values) {
     return from_host(context, shape, dtype_of<T>(), values.data(), values.size());
   }
+  // `count` values in host memory. Error unless they are as many as the shape has, and inside a segment.
   static Tensor from_host(Context& context, const Shape& shape, DType dtype, const void* values,
                           size_t count);
 
@@ -53,7 +54,7 @@ class Tensor {
   DType dtype() const { return dtype_; }
   size_t bytes() const { return static_cast<size_t>(count_) * size_of(dtype_); }
 
-  // The first element. T must be the tensor's dtype.
+  // The first element. Error unless T is the tensor's dtype.
   template <class T>
   T* data() const {
     check(!storage_ || dtype_of<T>() == dtype_, "a ", name_of(dtype_), " tensor read as ",
@@ -62,7 +63,7 @@ class Tensor {
   }
   void* raw() const { return storage_ ? static_cast<char*>(storage_->data) + offset_ : nullptr; }
 
-  // Both share the storage.
+  // These share the storage. Error where they would leave it.
   Tensor reshape(const Shape& shape) const;
   Tensor slice(int64_t begin, int64_t end) const;                // rows [begin, end) of the first dimension
   Tensor view(int64_t first_element, const Shape& shape) const;  // for arenas of parameters
@@ -72,7 +73,7 @@ class Tensor {
   bool shares_storage_with(const Tensor& other) const { return storage_ && storage_ == other.storage_; }
   bool is_only_owner() const { return storage_.use_count() == 1; }
 
-  // The values on the host. Inside a segment this throws: a captured step cannot wait for the device.
+  // The values on the host. Error inside a segment: a captured step cannot wait for the device.
   template <class T>
   std::vector<T> to_host(Context& context) const {
     std::vector<T> values(static_cast<size_t>(count_));
@@ -97,8 +98,9 @@ class Tensor {
 };
 
 Tensor copy_of(Context& context, const Tensor& tensor);
-void copy(Context& context, const Tensor& to, const Tensor& from);  // same dtype and count
-// The same values in another dtype (host round trip: for tests, files and tools).
+// Overwrites `to`. Error unless both have the same dtype and count.
+void copy(Context& context, const Tensor& to, const Tensor& from);
+// The same values in another dtype. They go through the host: for tests, files and tools.
 Tensor converted(Context& context, const Tensor& tensor, DType dtype);
 
 }  // namespace saccade

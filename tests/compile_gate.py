@@ -201,8 +201,10 @@ def main():
     files = [os.path.relpath(f, ROOT) for f in args.files] or everything
     architectures = SEVEN if args.all or args.record else IN_CI
 
-    kernels, failures = measure(files, architectures)
     rows, recorded_with = read_table()
+    if args.record and args.files and recorded_with != release():
+        sys.exit(f"compile_gate: the table is of nvcc {recorded_with}, this is {release()}: record all files")
+    kernels, failures = measure(files, architectures)
     if args.record and not failures:
         rows = {key: row for key, row in rows.items() if key[0] in everything and key[0] not in files}
         rows |= {key: (k.registers, k.load, k.store) for key, k in kernels.items()}

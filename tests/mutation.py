@@ -16,7 +16,7 @@ first that does is not built. Nothing in the source tree is touched.
 Results go to <build>/mutation/results.jsonl, one mutant a line; a run that was stopped, and the next shard, go on from
 there, and a mutant of an unchanged file is never run twice. tests/mutation_survivors.txt lists mutants that change
 nothing that a check could see, with the reason; they leave the count. The exit code is 1 when a barrier's removal
-survives, when less than 95 % of the rest is caught, or when a listed reason fits no survivor of a complete run.
+survives, when less than 95 % of the rest is caught, or when a complete run finds that a listed mutant is caught.
 
 Needs a build with the simt device (ninja, clang). Only the Python library.
 """
@@ -106,27 +106,57 @@ def mutants_of(path):
     return sorted(found, key=lambda m: (m[1], m[3]))
 
 
+FUNCTION = re.compile(r"(operator\s*\(\)|[\w:~]+(?:<[^()]*?>(?:::\w+)?)?)\s*\(")
+
+
+def functions_of(text):
+    """(first position, last position, name) of each function in a blanked text: a kernel, or Struct::operator()."""
+    found, blocks, start = [], [], 0  # of each open block: a struct's name, None for a function, "" for the rest
+    for at, c in enumerate(text):
+        if c == "{":
+            head = re.sub(r"template\s*<[^{}]*?>\s*(?=[\w\[])", " ", text[start:at])
+            struct, function = re.search(r"\b(?:struct|class|union)\s+(\w+)", head), FUNCTION.search(head)
+            inside = any(name is None for name in blocks)
+            if function and not inside and "=" not in head[: function.start()]:
+                found.append([start, len(text), "::".join([*filter(None, blocks), function[1]])])
+                blocks.append(None)
+            else:
+                blocks.append("" if inside or not struct else struct[1])
+        elif c == "}" and blocks and blocks.pop() is None:
+            found[-1][1] = at
+        if c in "{};":
+            start = at + 1
+    return found
+
+
 class Mutant:
-    def __init__(self, path, kind, position, old, new, source):
+    def __init__(self, path, kind, position, old, new, source, function):
         self.path, self.kind, self.old, self.new, self.position = path, kind, old, new, position
         start = source.rfind("\n", 0, position) + 1
         end = source.find("\n", position)
         self.line = source.count("\n", 0, position) + 1
-        self.before = source[start:end].strip()
-        self.after = (source[start:position] + new + source[position + len(old) : end]).strip()
+        code = source[start:end].split("//")[0]  # a comment may change its words
+        self.before = code.strip()
+        self.after = (code[: position - start] + new + code[position - start + len(old) :]).strip()
         self.text = source[:position] + new + source[position + len(old) :]
         self.name = str(path.relative_to(ROOT))
-        # What a reason is filed under: the file and both lines, so that it survives edits elsewhere.
-        self.key = f"{self.name} | {self.before} -> {self.after}"
+        # What a reason is filed under, so that it survives edits elsewhere. all_mutants() numbers equal ones.
+        self.key = f"{self.name} | {function} | {self.before} -> {self.after}"
         digest = hashlib.sha256(f"{self.name} {kind} {position} {new}\n{source}".encode())
         self.id = digest.hexdigest()[:16]
 
 
 def all_mutants(paths):
     for path in paths:
-        source = path.read_text()
+        source, seen = path.read_text(), {}
+        functions = functions_of(blanked(source))
         for kind, position, old, new in mutants_of(path):
-            yield Mutant(path, kind, position, old, new, source)
+            function = next((name for begin, end, name in functions if begin <= position < end), "")
+            mutant = Mutant(path, kind, position, old, new, source, function)
+            seen[mutant.key] = seen.get(mutant.key, 0) + 1
+            if seen[mutant.key] > 1:
+                mutant.key += f" | {seen[mutant.key]}"
+            yield mutant
 
 
 def sources(patterns):
@@ -440,7 +470,7 @@ def chosen(mutants, args):
 
 
 def reasons():
-    """{key: reason} of tests/mutation_survivors.txt: a line `# reason`, then the mutants that it holds for."""
+    """{key: reason} of tests/mutation_survivors.txt: a line `# reason`, then the keys of the mutants that it holds for."""
     known, reason = {}, ""
     for line in SURVIVORS.read_text().splitlines() if SURVIVORS.exists() else []:
         if line.startswith("#"):
@@ -471,11 +501,11 @@ def report(results, complete):
     survivors = sorted((r for r in results if r["outcome"] == "survived"), key=lambda r: (r["file"], r["line"]))
     for r in survivors:
         why = known.get(r["key"]) or r.get("why") or "NOT EXPLAINED"
-        print(f"{r['file']}:{r['line']}: {r['kind']}: {r['before']}\n      -> {r['after']}\n      {why}")
+        print(f"{r['file']}:{r['line']}: {r['kind']}\n      {r['key']}\n      {why}")
     if complete:
-        stale = set(known) - {r["key"] for r in survivors}
+        stale = set(known) & {r["key"] for r in results} - {r["key"] for r in survivors}  # an operator may not be in the sample
         for key in sorted(stale):
-            print(f"tests/mutation_survivors.txt: no survivor fits: {key}")
+            print(f"tests/mutation_survivors.txt: a check sees this one now: {key}")
         failed |= bool(stale)
     return failed
 
@@ -500,7 +530,7 @@ def main():
     mutants = chosen(list(all_mutants(sources(args.files))), args)
     if args.list:
         for m in mutants:
-            print(f"{m.name}:{m.line}: {m.kind}: {m.before}\n      -> {m.after}")
+            print(f"{m.name}:{m.line}: {m.kind}\n      {m.key}")
         print(f"{len(mutants)} mutants")
         return 0
     begin = time.monotonic()
@@ -548,7 +578,7 @@ def main():
             # Headers, which take the longest to compile, last.
             for future in [pool.submit(work, group) for group in sorted(groups.values(), key=lambda g: g[0].kind != "operator" and g[0].path.suffix == ".h")]:
                 future.result()
-    results = [done[m.id] for m in mutants if m.id in done]
+    results = [done[m.id] | {"key": m.key} for m in mutants if m.id in done]
     if len(results) < len(mutants):
         print(f"{len(mutants) - len(results)} mutants wait: the same command goes on")
     complete = len(results) == len(mutants) and not args.sample and not args.files and not args.kind and args.shard == "1/1"

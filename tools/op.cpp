@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "autograd/registry/registry.h"
+#include "autograd/op_run.h"
 #include "kernels/common/device.h"
 #include "kernels/common/text.h"
 #include "tensor/weights/atomic_file.h"
@@ -49,14 +49,16 @@ void list(bool json) {
                        {"inputs", names_of(op.inputs)},
                        {"outputs", names_of(op.outputs)},
                        {"attrs", attributes_of(op)},
-                       {"devices", devices}});
+                       {"devices", devices},
+                       {"contract", op.contract}});
     } else {
       std::vector<std::string> attributes;
       for (const AttributeSpec& spec : op.attributes)
         attributes.push_back(spec.required ? spec.name : concat(spec.name, "=", spec.fallback));
       std::cout << op.name << "(" << joined(names_of(op.inputs)) << ")"
                 << (attributes.empty() ? "" : " [" + joined(attributes) + "]") << " -> "
-                << joined(names_of(op.outputs)) << "   on " << joined(devices) << "\n";
+                << joined(names_of(op.outputs)) << "   on " << joined(devices) << "   " << op.contract
+                << "\n";
     }
   }
   if (json) std::cout << array.dump(1) << "\n";
@@ -123,13 +125,13 @@ bool is_floating(DType dtype) {
 
 // The dtype that the op computes in: the one of its floating inputs.
 DType floating_dtype(const Op& op, const WeightFile& file, const std::string& path) {
-  // A wide one is f32 in bf16 too: it tells the dtype only where all are.
-  const bool some_narrow = std::any_of(op.inputs.begin(), op.inputs.end(), [](const Port& port) {
-    return port.kind == Kind::floating && !port.wide;
+  // An input that stays f32 tells the dtype only where no other does.
+  const bool others = std::any_of(op.inputs.begin(), op.inputs.end(), [](const Port& port) {
+    return port.kind == Kind::floating && !port.stays_f32;
   });
   const HostTensor* first = nullptr;
   for (const Port& port : op.inputs) {
-    if (port.kind != Kind::floating || (port.wide && some_narrow)) continue;
+    if (port.kind != Kind::floating || (port.stays_f32 && others)) continue;
     const HostTensor& tensor = find_tensor(file, path, port.name);
     check_input(is_floating(tensor.dtype), path, ": ", port.name, " is ", name_of(tensor.dtype),
                 ", not f32, bf16 or f64");
@@ -165,53 +167,55 @@ HostTensor on_host(Context& context, const Tensor& tensor, const std::string& na
   return host;
 }
 
-// The cotangents of the file, for the outputs that have a gradient.
-void go_back(Tape& tape, const Op& op, const std::vector<Variable>& outputs, const WeightFile& file,
-             const std::string& path) {
-  std::vector<Variable> ends;
+// The cotangents in the file: one for each output that has a gradient, of which `ends` takes those that an input reaches.
+std::vector<Tensor> read_cotangents(Context& context, const Op& op, const OpRunner& runner,
+                                    const WeightFile& file, const std::string& path) {
   std::vector<Tensor> cotangents;
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    if (op.outputs[i].kind != Kind::floating || !op.outputs[i].differentiable) continue;
+  for (size_t i = 0; i < op.outputs.size(); ++i) {
+    if (!takes_gradient(op.outputs[i])) continue;
     const HostTensor& grad = find_tensor(file, path, "grad_" + op.outputs[i].name);
-    const Tensor& output = outputs[i].value;
+    const Tensor& output = runner.outputs()[i];
     check_input(grad.dtype == output.dtype(), path, ": ", grad.name, " is ", name_of(grad.dtype), ", but ",
                 op.outputs[i].name, " is ", name_of(output.dtype()));
-    const Tensor cotangent = on_device(tape.context(), grad, path);
+    const Tensor cotangent = on_device(context, grad, path);
     check_input(cotangent.shape() == output.shape(), path, ": ", grad.name, " has shape ",
                 cotangent.shape().text(), ", but ", op.outputs[i].name, " has ", output.shape().text());
-    if (!outputs[i].needs_gradient()) continue;
-    ends.push_back(outputs[i]);
-    cotangents.push_back(cotangent);
+    const auto& ends = runner.ends();
+    if (std::find(ends.begin(), ends.end(), i) != ends.end()) cotangents.push_back(cotangent);
   }
-  tape.backward(ends, cotangents);
+  return cotangents;
+}
+
+std::vector<Tensor> read_inputs(Context& context, const Op& op, const WeightFile& file,
+                                const std::string& path) {
+  const DType dtype = floating_dtype(op, file, path);
+  std::vector<Tensor> inputs;
+  for (const Port& port : op.inputs) {
+    const HostTensor& tensor = find_tensor(file, path, port.name);
+    const DType expected = dtype_for(port, dtype);
+    check_input(tensor.dtype == expected, path, ": ", port.name, " is ", name_of(tensor.dtype), ", not ",
+                name_of(expected));
+    inputs.push_back(on_device(context, tensor, path));
+  }
+  return inputs;
 }
 
 WeightFile compute(const Op& op, const RunOptions& options, const WeightFile& file,
                    const Attributes& attributes, Context& context) {
-  const DType dtype = floating_dtype(op, file, options.in);
-  Tape tape(context);
-  tape.random = Tensor::from<int64_t>(context, {2}, {options.seed, 0});
-  std::vector<Variable> inputs;
-  for (const Port& port : op.inputs) {
-    const HostTensor& tensor = find_tensor(file, options.in, port.name);
-    const DType expected = dtype_for(port, dtype);
-    check_input(tensor.dtype == expected, options.in, ": ", port.name, " is ", name_of(tensor.dtype),
-                ", not ", name_of(expected));
-    const Tensor value = on_device(context, tensor, options.in);
-    const bool learns = options.gradients && port.kind == Kind::floating && port.differentiable;
-    inputs.push_back(learns ? tape.input(value) : tape.constant(value));
-  }
+  const std::vector<Tensor> inputs = read_inputs(context, op, file, options.in);
   if (op.check_values) op.check_values(context, inputs, attributes);
-  const std::vector<Variable> outputs = op.run(tape, inputs, attributes);
+  OpRunner runner(context, op, inputs, attributes);
+  runner.random = Tensor::from<int64_t>(context, {2}, {options.seed, 0});
+  runner.forward(options.gradients);
   WeightFile result;
-  for (size_t i = 0; i < outputs.size(); ++i)
-    result.tensors.push_back(on_host(context, outputs[i].value, op.outputs[i].name));
+  for (size_t i = 0; i < op.outputs.size(); ++i)
+    result.tensors.push_back(on_host(context, runner.outputs()[i], op.outputs[i].name));
   if (!options.gradients) return result;
-  go_back(tape, op, outputs, file, options.in);
+  runner.backward(read_cotangents(context, op, runner, file, options.in));
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (op.inputs[i].kind != Kind::floating) continue;
-    const Tensor grad = inputs[i].needs_gradient()
-                            ? tape.grad(inputs[i])
+    const Tensor grad = takes_gradient(op.inputs[i])
+                            ? runner.gradient(i)
                             : Tensor::zeros(context, inputs[i].shape(), inputs[i].dtype());
     result.tensors.push_back(on_host(context, grad, "grad_" + op.inputs[i].name));
   }
@@ -247,7 +251,8 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   bool json = false;
   RunOptions options;
-  CLI::App* list_command = app.add_subcommand("list", "the ops with their inputs, attributes and outputs");
+  CLI::App* list_command = app.add_subcommand(
+      "list", "the ops with their inputs, attributes, outputs and the header of their contract");
   list_command->add_flag("--json", json, "as a JSON array");
   CLI::App* run_command = app.add_subcommand(
       "run",
@@ -259,7 +264,7 @@ int main(int argc, char** argv) {
       ->required();
   run_command->add_option("--attr", options.attributes, "key=value; once for each attribute")
       ->allow_extra_args(false);
-  run_command->add_flag("--grad", options.gradients, "go back, too");
+  run_command->add_flag("--grad", options.gradients, "run backward, too, and write the gradients");
   run_command->add_option("--device", options.device, "cpu, simt or cuda")->capture_default_str();
   run_command->add_option("--seed", options.seed, "of ops that draw random numbers")->capture_default_str();
   return run_program("op", app, argc, argv, [&] {

@@ -1,17 +1,23 @@
 #!/usr/bin/env bash
-# Installs what Saccade needs and this machine lacks (Debian, Ubuntu); silent when all is there. Elsewhere it says
-# what to install and exits with 2. CUDA (12.8 or newer, with cuDNN 9) is optional and comes from its vendor.
+# Installs what Saccade needs and this machine lacks (Debian, Ubuntu), with --tests also what only tests/run.sh needs;
+# silent when all is there. Elsewhere it says what to install and exits with 2. CUDA (12.8 or newer, with cuDNN 9) is
+# optional and comes from its vendor.
 set -euo pipefail
 
 packages=(g++ cmake ninja-build ccache
           libdnnl-dev nlohmann-json3-dev libcli11-dev libmatio-dev zlib1g-dev libstb-dev catch2 libboost-context-dev
           clang libomp-dev llvm python3)
+case "${1:-}" in
+  "") ;;
+  --tests) packages+=(clang-format-14 git) ;;
+  *) echo "usage: tools/setup.sh [--tests]" >&2; exit 2 ;;
+esac
 
 elsewhere() {
   cat >&2 <<TEXT
 tools/setup.sh installs packages on Debian and Ubuntu only. Please install what follows, then run CMake:
   a C++20 compiler, CMake 3.25, Ninja, ccache; oneDNN, nlohmann/json, CLI11, libmatio, zlib, stb, Catch2 (2 or 3),
-  Boost.Context; for the sanitizer and simt builds clang 14 or newer with compiler-rt, libomp and llvm-symbolizer; for tests Python 3
+  Boost.Context; for the sanitizer and simt builds clang 14 or newer with compiler-rt, libomp and llvm-symbolizer; for tests Python 3, git and clang-format 14
   Fedora: dnf install gcc-c++ cmake ninja-build ccache onednn-devel json-devel cli11-devel matio-devel zlib-devel stb-devel \\
           catch-devel boost-devel clang compiler-rt libomp-devel llvm
   Arch:   pacman -S gcc cmake ninja ccache onednn nlohmann-json cli11 libmatio zlib stb catch2 boost clang compiler-rt openmp llvm

@@ -75,8 +75,8 @@ int main(int argc, char** argv) {
       ->required();
   app.add_option(
       "--noise", noise,
-      "wrong=P,hidden=P,rare=P: wrong annotations, attributes hidden in an image, share of undiscriminating "
-      "attributes; each from 0 to 1, 0 where not named");
+      "wrong=P,hidden=P,rare=P: rate of wrong annotations, rate of attributes hidden in an image, share of "
+      "attributes that are undiscriminating; each from 0 to 1, and 0 where it is not named");
   app.add_option("--threads", options.threads, "worker threads (0: all cores); does not change the result")
       ->check(CLI::Range(0, 1024));
   app.add_flag("--force", options.force, "replace a set that synthesize made");

@@ -230,7 +230,7 @@ Variable dropout(Tape& tape, const Variable& x, double p) {
   tape.begin("dropout");
   check_input(p >= 0 && p < 1, "dropout: p = ", p, " is not in [0, 1)");
   check(static_cast<bool>(tape.random), "dropout: the tape has no random state");
-  const uint32_t stream = tape.next_stream();
+  const uint32_t stream = tape.stream++;
   const auto apply = [p, stream, random = tape.random](Tape& t, const Tensor& from) {
     const Tensor to = t.empty_like(from);
     dispatch(t.context(), from.dtype(), [&]<Device D, class T>() {

@@ -3,7 +3,10 @@
 #include <algorithm>
 
 #include "autograd/functions/common.h"
-#include "kernels/optimizer/optimizer.ref.h"
+#include "kernels/optimizer/adam.ref.h"
+#include "kernels/optimizer/gradient_clip.ref.h"
+#include "kernels/optimizer/sgd.ref.h"
+#include "kernels/optimizer/step_counter.ref.h"
 
 namespace saccade {
 

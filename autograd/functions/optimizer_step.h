@@ -5,7 +5,10 @@
 #include <vector>
 
 #include "autograd/tape.h"
-#include "kernels/optimizer/optimizer.h"
+#include "kernels/optimizer/adam.h"
+#include "kernels/optimizer/gradient_clip.h"
+#include "kernels/optimizer/sgd.h"
+#include "kernels/optimizer/step_counter.h"
 
 namespace saccade {
 

@@ -4,18 +4,21 @@
 
 namespace saccade {
 
-static const Registration registration{{
-    .name = "gelu",
-    .inputs = {{"x"}},
-    .outputs = {{"y"}},
-    .attributes = {},
-    .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes&) -> std::vector<Variable> {
-      return {gelu(tape, in[0])};
-    },
-    .cases = saturating_cases(),
-    .floor = [](const std::vector<Shape>& in, const Attributes&,
-                int element) { return Gelu<Device::cpu>::floor(in[0].count(), element); },
-    .devices = devices_with_gpu(),
-}};
+Op gelu_op() {
+  return {
+      .name = "gelu",
+      .contract = "kernels/activation/gelu.h",
+      .inputs = {{"x"}},
+      .outputs = {{"y"}},
+      .attributes = {},
+      .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes&) -> std::vector<Variable> {
+        return {gelu(tape, in[0])};
+      },
+      .cases = saturating_cases(),
+      .floor = [](const std::vector<Shape>& in, const Attributes&,
+                  int element) { return Gelu<Device::cpu>::floor(in[0].count(), element); },
+      .devices = devices_with_gpu(),
+  };
+}
 
 }  // namespace saccade

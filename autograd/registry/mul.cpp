@@ -5,21 +5,24 @@
 
 namespace saccade {
 
-static const Registration registration{{
-    .name = "mul",
-    .inputs = {{"a"}, {"b"}},
-    .outputs = {{"y"}},
-    .attributes = {},
-    .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes&) -> std::vector<Variable> {
-      return {mul(tape, in[0], in[1])};
-    },
-    .cases = broadcast_cases(),
-    .floor =
-        [](const std::vector<Shape>& in, const Attributes&, int element) {
-          if (in[0] == in[1]) return Arithmetic<Device::cpu>::floor(in[0].count(), 2, element);
-          return Broadcast<Device::cpu>::floor(broadcast_shape("mul", in[0], in[1]), element);
-        },
-    .devices = devices_with_gpu(),
-}};
+Op mul_op() {
+  return {
+      .name = "mul",
+      .contract = "kernels/elementwise/arithmetic.h",
+      .inputs = {{"a"}, {"b"}},
+      .outputs = {{"y"}},
+      .attributes = {},
+      .run = [](Tape& tape, const std::vector<Variable>& in, const Attributes&) -> std::vector<Variable> {
+        return {mul(tape, in[0], in[1])};
+      },
+      .cases = broadcast_cases(),
+      .floor =
+          [](const std::vector<Shape>& in, const Attributes&, int element) {
+            if (in[0] == in[1]) return Arithmetic<Device::cpu>::floor(in[0].count(), 2, element);
+            return Broadcast<Device::cpu>::floor(broadcast_shape("mul", in[0], in[1]), element);
+          },
+      .devices = devices_with_gpu(),
+  };
+}
 
 }  // namespace saccade

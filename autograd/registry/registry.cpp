@@ -3,22 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/common/hash.h"
 #include "kernels/common/text.h"
 
 namespace saccade {
 
 namespace {
-std::vector<Op>& table() {
-  static std::vector<Op> ops;
-  return ops;
-}
-
-uint64_t hash_of(const std::string& text) {  // FNV-1a
-  uint64_t hash = 1469598103934665603ull;
-  for (unsigned char c : text) hash = (hash ^ c) * 1099511628211ull;
-  return hash;
-}
-
 double rounded(double value, DType dtype) {
   if (dtype == DType::f32) return static_cast<float>(value);
   if (dtype == DType::bf16) return static_cast<float>(bf16(static_cast<float>(value)));
@@ -26,16 +16,31 @@ double rounded(double value, DType dtype) {
 }
 }  // namespace
 
-Registration::Registration(Op op) {
-  auto& ops = table();
-  const auto at = std::lower_bound(ops.begin(), ops.end(), op.name,
-                                   [](const Op& a, const std::string& name) { return a.name < name; });
-  check(at == ops.end() || at->name != op.name, "two ops are called ", op.name);
-  if (op.prepare)
-    op.run = [prepare = op.prepare](Tape& tape, const std::vector<Variable>& in, const Attributes& a) {
-      return prepare(tape, in, a)(tape, in, a);
-    };
-  ops.insert(at, std::move(op));
+const std::vector<Op>& all_ops() {
+  static const std::vector<Op> ops = ops_of_all_rooms();
+  return ops;
+}
+
+std::vector<Op> joined(const std::vector<std::vector<Op>>& rooms) {
+  const auto by_name = [](const Op& a, const Op& b) { return a.name < b.name; };
+  std::vector<Op> all;
+  for (const std::vector<Op>& room : rooms) {
+    for (size_t i = 1; i < room.size(); ++i)
+      check(!by_name(room[i], room[i - 1]), "the list of ops is not in alphabetical order: ", room[i].name,
+            " stands behind ", room[i - 1].name);
+    all.insert(all.end(), room.begin(), room.end());
+  }
+  std::sort(all.begin(), all.end(), by_name);
+  for (size_t i = 1; i < all.size(); ++i)
+    check(all[i].name != all[i - 1].name, "two ops are called ", all[i].name);
+  for (Op& op : all) {
+    check((op.run == nullptr) != (op.prepare == nullptr), op.name, " needs one of `run` and `prepare`");
+    if (op.prepare)
+      op.run = [prepare = op.prepare](Tape& tape, const std::vector<Variable>& in, const Attributes& a) {
+        return prepare(tape, in, a)(tape, in, a);
+      };
+  }
+  return all;
 }
 
 OpRun prepared(const Op& op, Tape& tape, const std::vector<Variable>& inputs, const Attributes& attributes) {
@@ -46,10 +51,6 @@ std::vector<Variable> constants(Tape& tape, const std::vector<Tensor>& tensors) 
   std::vector<Variable> variables;
   for (const Tensor& tensor : tensors) variables.push_back(tape.constant(tensor));
   return variables;
-}
-
-const std::vector<Op>& all_ops() {
-  return table();
 }
 
 const Op& find_op(const std::string& name) {
@@ -71,7 +72,7 @@ int64_t integer(const Attributes& attributes, const std::string& name) {
 DType dtype_for(const Port& port, DType floating) {
   switch (port.kind) {
     case Kind::floating:
-      return port.wide && floating == DType::bf16 ? DType::f32 : floating;
+      return port.stays_f32 && floating == DType::bf16 ? DType::f32 : floating;
     case Kind::u8:
       return DType::u8;
     case Kind::i32:
@@ -88,6 +89,38 @@ std::vector<Kernels> versions_of(const Op& op, Device device) {
   return {Kernels::own, Kernels::plain};
 }
 
+const Case& largest_case(const Op& op) {
+  const auto count = [](const Case& test_case) {
+    int64_t sum = 0;
+    for (const CaseInput& input : test_case.inputs) sum += input.shape.count();
+    return sum;
+  };
+  return *std::max_element(op.cases.begin(), op.cases.end(),
+                           [&](const Case& a, const Case& b) { return count(a) < count(b); });
+}
+
+std::vector<double> filled(const Fill& fill, size_t count, PhiloxStream& random) {
+  std::vector<double> values(count);
+  for (size_t k = 0; k < count; ++k) switch (fill.rule) {
+      case Fill::normal:
+        values[k] = fill.low + fill.high * random.normal();
+        break;
+      case Fill::uniform:
+        values[k] = fill.low + (fill.high - fill.low) * random.uniform();
+        break;
+      case Fill::integers:
+        values[k] = fill.low + random.below(static_cast<uint32_t>(std::max(1.0, fill.high - fill.low)));
+        break;
+      case Fill::constant:
+        values[k] = fill.low;
+        break;
+      case Fill::values:
+        values[k] = fill.list[k % fill.list.size()];
+        break;
+    }
+  return values;
+}
+
 std::vector<std::vector<double>> make_inputs(const Op& op, const Case& test_case, DType dtype) {
   check(test_case.inputs.size() == op.inputs.size(), op.name, ", case ", test_case.name, ": ",
         test_case.inputs.size(), " inputs, not ", op.inputs.size());
@@ -95,41 +128,19 @@ std::vector<std::vector<double>> make_inputs(const Op& op, const Case& test_case
   for (size_t i = 0; i < op.inputs.size(); ++i) {
     const CaseInput& input = test_case.inputs[i];
     PhiloxStream random(hash_of(op.name + "/" + test_case.name), i);
-    std::vector<double> values(static_cast<size_t>(input.shape.count()));
-    for (size_t k = 0; k < values.size(); ++k) {
-      const Fill& fill = input.fill;
-      switch (fill.rule) {
-        case Fill::normal:
-          values[k] = fill.low + fill.high * random.normal();
-          break;
-        case Fill::uniform:
-          values[k] = fill.low + (fill.high - fill.low) * random.uniform();
-          break;
-        case Fill::integers:
-          values[k] = fill.low + random.below(static_cast<uint32_t>(std::max(1.0, fill.high - fill.low)));
-          break;
-        case Fill::constant:
-          values[k] = fill.low;
-          break;
-        case Fill::values:
-          values[k] = fill.list[k % fill.list.size()];
-          break;
-      }
-      if (op.inputs[i].kind == Kind::floating) values[k] = rounded(values[k], dtype);
-    }
-    all.push_back(std::move(values));
+    all.push_back(filled(input.fill, static_cast<size_t>(input.shape.count()), random));
+    if (op.inputs[i].kind == Kind::floating)
+      for (double& value : all.back()) value = rounded(value, dtype);
   }
   return all;
 }
 
-std::vector<Variable> place_inputs(Tape& tape, const Op& op, const Case& test_case,
-                                   const std::vector<std::vector<double>>& values, DType dtype) {
-  std::vector<Variable> inputs;
+std::vector<Tensor> place_inputs(Context& context, const Op& op, const Case& test_case,
+                                 const std::vector<std::vector<double>>& values, DType dtype) {
+  std::vector<Tensor> inputs;
   for (size_t i = 0; i < op.inputs.size(); ++i) {
-    const Tensor wide = Tensor::from(tape.context(), test_case.inputs[i].shape, values[i]);
-    const Tensor tensor = converted(tape.context(), wide, dtype_for(op.inputs[i], dtype));
-    const bool learns = op.inputs[i].kind == Kind::floating && op.inputs[i].differentiable;
-    inputs.push_back(learns ? tape.input(tensor) : tape.constant(tensor));
+    const Tensor exact = Tensor::from(context, test_case.inputs[i].shape, values[i]);
+    inputs.push_back(converted(context, exact, dtype_for(op.inputs[i], dtype)));
   }
   return inputs;
 }

@@ -312,13 +312,14 @@ def median(row, name):
 
 
 def named(row):
-    """The op, and whose kernels: the vendor's, ours, or the plain ones that explain ours."""
+    """The op, and whose kernels: the vendor's, ours, or the plain ones that explain ours, and whether those go forward only."""
     return row["op"] + (f", {row['kernels']}" if "kernels" in row else "")
 
 
 def markdown(report):
     device, roofs = report["device"], report.get("roofs") or {}
-    out = [f"# {device['name']}, {report['date']}, commit {report['commit']}", ""]
+    driver = f", driver {device['nvidia_smi'].split(',')[0]}" if "nvidia_smi" in device else ""
+    out = [f"# {device['name']}{driver}, {report['date']}, commit {report['commit']}", ""]
     if report["dry_run"]:
         out += ["A dry run: the kernels ran on the CPU, on small shapes. Times mean nothing.", ""]
     out += ["| | |", "| --- | --- |"] + [f"| {k} | {v} |" for k, v in device.items()]
@@ -357,7 +358,7 @@ def markdown(report):
             spread = r.get("forward_graph") or r["forward_eager"]
             out.append(f"| {op} | {r['case']} | {r['dtype']} | {number(median(r, 'forward_graph'))} | {number(spread['p10'])} .. {number(spread['p90'])} | "
                        f"{number(median(r, 'forward_eager'))} | {number(r['floor_us'])} | {r['forward_share']:.2f} | {number(median(r, 'both_graph'))} | "
-                       f"{number(median(r, 'both_eager'))} | {number(r['both_floor_us'])} | {r['both_share']:.2f} |")
+                       f"{number(median(r, 'both_eager'))} | {number(r.get('both_floor_us'))} | {number(r.get('both_share'), 2)} |")
         refused = {(r["op"], text) for r in report["measure"]["rows"] for text in r.get("refused", {}).values()}
         out += [""] + [f"{op} was not captured: {text.splitlines()[0]}" for op, text in sorted(refused)]
     for name in ("compare", "resnet50"):
@@ -379,8 +380,7 @@ def main():
     device = describe(run)
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
     report = {"device": device, "date": date, "commit": commit(args), "dry_run": args.dry_run, "stages": []}
-    name = re.sub(r"[^A-Za-z0-9]+", "-", "dry-run" if args.dry_run else device["name"]).strip("-").lower()
-    folder = args.out or ROOT / f"bench/results/{name}-{date}-{report['commit']}"
+    folder = args.out or ROOT / "build/gpu_check"
     folder.mkdir(parents=True, exist_ok=True)
 
     writes = threading.Lock()  # stages that are not timed run side by side
@@ -447,6 +447,9 @@ def main():
     wrong += [1] * (report.get("kernel_tests", {}).get("exit", 0) != 0)
     report["failures"] = len(wrong)
     save()
+    if not (args.out or args.dry_run or args.only):  # a report of all parts takes the last one's place
+        folder = ROOT / "bench/results"
+        shutil.copy(ROOT / "build/gpu_check/report.md", folder / (re.sub(r"[^a-z0-9]+", "-", device["name"].lower()).strip("-") + ".md"))
     print(f"gpu_check: {folder}/report.md, {report['seconds']:.0f} s, {len(wrong)} failures")
     return 1 if wrong else 0
 

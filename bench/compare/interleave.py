@@ -1,5 +1,5 @@
-"""Runs our bench_resnet50 and resnet50.py (PyTorch) in turn, A B A B, each run a fresh process, and writes
-bench/results/<date>-<commit>.json and .md. Both print the JSON line that resnet50.py describes and take the same
+"""Runs our bench_resnet50 and resnet50.py (PyTorch) in turn, A B A B, each run a fresh process, and writes the table
+bench/results/<processor>.md. Both programs print the JSON line that resnet50.py describes and take the same
 options. Each f32 row of ours stands against PyTorch's best layout of that precision; PyTorch's bf16 is shown too. Rows
 that we lose stay.
 """
@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import statistics
 import subprocess
 
@@ -27,7 +28,7 @@ def options():
     parser.add_argument("--allocator", choices=sorted(resnet50.ALLOCATORS), default="keep", help="for both sides")
     parser.add_argument("--program", default=str(ROOT / "build/release/bench/bench_resnet50"))
     parser.add_argument("--our-precisions", default="f32", help="comma-separated: what bench_resnet50 can do")
-    parser.add_argument("--out", default=None, help="stem of the two files")
+    parser.add_argument("--out", default=None, help="the table; default: bench/results/<processor>.md")
     return parser.parse_args()
 
 
@@ -79,7 +80,7 @@ def table(report):
                     f"{row['lowest']:.2f} .. {row['highest']:.2f} | {row['start_up_seconds']:.2f} s | "
                     f"{row['peak_bytes'] / 2**20:.0f} MiB | {share} |")
     about = report["machine"]
-    return (f"{report['date']}, commit {report['commit']}, {about['cpu']}, {report['threads']} threads, batch "
+    return (f"# {about['cpu']}, {report['date']}, commit {report['commit']}\n\n{report['threads']} threads, batch "
             f"{report['batch']}, allocator: {report['allocator']}, load before the run {about['load']:.1f}; median of "
             f"{report['rounds']} interleaved runs.\n\n" + "\n".join(rows) + "\n")
 
@@ -101,10 +102,10 @@ def main():
                 for side, found in lines.items():
                     report["rows"].append(summary(found[0]["config"], side, found))
                     print(table({**report, "rows": report["rows"][-1:]}).splitlines()[-1], flush=True)
-    stem = pathlib.Path(args.out) if args.out else ROOT / f"bench/results/{report['date']}-{commit}"
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    stem.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
-    stem.with_suffix(".md").write_text(table(report))
+    name = re.sub(r"[^a-z0-9]+", "-", report["machine"]["cpu"].lower()).strip("-")
+    path = pathlib.Path(args.out) if args.out else ROOT / f"bench/results/{name}.md"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(table(report))
     print("\n" + table(report))
 
 

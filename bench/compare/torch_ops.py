@@ -12,6 +12,7 @@ FUSED = {"adam", "sgd"}  # one kernel already: torch.compile takes none of it
 RANDOM = {"dropout"}  # their values follow from a generator of their own and are not compared
 FALLBACK = {
     "average_pool2d": {"padding": 0}, "max_pool2d": {"padding": 0}, "batch_hard_triplet": {"squared": 0},
+    "batched_matmul": {"transpose_a": 0, "transpose_b": 0},
     "batch_norm": {"mode": 0, "eps": 1e-5, "momentum": 0.1, "relu": 0, "beta": 1},
     "batch_norm_residual": {"mode": 0, "eps": 1e-5, "momentum": 0.1, "relu": 0, "beta": 1},
     "conv2d": {"stride_h": 1, "stride_w": 1, "pad_h": 0, "pad_w": 0}, "cross_entropy": {"smoothing": 0},
@@ -117,6 +118,12 @@ def linear(inputs, a):
 @op
 def matmul(inputs, a):
     return [inputs[0] @ inputs[1]]
+
+
+@op
+def batched_matmul(inputs, a):
+    left, right = inputs
+    return [torch.bmm(left.mT if a["transpose_a"] else left, right.mT if a["transpose_b"] else right)]
 
 
 # --- Activations and losses ---

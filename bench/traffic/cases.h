@@ -19,8 +19,7 @@ struct TrafficCase {
   // Together with the cotangents read and the input gradients written they are the floor of the backward
   // pass.
   std::vector<std::string> needs = {};
-  double saved =
-      0;  // further bytes of what the forward pass keeps, an element of the first output: an argmax
+  double saved = 0;  // more bytes that forward keeps for each element of the first output, as an argmax is
   bool in_place = false;  // the op's copies of its state stand for an update in place: they are not counted
 };
 
@@ -72,7 +71,7 @@ inline TrafficCase norm(const std::string& name, Shape shape, std::vector<std::s
 }
 
 constexpr int64_t kParameters = 1 << 18;
-// As the optimizer cuts them: a block each.
+// Cut as the optimizer cuts them, one span a block.
 inline CaseInput spans() {
   std::vector<double> list;
   for (int64_t at = 0; at < kParameters; at += 8192) list.insert(list.end(), {static_cast<double>(at), 8192});
@@ -122,6 +121,11 @@ inline const std::map<std::string, std::vector<TrafficCase>>& traffic_cases() {
          {"embeddings", "positive", "negative"}}}},
       {"batch_norm", {norm("ReLU", {8, 64, 32, 64}, {"x"}, false)}},
       {"batch_norm_residual", {norm("ReLU", {8, 64, 32, 64}, {"x", "y"}, true)}},
+      {"batched_matmul",
+       {{{.name = "24 heads of 128x64",
+          .inputs = {{{24, 128, 64}}, {{24, 128, 64}}},
+          .attributes = {{"transpose_b", 1}}},
+         {"a", "b"}}}},
       {"bin_pool",
        {{{.name = "a glimpse",
           .inputs = {{{4, 8, 16, 8, 256}}, {{4, 3}, {Fill::integers, 0, 4}}},

@@ -1,12 +1,13 @@
 // bench_traffic: what each kernel asks of memory, counted on simt (kernels/simt/traffic.h). The numbers are
 // exact and the same on every machine, so they are tests, too.
 //
-//   bench_traffic                  the table: every op with a CUDA version, forward and backward, f32 and bf16
+//   bench_traffic                  the table: every op with CUDA kernels of its own, forward and backward, f32 and bf16
 //   bench_traffic --op NAME        one op, with the source lines of its kernels
-//   bench_traffic --table FILE     the table as Markdown: bench/results/traffic.md
+//   bench_traffic --table FILE     the table as Markdown
 //   bench_traffic --check FILE     fails where a pass exceeds its recorded bounds, where a pass has no bounds or
 //                                  bounds have no pass, or where the copies that are wrong on purpose are missed
-//   bench_traffic --record FILE    writes the bounds as they are now, keeping the reasons that FILE gives
+//   bench_traffic --record FILE    writes the bounds as they are now, keeping the reasons that FILE gives; with
+//                                  --op NAME the rows of this op alone
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,10 +22,11 @@
 #include <utility>
 #include <vector>
 
-#include "autograd/op_check.h"
+#include "autograd/op_run.h"
 #include "bench/traffic/cases.h"
 #include "kernels/simt/checker.h"
 #include "kernels/simt/traffic.h"
+#include "tests/common/chosen_ops.h"
 #include "tests/kernels/simt/faults.h"
 
 using namespace saccade;
@@ -44,6 +46,11 @@ struct Row {
   }
 };
 
+// Whether an op is measured: the one of --op, or all that are chosen.
+bool runs(const std::string& op, const std::string& only) {
+  return only.empty() ? is_chosen(op) : op == only;
+}
+
 // --- Measuring ---
 
 double bytes_of(const Tensor& tensor) {
@@ -51,17 +58,17 @@ double bytes_of(const Tensor& tensor) {
 }
 
 // The gradient reads the cotangents and what its formula needs, and writes the inputs' gradients: each once.
-double backward_floor(const Op& op, const bench::TrafficCase& one, const std::vector<Variable>& inputs,
-                      const std::vector<Variable>& outputs, const std::vector<Tensor>& cotangents) {
-  double bytes = one.saved * static_cast<double>(outputs[0].value.count());
-  for (const Tensor& tensor : cotangents) bytes += bytes_of(tensor);
-  for (const Variable& input : inputs)
-    if (input.needs_gradient()) bytes += bytes_of(input.value);
+double backward_floor(const Op& op, const bench::TrafficCase& one, const OpRunner& runner) {
+  const auto &inputs = runner.inputs(), &outputs = runner.outputs();
+  double bytes = one.saved * static_cast<double>(outputs[0].count());
+  for (const size_t i : runner.ends()) bytes += bytes_of(outputs[i]);  // its cotangent is as large
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (takes_gradient(op.inputs[i])) bytes += bytes_of(inputs[i]);
   const auto add_port = [&](const std::string& name) {
     for (size_t i = 0; i < inputs.size(); ++i)
-      if (op.inputs[i].name == name) return bytes += bytes_of(inputs[i].value);
+      if (op.inputs[i].name == name) return bytes += bytes_of(inputs[i]);
     for (size_t i = 0; i < outputs.size(); ++i)
-      if (op.outputs[i].name == name) return bytes += bytes_of(outputs[i].value);
+      if (op.outputs[i].name == name) return bytes += bytes_of(outputs[i]);
     throw Error(concat("bench/traffic/cases.h: ", op.name, " has no port ", name));
   };
   for (const std::string& name : one.needs) add_port(name);
@@ -71,37 +78,25 @@ double backward_floor(const Op& op, const bench::TrafficCase& one, const std::ve
 std::vector<Row> measure(const Op& op, const bench::TrafficCase& one, DType dtype) {
   const Case& test_case = one.shape;
   Context context(Device::simt, 0, 1);
-  Tape tape(context);
-  tape.random = Tensor::from<int64_t>(context, {2}, {17, 3});
-  const auto inputs = place_inputs(tape, op, test_case, make_inputs(op, test_case, dtype), dtype);
-  const Attributes attributes = complete(op, test_case.attributes);
+  OpRunner runner(context, op, test_case, dtype);
   std::vector<Row> rows(1, {op.name, test_case.name, dtype == DType::f32 ? "f32" : "bf16", "forward", 0, {}});
 
-  const OpRun run = prepared(op, tape, inputs, attributes);
   simt::begin_traffic(!one.in_place);
-  const auto outputs = run(tape, inputs, attributes);
+  runner.forward();
   rows[0].traffic = simt::end_traffic();
   std::vector<Shape> shapes;
   for (const CaseInput& input : test_case.inputs) shapes.push_back(input.shape);
-  rows[0].floor = op.floor(shapes, attributes, dtype == DType::f32 ? 4 : 2).bytes;
+  rows[0].floor = op.floor(shapes, complete(op, test_case.attributes), dtype == DType::f32 ? 4 : 2).bytes;
 
-  std::vector<Variable> ends;
-  std::vector<Tensor> cotangents;
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    if (!outputs[i].needs_gradient() || !op.outputs[i].differentiable) continue;
-    const auto count = static_cast<size_t>(outputs[i].value.count());
-    const Tensor wide = Tensor::from(context, outputs[i].shape(), cotangent(test_case.name, i, count));
-    ends.push_back(outputs[i]);
-    cotangents.push_back(converted(context, wide, outputs[i].dtype()));
-  }
-  if (!ends.empty()) {
+  if (!runner.ends().empty()) {
+    const std::vector<Tensor> cotangents = runner.random_cotangents(test_case.name);
     rows.push_back({op.name, test_case.name, rows[0].element, "backward", 0, {}});
-    rows[1].floor = backward_floor(op, one, inputs, outputs, cotangents);
+    rows[1].floor = backward_floor(op, one, runner);
     simt::begin_traffic();
-    tape.backward(ends, cotangents);
+    runner.backward(cotangents);
     rows[1].traffic = simt::end_traffic();
   }
-  // A cast to the dtype that is there already starts nothing.
+  // A cast to the dtype that x already has launches nothing.
   std::erase_if(rows, [](const Row& row) { return row.traffic.kernels.empty(); });
   return rows;
 }
@@ -109,12 +104,7 @@ std::vector<Row> measure(const Op& op, const bench::TrafficCase& one, DType dtyp
 std::vector<bench::TrafficCase> cases_of(const Op& op) {
   const auto found = bench::traffic_cases().find(op.name);
   if (found != bench::traffic_cases().end()) return found->second;
-  const auto count = [](const Case& c) {
-    return std::accumulate(c.inputs.begin(), c.inputs.end(), int64_t{0},
-                           [](int64_t sum, const CaseInput& input) { return sum + input.shape.count(); });
-  };
-  return {{*std::max_element(op.cases.begin(), op.cases.end(),
-                             [&](const Case& a, const Case& b) { return count(a) < count(b); })}};
+  return {{largest_case(op)}};
 }
 
 // --- Source lines ---
@@ -217,7 +207,7 @@ void write_table(const std::string& path, const std::vector<Row>& rows, const Li
     return std::string(digits);
   };
   out << "# What every kernel asks of memory\n\n"
-         "Made by `build/release/simt_checkers/bench_traffic --table bench/results/traffic.md`; counted, not "
+         "Made by `build/release/simt_checkers/bench_traffic --table build/traffic.md`; counted, not "
          "timed, and the "
          "same\non every machine. `kernels/simt/traffic.h` states the model, `bench/traffic/cases.h` the "
          "cases and the floor "
@@ -299,7 +289,7 @@ bool failed(const std::string& name, const std::string& what) {
   return false;
 }
 
-bool check_bounds(const std::vector<Row>& rows, Bounds bounds, bool all) {
+bool check_bounds(const std::vector<Row>& rows, Bounds bounds, const std::string& only) {
   bool ok = true;
   for (const Row& row : rows) {
     const auto found = bounds.find(row.name());
@@ -322,13 +312,30 @@ bool check_bounds(const std::vector<Row>& rows, Bounds bounds, bool all) {
       ok = failed(row.name(), concat("has a bound above ", kStreaming, " and no reason for it"));
   }
   for (const auto& [name, limit] : bounds)
-    if (all && !limit.met) ok = failed(name, "has a bound, and no such pass was measured");
+    if (!limit.met && runs(name.substr(0, name.find('\t')), only))
+      ok = failed(name, "has a bound, and no such pass was measured");
   return ok;
 }
 
-void record(const std::string& path, const std::vector<Row>& rows) {
+// The rows of other ops stay as they are.
+void record(const std::string& path, const std::vector<Row>& rows, const std::string& only) {
   Bounds before;
+  std::map<std::string, std::string> lines;  // by op, in the order of the table
   if (std::ifstream(path).good()) before = read_bounds(path);
+  std::ifstream file(path);
+  for (std::string line; !only.empty() && std::getline(file, line);) {
+    const std::string op = line.substr(0, line.find('\t'));
+    if (!line.empty() && line[0] != '#' && op != only) lines[op] += line + "\n";
+  }
+  for (const Row& row : rows) {
+    const auto up = [](double x) { return std::ceil(x * 100 - 1e-9) / 100; };
+    const simt::Counts counts = row.counts();
+    std::string& written = lines[row.op];
+    written += concat(row.name(), "\t", up(row.ratio()), "\t", -up(-counts.coalescing()), "\t",
+                      up(counts.conflicts()));
+    if (up(row.ratio()) > kStreaming) written += "\t" + before[row.name()].why;
+    written += "\n";
+  }
   std::ofstream out(path);
   check_input(out.good(), path, " cannot be written");
   out << "# What bench_traffic --record counted, to the worse hundredth, and the tests hold. With tabs: op, "
@@ -338,14 +345,7 @@ void record(const std::string& path, const std::vector<Row>& rows) {
          "the most passes\n# through the banks of shared memory, as a multiple of the fewest; the reason "
          "where the first is "
          "above 1.1.\n";
-  for (const Row& row : rows) {
-    const auto up = [](double x) { return std::ceil(x * 100 - 1e-9) / 100; };
-    const simt::Counts counts = row.counts();
-    out << row.name() << "\t" << up(row.ratio()) << "\t" << -up(-counts.coalescing()) << "\t"
-        << up(counts.conflicts());
-    if (up(row.ratio()) > kStreaming) out << "\t" << before[row.name()].why;
-    out << "\n";
-  }
+  for (const auto& [op, written] : lines) out << written;
 }
 
 // --- Faults ---
@@ -401,9 +401,8 @@ int main(int argc, char** argv) {
     bool ok = sees_faults();
     std::vector<Row> rows;
     for (const Op& op : all_ops()) {
-      if ((!only.empty() && op.name != only) ||
-          !std::count(op.devices.begin(), op.devices.end(), Device::simt))
-        continue;
+      if (op.composite) continue;  // the kernels that it calls are counted with their own ops
+      if (!runs(op.name, only) || !std::count(op.devices.begin(), op.devices.end(), Device::simt)) continue;
       for (const bench::TrafficCase& one : cases_of(op))
         for (const DType dtype : {DType::f32, DType::bf16}) {
           try {
@@ -419,9 +418,9 @@ int main(int argc, char** argv) {
                 "touched", "moved", "/ floor");
     for (const Row& row : rows) print(row, only.empty() ? nullptr : &lines);
     if (!options["--table"].empty()) write_table(options["--table"], rows, lines);
-    if (!options["--record"].empty()) record(options["--record"], rows);
-    if (!options["--check"].empty())
-      ok = check_bounds(rows, read_bounds(options["--check"]), only.empty()) && ok;
+    if (!options["--record"].empty()) record(options["--record"], rows, only);
+    if (!options["--check"].empty()) ok = check_bounds(rows, read_bounds(options["--check"]), only) && ok;
+    if (only.empty()) std::printf("%s\n", chosen_of(all_ops()).c_str());
     return ok ? 0 : 1;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "bench_traffic: %s\n", error.what());

@@ -10,8 +10,10 @@ struct Normal {
   float cumulative, density;
 };
 
-// Phi and phi. The tail is Phi(-a) = exp(-a^2 / 2) t P(t), t = 1 / (1 + 0.3 a / sqrt 2); P interpolates
-// erfc(z) exp(z^2) / (2 t) at Chebyshev nodes of z in [0, 10], relative error 1.6e-7 in f32.
+// Phi and phi at x. The tail is
+//   Phi(-a) = exp(-a^2 / 2) t P(t),   t = 1 / (1 + 0.3 a / sqrt 2)
+// where P interpolates erfc(z) exp(z^2) / (2 t) at Chebyshev nodes of z in [0, 10];
+// its relative error is 1.6e-7 in f32.
 inline Normal normal_at(float x) {
   const float a = std::fabs(x), t = 1.0f / (1.0f + 0.212132034f * a);
   float p = 0.015419204719364643f;

@@ -5,7 +5,7 @@
 namespace saccade {
 
 namespace {
-// Phi(x). Through erfc and not 1 + erf, which would lose the small values left of 0.
+// Phi(x). erfc keeps the small values left of 0, which 1 + erf would lose.
 __device__ __forceinline__ float cumulative(float x) {
   return 0.5f * erfcf(-0.70710678118654752f * x);
 }

@@ -1,6 +1,6 @@
-// y = x * Phi(x), Phi(x) = (1 + erf(x / sqrt 2)) / 2: the exact form, no tanh.   x, y [count]; y may alias x,
-// grad_x may alias grad_y. Overwrites its outputs. Source: Hendrycks, Gimpel, "Gaussian error linear units",
-// 2016. Floor: forward 2 s E bytes, backward 3 s E.
+// y = x * Phi(x), Phi(x) = (1 + erf(x / sqrt 2)) / 2: the exact form, without tanh.
+// x, y [count]; y may alias x, and grad_x may alias grad_y. Outputs are overwritten.
+// Source: Hendrycks, Gimpel, "Gaussian error linear units", 2016. Floor: forward 2 s E bytes, backward 3 s E.
 #pragma once
 
 #include "kernels/common/context.h"

@@ -11,18 +11,15 @@ template <>
 template <>
 void LogSoftmax<Device::cpu>::forward(Context& context, int64_t rows, int64_t columns, const float* x,
                                       float* y) {
-  const int64_t grain = 8192 / (columns + 1) + 1;
-  parallel_for(context, rows, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      const float* in = x + r * columns;
-      float* out = y + r * columns;
-      const float best = largest(in, columns);
-      float sum = 0;
+  for_each_row(context, rows, columns, [=](int64_t r) {
+    const float* in = x + r * columns;
+    float* out = y + r * columns;
+    const float best = largest(in, columns);
+    float sum = 0;
 #pragma omp simd reduction(+ : sum)
-      for (int64_t c = 0; c < columns; ++c) sum += exp_vector(in[c] - best);
-      const float normalizer = std::log(sum);
-      for (int64_t c = 0; c < columns; ++c) out[c] = in[c] - best - normalizer;
-    }
+    for (int64_t c = 0; c < columns; ++c) sum += exp_vector(in[c] - best);
+    const float normalizer = std::log(sum);
+    for (int64_t c = 0; c < columns; ++c) out[c] = in[c] - best - normalizer;
   });
 }
 
@@ -30,16 +27,13 @@ template <>
 template <>
 void LogSoftmax<Device::cpu>::backward(Context& context, int64_t rows, int64_t columns, const float* grad_y,
                                        const float* y, float* grad_x) {
-  const int64_t grain = 8192 / (columns + 1) + 1;
-  parallel_for(context, rows, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      const float *grad = grad_y + r * columns, *value = y + r * columns;
-      float* out = grad_x + r * columns;
-      float sum = 0;
+  for_each_row(context, rows, columns, [=](int64_t r) {
+    const float *grad = grad_y + r * columns, *value = y + r * columns;
+    float* out = grad_x + r * columns;
+    float sum = 0;
 #pragma omp simd reduction(+ : sum)
-      for (int64_t c = 0; c < columns; ++c) sum += grad[c];
-      for (int64_t c = 0; c < columns; ++c) out[c] = grad[c] - exp_vector(value[c]) * sum;
-    }
+    for (int64_t c = 0; c < columns; ++c) sum += grad[c];
+    for (int64_t c = 0; c < columns; ++c) out[c] = grad[c] - exp_vector(value[c]) * sum;
   });
 }
 

@@ -18,7 +18,7 @@ void Relu<Device::cpu>::backward(Context& context, int64_t count, const float* g
                                  float* grad_x) {
   parallel_for(context, count, 32768, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const float grad = grad_y[i];  // read in any case: a load under a condition becomes a branch
+      const float grad = grad_y[i];  // read always: a conditional load would become a branch
       grad_x[i] = y[i] > 0 ? grad : 0.0f;
     }
   });

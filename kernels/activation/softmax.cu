@@ -1,48 +1,12 @@
 #include "kernels/activation/softmax.h"
-
-#include "kernels/activation/softmax.plain.h"
-#include "kernels/common/row.h"
+#include "kernels/activation/softmax_rows.h"
 
 namespace saccade {
-
-namespace {
-
-template <class T>
-struct Forward {
-  T* y;
-
-  template <class Row>
-  __device__ void operator()(const Row& row, int64_t) const {
-    const float best = row.reduce(
-        -INFINITY, [](float x) { return x; }, Max());
-    const float shift = best == -INFINITY ? 0.0f : best;  // nothing but -infinity: every exp is 0, not NaN
-    const float sum = row.reduce(
-        0.0f, [=](float x) { return exp_for<T>(x - shift); }, Add());
-    const float scale = best == -INFINITY ? 0.0f : 1.0f / sum;
-    row.write(y, [=](float x) { return exp_for<T>(x - shift) * scale; });
-  }
-};
-
-template <class T>
-struct Backward {
-  T* grad_x;
-
-  template <class Row>
-  __device__ void operator()(const Row& row, int64_t) const {
-    const float dot = row.reduce(
-        0.0f, [](float grad_y, float y) { return grad_y * y; }, Add());
-    row.write(grad_x, [=](float grad_y, float y) { return y * (grad_y - dot); });
-  }
-};
-
-}  // namespace
 
 template <>
 template <class T>
 void Softmax<kGpu>::forward(Context& context, int64_t rows, int64_t columns, const T* x, T* y) {
-  check_element<T>(context);
-  if (context.kernels == Kernels::plain) return each(context, rows, PlainSoftmax<T, false>{columns, x, y});
-  for_rows(context, rows, columns, y, Forward<T>{y}, x);
+  softmax_forward<false>(context, rows, columns, x, y);
 }
 template void Softmax<kGpu>::forward(Context&, int64_t, int64_t, const float*, float*);
 template void Softmax<kGpu>::forward(Context&, int64_t, int64_t, const bf16*, bf16*);
@@ -51,7 +15,7 @@ template <>
 template <class T>
 void Softmax<kGpu>::backward(Context& context, int64_t rows, int64_t columns, const T* grad_y, const T* y,
                              T* grad_x) {
-  for_rows(context, rows, columns, grad_x, Backward<T>{grad_x}, grad_y, y);
+  softmax_backward<false>(context, rows, columns, grad_y, y, grad_x);
 }
 template void Softmax<kGpu>::backward(Context&, int64_t, int64_t, const float*, const float*, float*);
 template void Softmax<kGpu>::backward(Context&, int64_t, int64_t, const bf16*, const bf16*, bf16*);

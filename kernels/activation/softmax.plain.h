@@ -1,4 +1,5 @@
-// softmax.h and log_softmax.h, plainly: a thread for each row, three times along it.
+// The plain kernels of softmax.h and log_softmax.h, forward only: a thread for each row, which it walks three
+// times.
 #pragma once
 
 #include "kernels/common/each.h"
@@ -17,7 +18,8 @@ struct PlainSoftmax {
     T* out = y + row * columns;
     float best = -INFINITY, sum = 0;
     for (int64_t c = 0; c < columns; ++c) best = fmaxf(best, static_cast<float>(in[c]));
-    const float shift = !logarithm && best == -INFINITY ? 0.0f : best;  // nothing but -infinity: 0, not NaN
+    const float shift =
+        !logarithm && best == -INFINITY ? 0.0f : best;  // a row of -infinity alone gives zeros, not NaN
     for (int64_t c = 0; c < columns; ++c) sum += expf(static_cast<float>(in[c]) - shift);
     for (int64_t c = 0; c < columns; ++c) {
       const float z = static_cast<float>(in[c]) - shift;

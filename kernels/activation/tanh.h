@@ -1,4 +1,4 @@
-// y = tanh(x).   x, y [count]; y may alias x, grad_x may alias grad_y. Overwrites its outputs.
+// y = tanh(x).   x, y [count]; y may alias x, and grad_x may alias grad_y. Outputs are overwritten.
 // Floor: forward 2 s E bytes, backward 3 s E.
 #pragma once
 

@@ -13,7 +13,7 @@ int64_t rows_worth_a_thread(int64_t row_elements) {
   return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, row_elements));
 }
 
-// One more group: takes over where it is greater. Selections instead of branches, so that it vectorises.
+// Joins one more group into the maximum. It selects instead of branching, so that the loop vectorizes.
 void take_greater(int64_t channels, const float* __restrict x, uint8_t group, float* __restrict best,
                   uint8_t* __restrict argmax) {
   for (int64_t c = 0; c < channels; ++c) {

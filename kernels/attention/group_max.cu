@@ -16,8 +16,8 @@ struct Sizes {
   uint32_t vectors;  // of V channels in a pixel's group
 };
 
-// One thread: one vector of V channels of one pixel, all its groups. blockIdx.y counts images. One block a
-// multiprocessor is enough: for more, the compiler spills on sm_100.
+// A thread takes one vector of V channels of one pixel through all groups; blockIdx.y is the image. The
+// launch bounds ask for one block a multiprocessor: for more, the compiler spills on sm_100.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads, 1)
     group_max_forward(Sizes s, const T* __restrict__ features, const uint8_t* __restrict__ keep,
@@ -47,7 +47,7 @@ __global__ void __launch_bounds__(kThreads, 1)
 #pragma unroll
       for (int u = 0; u < kInFlight; ++u) {
         if (!take[u]) continue;
-        const Pack<float, V> value = widen(loaded[u]);
+        const Pack<float, V> value = to_f32(loaded[u]);
 #pragma unroll
         for (int i = 0; i < V; ++i) {
           const float v = value.lane[i];
@@ -62,12 +62,12 @@ __global__ void __launch_bounds__(kThreads, 1)
     Pack<uint8_t, V> index;
 #pragma unroll
     for (int i = 0; i < V; ++i) index.lane[i] = static_cast<uint8_t>(winner[i]);
-    store<V * sizeof(T)>(output + row * s.channels + channel, narrow<T>(best));
+    store<V * sizeof(T)>(output + row * s.channels + channel, from_f32<T>(best));
     store<V>(argmax + row * s.channels + channel, index);
   }
 }
 
-// The same thread writes its vector's gradient to the group that won and zeros to the others.
+// A thread writes the gradient of its vector to the group that won each channel, and zeros to the others.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
     group_max_backward(Sizes s, const T* __restrict__ grad_output, const uint8_t* __restrict__ argmax,
@@ -89,7 +89,7 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-Sizes narrowed(int64_t images, int64_t pixels, int64_t groups, int64_t channels, int vector) {
+Sizes sizes_of(int64_t images, int64_t pixels, int64_t groups, int64_t channels, int vector) {
   constexpr int64_t kMost = int64_t{1} << 31;
   check(images < kMost && pixels * channels < kMost && images * groups < kMost, "group_max: ", images,
         " images of ", pixels, " pixels and ", channels, " channels are too many for one launch");
@@ -114,13 +114,14 @@ void GroupMax<kGpu>::forward(Context& context, int64_t images, int64_t pixels, i
   if (context.kernels == Kernels::plain)
     return each(context, images * pixels * channels,
                 PlainGroupMax<T>{pixels, groups, channels, features, keep, output, argmax});
-  constexpr int kWide = kVector<T, true>;
-  if (channels % kWide == 0 && aligned(features, 16) && aligned(output, 16) && aligned(argmax, kWide)) {
-    const Sizes s = narrowed(images, pixels, groups, channels, kWide);
-    launch(group_max_forward<T, kWide>, grid_of(s), kThreads, 0, context.stream(), s, features, keep, output,
-           argmax);
+  constexpr int kPerVector = kVector<T, true>;
+  if (channels % kPerVector == 0 && aligned(features, 16) && aligned(output, 16) &&
+      aligned(argmax, kPerVector)) {
+    const Sizes s = sizes_of(images, pixels, groups, channels, kPerVector);
+    launch(group_max_forward<T, kPerVector>, grid_of(s), kThreads, 0, context.stream(), s, features, keep,
+           output, argmax);
   } else {
-    const Sizes s = narrowed(images, pixels, groups, channels, 1);
+    const Sizes s = sizes_of(images, pixels, groups, channels, 1);
     launch(group_max_forward<T, 1>, grid_of(s), kThreads, 0, context.stream(), s, features, keep, output,
            argmax);
   }
@@ -140,14 +141,14 @@ void GroupMax<kGpu>::backward(Context& context, int64_t images, int64_t pixels, 
   if (context.kernels == Kernels::plain)
     return each(context, images * pixels * groups * channels,
                 PlainGroupMaxGradient<T>{groups, channels, grad_output, argmax, grad_features});
-  constexpr int kWide = kVector<T, true>;
-  if (channels % kWide == 0 && aligned(grad_output, 16) && aligned(grad_features, 16) &&
-      aligned(argmax, kWide)) {
-    const Sizes s = narrowed(images, pixels, groups, channels, kWide);
-    launch(group_max_backward<T, kWide>, grid_of(s), kThreads, 0, context.stream(), s, grad_output, argmax,
-           grad_features);
+  constexpr int kPerVector = kVector<T, true>;
+  if (channels % kPerVector == 0 && aligned(grad_output, 16) && aligned(grad_features, 16) &&
+      aligned(argmax, kPerVector)) {
+    const Sizes s = sizes_of(images, pixels, groups, channels, kPerVector);
+    launch(group_max_backward<T, kPerVector>, grid_of(s), kThreads, 0, context.stream(), s, grad_output,
+           argmax, grad_features);
   } else {
-    const Sizes s = narrowed(images, pixels, groups, channels, 1);
+    const Sizes s = sizes_of(images, pixels, groups, channels, 1);
     launch(group_max_backward<T, 1>, grid_of(s), kThreads, 0, context.stream(), s, grad_output, argmax,
            grad_features);
   }

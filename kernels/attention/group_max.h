@@ -2,15 +2,16 @@
 //
 //   output[n, p, c] = max over the kept groups g of features[n, p, g * C + c],   kept: keep[n, g] != 0
 //
-// Source: "Reinforced Attribute Attention Selection", Fa = max(F^0, b^1 F^1, ..., b^M F^M). There the groups
-// are post-ReLU, so that multiplying by b = 0 and leaving the group out agree; here a dropped group takes no
-// part, which is the same for those and right for negative features, too.
+// Source: "Reinforced Attribute Attention Selection", Fa = max(F^0, b^1 F^1, ..., b^M F^M). The paper's
+// groups come after a ReLU, so multiplying one by b = 0 is the same as leaving it out. Here a dropped group
+// takes no part, which agrees with the paper and is right for negative features, too.
 //
 // Shapes: features [images, pixels, groups * channels] group-major, keep [images, groups], output and argmax
 // [images, pixels, channels]; pixels = H * W. 1 <= groups <= 255.
-// argmax holds the group that won, kNoGroup where none is kept: there output is 0 and takes no gradient. Ties
-// go to the lowest group; a NaN in a kept group wins. Outputs overwrite; nothing may alias. Errors: a number
-// of groups out of range, a negative size.
+// argmax holds the group that won, or kNoGroup where none is kept: there the output is 0
+// and passes no gradient on. Ties go to the lowest group; a NaN in a kept group wins.
+// Outputs are overwritten; nothing may alias.
+// Error: a number of groups out of range, or a negative size.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +30,8 @@ struct GroupMax {
   static void forward(Context&, int64_t images, int64_t pixels, int64_t groups, int64_t channels,
                       const T* features, const uint8_t* keep, T* output, uint8_t* argmax);
 
-  // grad_features[n, p, g * C + c] = grad_output[n, p, c] where argmax[n, p, c] == g, else 0: every element
-  // is written once, so that nothing has to be cleared before.
+  // grad_features[n, p, g * C + c] = grad_output[n, p, c] where argmax[n, p, c] == g, else 0. Every element
+  // is written once, so nothing has to be cleared before.
   template <class T>
   static void backward(Context&, int64_t images, int64_t pixels, int64_t groups, int64_t channels,
                        const T* grad_output, const uint8_t* argmax, T* grad_features);

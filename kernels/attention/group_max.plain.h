@@ -1,4 +1,4 @@
-// group_max.h, plainly: a thread for each output.
+// The plain kernels of group_max.h: a thread for each output, and one for each element of the gradient.
 #pragma once
 
 #include "kernels/attention/group_max.h"

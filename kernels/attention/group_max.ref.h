@@ -1,4 +1,3 @@
-// The equation of group_max.h in plain serial code.
 #pragma once
 
 #include "kernels/attention/group_max.h"

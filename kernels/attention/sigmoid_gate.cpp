@@ -8,10 +8,11 @@
 namespace saccade {
 
 namespace {
-constexpr int64_t kGrain = 1 << 14;  // elements worth a thread
-constexpr int64_t kParts = 32;       // stages of the bias sum: fixed, so that threads do not change its order
+constexpr int64_t kGrain = 1 << 14;  // elements that are worth a thread
+constexpr int64_t kParts =
+    32;  // of the sum for the bias: a fixed number, so that threads do not change its order
 
-// Rows [begin, end): the two gradients, and grad_logits added to `sum`.
+// Writes both gradients of the rows [begin, end), and adds grad_logits to `sum`.
 void gate_gradient(int64_t begin, int64_t end, int64_t channels, const float* grad_output,
                    const float* feature, const float* logits, const float* __restrict bias,
                    float* grad_feature, float* grad_logits, float* __restrict sum) {
@@ -21,7 +22,7 @@ void gate_gradient(int64_t begin, int64_t end, int64_t channels, const float* gr
     const float* z = logits + row * channels;
     float* grad_x = grad_feature + row * channels;
     float* __restrict grad_z = grad_logits + row * channels;
-#pragma omp simd  // grad_x may be grad: equal addresses, never shifted ones
+#pragma omp simd  // grad_x may be grad itself, but never a shifted one
     for (int64_t c = 0; c < channels; ++c) {
       const float gate = sigmoid_vector(z[c] + bias[c]), g = grad[c];
       grad_x[c] = g * (gate + 1.0f);
@@ -42,7 +43,7 @@ void SigmoidGate<Device::cpu>::forward(Context& context, int64_t rows, int64_t c
       const float* x = feature + row * channels;
       const float* z = logits + row * channels;
       float* y = output + row * channels;
-#pragma omp simd  // y may be x: equal addresses, never shifted ones
+#pragma omp simd  // y may be x itself, but never a shifted one
       for (int64_t c = 0; c < channels; ++c) y[c] = x[c] * sigmoid_vector(z[c] + bias[c]) + x[c];
     }
   });

@@ -1,4 +1,4 @@
-// sigmoid_gate.h, plainly: a thread for each output, and one for each channel of the bias gradient.
+// The plain kernels of sigmoid_gate.h: forward a thread for each output, backward a thread for each channel.
 #pragma once
 
 #include "kernels/attention/sigmoid_gate.h"

@@ -1,4 +1,4 @@
-// The equation of sigmoid_gate.h in plain serial code.
+// The equation of sigmoid_gate.h as serial code.
 #pragma once
 
 #include <cmath>
@@ -33,7 +33,7 @@ void SigmoidGate<Device::reference>::backward(Context&, int64_t rows, int64_t ch
   for (int64_t c = 0; c < channels; ++c) grad_bias[c] = T(0);
   for (int64_t i = 0; i < rows * channels; ++i) {
     const T gate = reference_sigmoid(logits[i] + bias[i % channels]);
-    const T grad = grad_output[i];  // grad_feature may be the same memory
+    const T grad = grad_output[i];  // read first: grad_feature may be the same memory
     grad_feature[i] = grad * (gate + T(1));
     grad_logits[i] = grad * feature[i] * gate * (T(1) - gate);
     grad_bias[i % channels] += grad_logits[i];

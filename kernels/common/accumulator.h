@@ -1,4 +1,4 @@
-// The type that sums over T are kept in: sums over bf16 accumulate in fp32, all others in their own type.
+// The type in which sums over T are kept: f32 for bf16, T itself for all others.
 #pragma once
 
 #include "kernels/common/bf16.h"

@@ -23,7 +23,7 @@ __global__ void __launch_bounds__(kThreads)
     if (first + u * kThreads < vectors) store<16, Use::once>(to + (first + u * kThreads) * kWords, held[u]);
 }
 
-// Each thread leaves the exclusive or of what it read: a result that nobody uses would be optimized away.
+// Each thread writes the exclusive or of what it read: loads that nobody uses would be optimized away.
 __global__ void __launch_bounds__(kThreads)
     bandwidth_read(int64_t vectors, const uint32_t* __restrict__ from, uint32_t* __restrict__ seen) {
   const int64_t thread = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;

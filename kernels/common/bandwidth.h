@@ -1,6 +1,5 @@
-// Plain streams through a device's memory: what the bandwidth of a machine is measured with, and so what
-// every floor in bytes is held against. `bytes` is a multiple of 16; addresses are multiples of 16; nothing
-// overlaps.
+// Streams through a device's memory, with which its bandwidth is measured: every floor in bytes is divided by
+// that bandwidth. `bytes` and the addresses are multiples of 16; nothing overlaps.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// bfloat16: the upper half of a float. Storage only: arithmetic converts to float, so every sum over bf16
-// has its accumulator type visible in the code.
+// bfloat16, the upper half of a float. It only stores: arithmetic converts to float, so that the code shows
+// the accumulator type of every sum over bf16.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
 // A value together with S, the sum of the absolute terms that went into it.
 //
-// Every reference kernel is templated on its scalar. Run with `double` it is the oracle; run with `Bound` the
-// same code also returns S, and |out - ref| <= c * eps * S + atol then holds a sum of one and a sum of a
-// thousand terms to the same strictness, without a line of extra code in any reference.
+// Every reference kernel is templated on its scalar. With `double` it is the oracle; with `Bound` the same
+// code also returns S. The test |out - ref| <= c * eps * S + atol is then equally strict for a sum of one
+// term and of a thousand, without a line of extra code in any reference.
 #pragma once
 
 #include <cmath>
@@ -42,7 +42,7 @@ struct Bound {
 
 // f(a): an absolute error of S_a in the argument becomes |f'(a)| * S_a, and f itself rounds by |f(a)|.
 inline Bound bound_of(double f, double derivative, Bound a) {
-  // A flat f carries no error over, not even an infinite one (exp of -infinity).
+  // Where f is flat it passes no error on, not even an infinite one (exp of -infinity).
   return {f, std::fabs(f) + (derivative == 0 ? 0 : std::fabs(derivative) * a.magnitude)};
 }
 inline Bound exp(Bound a) {

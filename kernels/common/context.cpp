@@ -71,7 +71,7 @@ Context::~Context() {
 }
 
 namespace {
-constexpr size_t kOwn = SIZE_MAX;  // in place of a block's number: an allocation of its own
+constexpr size_t kOwn = SIZE_MAX;  // the block number of a Scratch with an allocation of its own
 }
 
 Context::Scratch::Scratch(Context& context, size_t bytes) : context_(context) {
@@ -91,7 +91,7 @@ Context::Scratch::Scratch(Context& context, size_t bytes) : context_(context) {
   used_before_ = blocks[block_].used;
   data_ = static_cast<char*>(blocks[block_].data) + used_before_;
   blocks[block_].used += bytes;
-  std::swap(block_, context.block_);  // block_ now holds the block to go back to
+  std::swap(block_, context.block_);  // block_ now holds the block that the destructor restores
 }
 
 Context::Scratch::~Scratch() {

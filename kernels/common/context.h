@@ -18,22 +18,26 @@ namespace saccade {
 class Segment;  // autograd/segment.h: a stretch of work that replays
 class Memory;   // tensor/memory.h: the pool and the arenas that tensors of this context live in
 
-// The devices that an op can have a version for. `reference` is the plain serial code in f64, the oracle; it
-// runs on the CPU's memory. `simt` runs the CUDA sources on the host.
+// The devices for which an op can have a version. `reference` is the serial code of the equation in f64, the
+// oracle, in the CPU's memory. `simt` runs the CUDA sources on the host.
 enum class Device : uint8_t { cpu, reference, simt, cuda };
 
 const char* name_of(Device device);
 
-// What a network computes in. tf32: f32 whose matrix products and convolutions may round their inputs to 10 bits, where the
-// device has that. bf16: activations and weights in bf16, the weights as copies of f32 masters; statistics, losses and the
-// optimizer stay f32.
+// The precision in which a network computes.
+//   tf32: f32, but matrix products and convolutions may round their inputs to 10 bits, where the device can.
+//   bf16: activations and weights are bf16, the weights as copies of f32 masters; statistics, losses and the
+//         optimizer stay f32.
 enum class Precision : uint8_t { f32, tf32, bf16 };
 
 const char* name_of(Precision precision);
 Precision precision_named(const std::string& name);  // InputError for another name
 
-// Which of several versions of an op computes. library: a vendor's where there is one, else ours. own: the project's,
-// for comparison with the vendor's. plain: of ours the simple one that explains the fast one.
+// Which of several versions of an op computes.
+//   library: the vendor's where there is one, else ours.
+//   own:     ours, for comparison with the vendor's.
+//   plain:   of ours the simple kernel that explains the fast one, where there is one: that of <op>.plain.h;
+//            of a bf16 matrix product, the kernel without tensor cores.
 enum class Kernels : uint8_t { library, own, plain };
 
 const char* name_of(Kernels kernels);
@@ -42,7 +46,7 @@ constexpr size_t kAlignment = 256;  // of every allocation, in bytes
 
 class Context {
  public:
-  // threads = 0: one for each processor this process may use.
+  // threads = 0: one for each processor that this process may use.
   explicit Context(Device device = Device::cpu, int device_index = 0, int threads = 0);
   ~Context();
   Context(const Context&) = delete;
@@ -53,8 +57,8 @@ class Context {
   int threads() const { return threads_; }
   void* stream() const { return stream_; }  // a cudaStream_t on cuda, null elsewhere
 
-  // Memory of this context's device that a kernel needs while it runs. Scopes nest like a stack; blocks are
-  // kept, so the same sequence of calls sees the same addresses.
+  // Memory of this context's device that a kernel needs while it runs. Scopes nest like a stack. The context
+  // keeps the blocks, so the same sequence of calls sees the same addresses.
   class Scratch {
    public:
     Scratch(Context& context, size_t bytes);
@@ -72,7 +76,7 @@ class Context {
     size_t block_, used_before_;
   };
 
-  // Bytes that all Scratch together has taken from the device, which it keeps.
+  // The bytes of the device that the context keeps for Scratch.
   size_t scratch_bytes() const {
     size_t bytes = 0;
     for (const Block& block : blocks_) bytes += block.bytes;
@@ -92,13 +96,15 @@ class Context {
   Kernels kernels = Kernels::library;
   bool replays_segments = true;  // false: every run of a Segment calls its work anew (for comparison)
 
-  // Whether a library's plans are timed on the device at their first use; otherwise the library's first proposal is taken.
-  // Timing is a chance, and another plan gives other bits: `tuned` holds what was chosen, and for what, as text. What is
-  // there beforehand, out of a checkpoint, is taken instead of the clock's word.
+  // Whether a library's plans are timed on the device at their first use; if not, the library's first
+  // proposal is taken. The fastest plan varies from run to run, and another plan gives other bits, so `tuned`
+  // records the problem and the plan that was chosen for it, as text. A plan that is there beforehand, from a
+  // checkpoint, is taken without timing.
   bool tunes = false;
   std::map<std::string, std::string> tuned;
 
-  // Set while a Segment runs, or work is recorded: the host may read no device value then. See autograd/segment.h.
+  // True while a Segment runs, or work is recorded: the host may read no device value then. See
+  // autograd/segment.h.
   bool in_segment = false;
   Segment* segment = nullptr;        // the one that runs
   const char* current_op = nullptr;  // for messages

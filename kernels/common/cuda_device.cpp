@@ -14,7 +14,7 @@ void require(cudaError_t error, const char* what) {
   check(error == cudaSuccess, "cuda: ", what, ": ", cudaGetErrorString(error));
 }
 
-// Asked once: a process does not gain or lose devices.
+// The devices are counted once: a process does not gain or lose any.
 struct Devices {
   int count = 0;
   std::string reason;
@@ -33,7 +33,7 @@ struct Devices {
       reason = "no CUDA device on this machine";
     else
       reason = cudaGetErrorString(error);
-    cudaGetLastError();  // an error once reported does not stick to the next call
+    cudaGetLastError();  // clears the error: the next call must not report it again
   }
 };
 
@@ -145,7 +145,7 @@ double seconds(void* stream, const std::function<void()>& work) {
 }
 
 void begin_capture(void* stream) {
-  // Thread-local: what other threads do with their own streams is no part of it.
+  // Thread-local: other threads may use their own streams meanwhile.
   require(cudaStreamBeginCapture(static_cast<cudaStream_t>(stream), cudaStreamCaptureModeThreadLocal),
           "begin a graph");
 }
@@ -154,7 +154,7 @@ void* end_capture(void* stream) {
   cudaGraph_t graph = nullptr;
   const cudaError_t error = cudaStreamEndCapture(static_cast<cudaStream_t>(stream), &graph);
   if (error != cudaSuccess) cudaGetLastError();
-  require(error, "a step that does not fit into a graph");
+  require(error, "record work that does not fit into a graph");
   cudaGraphExec_t ready = nullptr;
   const cudaError_t made = cudaGraphInstantiate(&ready, graph, 0);
   cudaGraphDestroy(graph);

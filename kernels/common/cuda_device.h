@@ -1,5 +1,5 @@
-// The CUDA half of device.h. Compiled into every binary that was built with CUDA, with the runtime linked
-// statically, so that such a binary starts on a machine without a driver.
+// The CUDA half of device.h. The CUDA runtime is linked statically, so that a binary built with CUDA starts
+// on a machine without a driver.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,7 @@ void fill_zero(void* to, size_t bytes, void* stream);
 void synchronize(void* stream);
 double seconds(void* stream, const std::function<void()>& work);
 
-// A graph of what a stream is given between begin and end, which does not run then.
+// A graph of the work that a stream is given between begin and end; recorded work does not run.
 void begin_capture(void* stream);
 void* end_capture(void* stream);  // ready to launch; Error if something in between cannot be part of a graph
 void abandon_capture(void* stream) noexcept;

@@ -24,11 +24,11 @@ constexpr bool kHasSimt =
     false;
 #endif
 
-// Whether this thread's work is being recorded: set between begin_recording and its end.
+// True between begin_recording and the end of that recording.
 thread_local bool recording_now = false;
 
 void refuse_while_recording(const char* what) {
-  check(!recording_now, what, " in a stretch of work that is recorded to be replayed");
+  check(!recording_now, what, " is not possible in work that is recorded to be replayed");
 }
 
 // All devices but cuda live in the host's memory.

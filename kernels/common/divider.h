@@ -1,5 +1,5 @@
-// Division by a number that is known at the launch and not in the compiler: a multiplication and a shift in
-// place of some twenty instructions. Exact for dividends below 2^31 and divisors of 1 to 2^31.
+// Division by a number that is known at the launch but not to the compiler: a multiplication and a shift
+// instead of some twenty instructions. Exact for dividends below 2^31 and divisors from 1 to 2^31.
 //
 // With s = ceil(log2 d) and m = floor(2^32 (2^s - d) / d) + 1:  x / d = (x * m / 2^32 + x) / 2^s.
 // Source: Granlund and Montgomery, "Division by Invariant Integers using Multiplication", figure 4.1.
@@ -15,7 +15,7 @@ namespace saccade {
 class Divider {
  public:
   explicit Divider(int64_t divisor = 1) : divisor_(static_cast<uint32_t>(divisor)) {
-    check(divisor >= 1 && divisor < int64_t{1} << 31, "a divisor of ", divisor);
+    check(divisor >= 1 && divisor < int64_t{1} << 31, "a divisor of ", divisor, " is not in 1..2^31-1");
     while ((uint64_t{1} << shift_) < divisor_) ++shift_;
     const uint64_t gap = (uint64_t{1} << shift_) - divisor_;
     multiplier_ = static_cast<uint32_t>((gap << 32) / divisor_ + 1);

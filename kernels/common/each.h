@@ -1,7 +1,7 @@
-// One thread for each of `count` items: what the plain kernels (*.plain.h) are written with. A plain kernel
-// says what an op computes in the fewest words; the fast one beside it must give the same, and the benchmark
-// shows what its work is worth. Context::kernels = Kernels::plain chooses it. f is a struct with `__device__
-// void operator()(int64_t item) const`.
+// One thread for each of `count` items: the plain kernels (*.plain.h) are written with it. A plain kernel
+// says in the fewest words what an op computes. The fast kernel beside it must give the same, and the
+// benchmark shows how much faster it is. Context::kernels = Kernels::plain chooses the plain one.
+// f is a struct with `__device__ void operator()(int64_t item) const`.
 #pragma once
 
 #include "kernels/common/launch.h"

@@ -1,13 +1,13 @@
-// The one way in which a kernel is started, and what makes one .cu file serve two devices: compiled by nvcc
-// it is Device::cuda; compiled for the host (SACCADE_SIMT_TARGET), Device::simt. Include this first in a .cu
-// file.
+// The one way in which a kernel is started. It lets one .cu file serve two devices: compiled by
+// nvcc it is Device::cuda, compiled for the host (SACCADE_SIMT_TARGET) it is Device::simt.
+// Include it first in a .cu file.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
 
-// Both versions end in one program, so what differs between them lives in a namespace of its target.
+// Both versions are linked into one program: code that differs lives in a namespace of its target.
 #ifdef SACCADE_SIMT_TARGET
 #include "kernels/simt/recording.h"
 #include "kernels/simt/simt.h"
@@ -33,7 +33,7 @@ constexpr Device kGpu = Device::cuda;
 constexpr unsigned kWarp = 32;
 constexpr unsigned kAllLanes = 0xffffffffu;
 
-// How many blocks, and where the launch stands in the source: errors name it.
+// The number of blocks, and the line of the source that launches them: errors name it.
 struct Grid {
   unsigned x, y, z;
   const char* file;
@@ -44,12 +44,12 @@ struct Grid {
 };
 
 // Starts kernel(args...) with `grid` blocks of `block` threads and `smem` bytes of dynamic shared memory. An
-// empty grid starts nothing. Throws Error, with the place of the launch, when it is refused.
+// empty grid starts nothing. A launch that is refused throws Error, which names its line.
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), Grid grid, dim3 block, size_t smem, void* stream,
             Arguments... arguments) {
   static_assert(sizeof...(Parameters) == sizeof...(Arguments),
-                "as many arguments as the kernel has parameters");
+                "a kernel takes as many arguments as it has parameters");
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
   const auto start = [&](std::remove_const_t<Parameters>... values) {
 #ifdef SACCADE_SIMT_TARGET
@@ -65,17 +65,17 @@ void launch(void (*kernel)(Parameters...), Grid grid, dim3 block, size_t smem, v
     const cudaError_t error =
         cudaLaunchKernel(reinterpret_cast<const void*>(kernel), dim3(grid.x, grid.y, grid.z), block,
                          addresses, smem, static_cast<cudaStream_t>(stream));
-    if (error != cudaSuccess) cudaGetLastError();  // reported here, and not again by the next call
+    if (error != cudaSuccess) cudaGetLastError();  // clears the error: the next call must not report it again
     check(error == cudaSuccess, "launch at ", grid.file, ":", grid.line, ": ", cudaGetErrorString(error));
 #endif
   };
   start(static_cast<Parameters>(arguments)...);
 }
 
-// Blocks that cover `count` with `per_block` each, for the first dimension of a grid.
+// The number of blocks of `per_block` items each that cover `count`, for the first dimension of a grid.
 inline unsigned blocks_for(int64_t count, int64_t per_block) {
   const int64_t blocks = (count + per_block - 1) / per_block;
-  check(blocks < (int64_t{1} << 31), "a launch of ", blocks, " blocks");
+  check(blocks < (int64_t{1} << 31), "a launch of ", blocks, " blocks is too large");
   return static_cast<unsigned>(blocks);
 }
 
@@ -94,7 +94,7 @@ inline bool aligned(const void* pointer, size_t bytes) {
   return reinterpret_cast<uintptr_t>(pointer) % bytes == 0;
 }
 
-// bf16 needs sm_80 or newer.
+// InputError for bf16 on a device older than sm_80.
 template <class T>
 void check_element(const Context& context) {
   if (!std::is_same_v<T, bf16> || kGpu != Device::cuda) return;

@@ -1,10 +1,10 @@
-// Element by element: y[i] = f(x0[i], x1[i], ...), each byte moved once. A kernel is then a struct that
-// computes one float from floats (a template type and not a lambda: nvcc takes no host lambda into a kernel):
+// Element by element: y[i] = f(x0[i], x1[i], ...), with each byte moved once. An op is then a struct that
+// computes one float from floats (a struct because nvcc takes no host lambda into a kernel):
 //
 //   struct Relu { __device__ float operator()(float x) const { return x > 0 ? x : 0.0f; } };
 //   map(context, count, y, Relu(), x);
 //
-// map_pair() is the same for two outputs, y0[i], y1[i] = f(x0[i], x1[i], x2[i]) as a Pack<float, 2>.
+// map_pair() takes three inputs and writes two outputs: f returns y0[i] and y1[i] as a Pack<float, 2>.
 #pragma once
 
 #include "kernels/common/launch.h"
@@ -45,10 +45,10 @@ __device__ __forceinline__ Pack<T, V> apply(const F& f, const Pack<T, V> (&x)[N]
     for (int n = 0; n < N; ++n) lane[n] = static_cast<float>(x[n].lane[i]);
     y.lane[i] = call(f, lane);
   }
-  return narrow<T>(y);
+  return from_f32<T>(y);
 }
 
-// Vectors of each input that a thread has in flight: four loads or more in all.
+// Vectors of each input that a thread loads before it uses the first: at least four loads in all.
 template <int N>
 constexpr int kInFlight = N == 1 ? 4 : 2;
 
@@ -70,7 +70,7 @@ __global__ void __launch_bounds__(kMapThreads, 3)
     const int64_t at = first + u * static_cast<int>(kMapThreads) * V;
     if (at + V <= count) store<V * sizeof(T)>(y + at, apply(f, in[u]));
   }
-  if constexpr (V > 1) {  // the elements behind the last whole vector: one for each of the first threads
+  if constexpr (V > 1) {  // the elements after the last whole vector: one for each of the first threads
     const int64_t at = count / V * V + threadIdx.x;
     if (blockIdx.x != 0 || at >= count) return;
     Pack<T, 1> rest[N];
@@ -90,8 +90,8 @@ __device__ __forceinline__ void apply_pair(const F& f, const Pack<T, V> (&x)[3],
     first.lane[i] = both.lane[0];
     second.lane[i] = both.lane[1];
   }
-  store<V * sizeof(T)>(y0, narrow<T>(first));
-  store<V * sizeof(T)>(y1, narrow<T>(second));
+  store<V * sizeof(T)>(y0, from_f32<T>(first));
+  store<V * sizeof(T)>(y1, from_f32<T>(second));
 }
 
 template <class T, int V, class F>
@@ -105,7 +105,7 @@ __global__ void __launch_bounds__(kMapThreads)
   };
   const int64_t at = (static_cast<int64_t>(blockIdx.x) * kMapThreads + threadIdx.x) * V;
   if (at + V <= count) one.template operator()<V>(at);
-  const int64_t rest = count / V * V + threadIdx.x;  // behind the last whole vector
+  const int64_t rest = count / V * V + threadIdx.x;  // after the last whole vector
   if (V > 1 && blockIdx.x == 0 && rest < count) one.template operator()<1>(rest);
 }
 
@@ -115,14 +115,14 @@ __global__ void __launch_bounds__(kMapThreads)
 template <class T, class F, class... Rest>
 void map(Context& context, int64_t count, T* y, const F& f, const T* x, const Rest*... rest) {
   check_element<T>(context);
-  constexpr int N = 1 + sizeof...(Rest), kWide = kVector<T, true>;
+  constexpr int N = 1 + sizeof...(Rest), kPerVector = kVector<T, true>;
   constexpr int64_t kPerBlock = map_detail::kInFlight<N> * static_cast<int64_t>(kMapThreads);
   const MapInputs<T, N> inputs{{x, rest...}};
-  bool wide = aligned(y, 16);
-  for (const T* p : inputs.at) wide = wide && aligned(p, 16);
-  if (wide)
-    launch(map_detail::map_kernel<T, kWide, N, F>, blocks_for(count, kPerBlock * kWide), kMapThreads, 0,
-           context.stream(), count, inputs, y, f);
+  bool vectorized = aligned(y, 16);
+  for (const T* p : inputs.at) vectorized = vectorized && aligned(p, 16);
+  if (vectorized)
+    launch(map_detail::map_kernel<T, kPerVector, N, F>, blocks_for(count, kPerBlock * kPerVector),
+           kMapThreads, 0, context.stream(), count, inputs, y, f);
   else
     launch(map_detail::map_kernel<T, 1, N, F>, blocks_for(count, kPerBlock), kMapThreads, 0, context.stream(),
            count, inputs, y, f);
@@ -132,11 +132,11 @@ template <class T, class F>
 void map_pair(Context& context, int64_t count, T* y0, T* y1, const F& f, const T* x0, const T* x1,
               const T* x2) {
   check_element<T>(context);
-  constexpr int kWide = kVector<T, true>;
-  bool wide = aligned(y0, 16) && aligned(y1, 16);
-  for (const T* p : {x0, x1, x2}) wide = wide && aligned(p, 16);
-  const int64_t a_block = kMapThreads * static_cast<int64_t>(wide ? kWide : 1);
-  launch(wide ? map_detail::map_pair_kernel<T, kWide, F> : map_detail::map_pair_kernel<T, 1, F>,
+  constexpr int kPerVector = kVector<T, true>;
+  bool vectorized = aligned(y0, 16) && aligned(y1, 16);
+  for (const T* p : {x0, x1, x2}) vectorized = vectorized && aligned(p, 16);
+  const int64_t a_block = kMapThreads * static_cast<int64_t>(vectorized ? kPerVector : 1);
+  launch(vectorized ? map_detail::map_pair_kernel<T, kPerVector, F> : map_detail::map_pair_kernel<T, 1, F>,
          blocks_for(count, a_block), kMapThreads, 0, context.stream(), count, MapInputs<T, 3>{{x0, x1, x2}},
          y0, y1, f);
 }

@@ -1,9 +1,10 @@
-// One warp's matrix product on the tensor cores: D [16,8] = A [16,16] B [16,8] + C, bf16 with sums in fp32;
-// and the load that brings its operands from shared memory. On simt the same, from the definition.
+// The matrix product of one warp on the tensor cores, D [16,8] = A [16,16] B [16,8] + C
+// in bf16 with sums in f32, and the load that brings its operands from shared memory.
+// On simt both are computed from the definition.
 //
 // A warp holds each matrix in pieces. Lane l = 4 g + t holds
 //   of A (a[0..3]): rows g and g + 8, columns 2t, 2t + 1 and 2t + 8, 2t + 9, as the pairs
-//                   (g, 2t), (g + 8, 2t), (g, 2t + 8), (g + 8, 2t + 8);
+//                   that begin at (g, 2t), (g + 8, 2t), (g, 2t + 8), (g + 8, 2t + 8);
 //   of B (b[0..1]): column g, rows 2t, 2t + 1 and 2t + 8, 2t + 9;
 //   of C and D:     (g, 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1).
 // Source: the PTX manual, "Matrix fragments for mma.m16n8k16" and "ldmatrix".
@@ -18,7 +19,7 @@ inline namespace SACCADE_TARGET {
 #ifdef SACCADE_SIMT_TARGET
 
 namespace mma_detail {
-// All lanes' values of one exchange. Copied: the next exchange overwrites them.
+// The values of all lanes in one exchange, as a copy: the next exchange overwrites them.
 struct Lanes {
   uint64_t value[32];
   explicit Lanes(uint64_t mine) {
@@ -46,8 +47,8 @@ inline void mma_m16n8k16(float (&d)[4], const unsigned (&a)[4], const unsigned (
   for (unsigned i = 0; i < 4; ++i) {  // element (g + 8 (i / 2), 2t + i % 2)
     const uint64_t* rows = i / 2 == 0 ? upper.value : lower.value;
     const unsigned column = 2 * t + i % 2;
-    for (unsigned k = 0; k < 16;
-         ++k) {  // lane k % 8 / 2 of the four that hold a row, high word from k = 8 on
+    // Element k of a row lies in lane k % 8 / 2 of the row's four, from k = 8 on in the high word.
+    for (unsigned k = 0; k < 16; ++k) {
       const auto pair_of = [&](uint64_t both) { return static_cast<unsigned>(both >> (k / 8 * 32)); };
       d[i] += element(pair_of(rows[4 * g + k % 8 / 2]), k % 2) *
               element(pair_of(right.value[4 * column + k % 8 / 2]), k % 2);
@@ -55,9 +56,9 @@ inline void mma_m16n8k16(float (&d)[4], const unsigned (&a)[4], const unsigned (
   }
 }
 
-// Four 8 x 8 matrices of bf16 in shared memory, each row 16 bytes that start at the address which lane
-// 8 * matrix + row gives. Lane 4 g + t receives of each the pair (g, 2t), (g, 2t + 1); of its transpose where
-// `transposed`.
+// Loads four 8 x 8 matrices of bf16 from shared memory: lane 8 * matrix + row gives the address
+// of that row's 16 bytes. Lane 4 g + t receives the pair (g, 2t), (g, 2t + 1) of each matrix,
+// or of its transpose if `transposed`.
 template <bool transposed>
 void load_matrices(unsigned (&out)[4], const bf16* row) {
   const uint4 mine = simt::hinted_load(reinterpret_cast<const uint4*>(row));

@@ -1,4 +1,4 @@
-// oneDNN behind a Context: one engine and one stream, and the arguments of a call.
+// oneDNN in a Context: one engine and one stream for each, and what its calls have in common.
 #pragma once
 
 #ifdef SACCADE_ONEDNN
@@ -18,8 +18,8 @@ struct OneDnn {
   dnnl::stream stream{engine};
 };
 
-// oneDNN takes as many threads as OpenMP would give the caller, both when it makes a primitive and when it runs it:
-// call this before either.
+// The context's oneDNN. oneDNN takes as many threads as OpenMP would give the caller, both when it makes a
+// primitive and when it runs one: call this before either.
 inline OneDnn& onednn(Context& context) {
 #ifdef _OPENMP
   if (omp_get_max_threads() != context.threads()) omp_set_num_threads(context.threads());
@@ -27,14 +27,14 @@ inline OneDnn& onednn(Context& context) {
   return context.plan<OneDnn>("", [] { return OneDnn(); });
 }
 
-// The caller gives oneDNN its scratch memory, so that it is counted and its address is stable.
+// The caller gives oneDNN its scratch memory, so that the memory is counted and keeps its address.
 inline dnnl::primitive_attr user_scratchpad() {
   dnnl::primitive_attr attr;
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   return attr;
 }
 
-// oneDNN falls back to loops a hundred times slower without a word; here that is an error.
+// Without a warning oneDNN falls back to loops that are a hundred times slower; here that is an Error.
 template <class PrimitiveDescriptor>
 void check_not_slow(const PrimitiveDescriptor& descriptor, const std::string& what) {
   const std::string name = descriptor.impl_info_str();

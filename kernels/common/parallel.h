@@ -12,9 +12,9 @@
 
 namespace saccade {
 
-// Calls body(begin, end) on ranges that cover [0, count) once. The split depends on count, grain and the number
-// of threads alone, never on timing, so results are the same run after run. `grain` is the least count worth a
-// thread; below it, and inside another parallel_for, the caller's thread does all.
+// Calls body(begin, end) on ranges that cover [0, count) once. The split depends on count, grain and the
+// number of threads alone, never on timing, so results are the same run after run. `grain` is the least count
+// worth a thread; below it, and inside another parallel_for, the calling thread does all the work.
 template <class Body>
 void parallel_for(const Context& context, int64_t count, int64_t grain, Body&& body) {
   if (count <= 0) return;
@@ -35,6 +35,15 @@ void parallel_for(const Context& context, int64_t count, int64_t grain, Body&& b
   (void)grain;
 #endif
   body(int64_t{0}, count);
+}
+
+// Calls body(row) once for each of `rows` rows of `columns` elements. Short rows share a thread.
+template <class Body>
+void for_each_row(const Context& context, int64_t rows, int64_t columns, Body&& body) {
+  constexpr int64_t kGrain = 8192;  // elements that are worth a thread
+  parallel_for(context, rows, kGrain / (columns + 1) + 1, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) body(row);
+  });
 }
 
 }  // namespace saccade

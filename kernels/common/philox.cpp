@@ -8,9 +8,9 @@ namespace saccade {
 
 namespace {
 
-constexpr int64_t kBlocks = 64;  // of four words, a batch of vector code
+constexpr int64_t kBlocks = 64;  // blocks of four words that normal_blocks() draws at once
 
-// sin and cos of 2 pi t for t in [0, 1), each within 2 ulp of 1: the quarter is taken off exactly, in turns.
+// sin and cos of 2 pi t for t in [0, 1), each within 2 ulp of 1: whole quarter turns are subtracted exactly.
 inline void sin_cos_turns(float t, float* sine, float* cosine) {
   const float quarter = detail::round_to_whole(t * 4.0f);
   const float x = (t - quarter * 0.25f) * 6.28318530717958647692f, z = x * x;  // |x| <= pi / 4

@@ -1,6 +1,6 @@
-// Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011): a
-// counter-based generator. Word i of a stream is a pure function of (seed, stream, step, i), so results do not
-// depend on threads, launch shape or device.
+// Philox4x32-10, a counter-based generator of random numbers. Word i of a stream is a pure function of
+// (seed, stream, step, i), so results do not depend on threads, launch shape or device.
+// Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 #pragma once
 
 #include <cmath>
@@ -33,7 +33,7 @@ SACCADE_HD inline PhiloxWords philox(uint64_t key, uint64_t counter_low, uint64_
   return {{c0, c1, c2, c3}};
 }
 
-// Where a random op draws from. `seed` and `step` live on the device (they change from step to step);
+// The state from which random ops draw. It lives on the device, because it changes from step to step;
 // `stream` numbers the random calls inside one step.
 struct RandomState {
   uint64_t seed = 0;
@@ -58,7 +58,7 @@ SACCADE_HD inline void normal_from(uint32_t a, uint32_t b, float* first, float* 
   *second = radius * sinf(angle);
 }
 
-// A host-side stream for code that draws one number after the other (samplers, augmentation, initialization).
+// A stream on the host, for code that draws numbers one by one (samplers, augmentation, initialization).
 class PhiloxStream {
  public:
   explicit PhiloxStream(uint64_t seed, uint64_t stream = 0) : seed_(seed), stream_(stream) {}
@@ -86,7 +86,7 @@ class PhiloxStream {
     normal_from(a, next(), &first, &second);
     return first;
   }
-  // values[i] = mean + deviation * N(0, 1), from whole blocks of words, as vector code: what initializes networks.
+  // values[i] = mean + deviation * N(0, 1), from whole blocks of words, vectorized: networks start from it.
   void fill_normal(float* values, int64_t count, float mean, float deviation);
 
  private:

@@ -1,4 +1,4 @@
-// Reductions of a warp and of a block, in an order that the shape alone decides: floats come out the same run
+// Reductions of a warp and of a block. Their order depends on the shape alone, so floats are the same run
 // after run. All threads receive the result.
 //
 //   const float total = block_reduce<kThreads>(sum, Add());
@@ -18,7 +18,7 @@ struct Add {
   }
 };
 
-// The greater; a NaN on either side stays.
+// The greater of two; NaN if either is NaN.
 struct Max {
   template <class T>
   __device__ __forceinline__ T operator()(T a, T b) const {
@@ -26,13 +26,14 @@ struct Max {
   }
 };
 
-// The thread's number in its block, and its lane and warp.
+// The thread's number in its block.
 __device__ __forceinline__ unsigned thread_in_block() {
   return (threadIdx.z * blockDim.y + threadIdx.y) * blockDim.x + threadIdx.x;
 }
 
-// Over groups of `Lanes` neighboring lanes (a power of two, at most 32). Every lane of the warp must call
-// it. Each step adds what the lane `step` away holds: both sides compute the same sum, as a + b is b + a.
+// Reduces over groups of `Lanes` neighboring lanes (a power of two, at most 32). Every lane of
+// the warp must call it. In each step a lane joins its value with that of the lane `step` away:
+// both get the same, as a + b is b + a.
 template <unsigned Lanes = kWarp, class T, class Join>
 __device__ __forceinline__ T warp_reduce(T value, Join join) {
 #pragma unroll
@@ -61,9 +62,8 @@ __device__ __forceinline__ Pack<T, V> joined(Pack<T, V> a, const Pack<T, V>& b, 
 }
 }  // namespace reduce_detail
 
-// Over a block of `Threads` threads (a multiple of 32), a scalar or a Pack: each warp, then the warps in
-// order. Every thread of the block must call it; it holds two barriers, so that it may be called again at
-// once.
+// Reduces a scalar or a Pack over a block of `Threads` threads (a multiple of 32): each warp, then the warps
+// in order. Every thread of the block must call it. The second barrier lets it be called again at once.
 template <unsigned Threads, class T, class Join>
 __device__ __forceinline__ T block_reduce(T value, Join join) {
   static_assert(Threads % kWarp == 0, "whole warps");

@@ -1,12 +1,13 @@
-// A row of one to three matrices, for kernels that reduce over a row and then write a value for each of its
+// A row of one or two matrices, for kernels that reduce over a row and then write a value for each of its
 // elements (softmax, normalization). A kernel is written once against this interface:
 //
 //   const Row row(columns, index, {x});
 //   const float best = row.reduce(-INFINITY, [](float v) { return v; }, Max());
 //   row.write(y, [=](float v) { return v - best; });
 //
-// HeldRow keeps the row in registers: one read, one write. StreamedRow, for rows that do not fit, reads it
-// again in each pass. All threads of a row (a warp, or a block) must call every function. for_rows() picks.
+// HeldRow keeps the row in registers: one read, one write. StreamedRow, for rows that do not fit, reads the
+// row again in each pass. for_rows() chooses between them. All threads of a row (a warp or a block) must call
+// every function of the row.
 #pragma once
 
 #include "kernels/common/reduce.h"
@@ -14,8 +15,8 @@
 namespace saccade {
 inline namespace SACCADE_TARGET {
 
-constexpr unsigned kRowThreads = 256;  // of a block
-constexpr unsigned kRowBlocks = 4;     // that must fit a multiprocessor: 64 registers a thread
+constexpr unsigned kRowThreads = 256;  // threads of a block
+constexpr unsigned kRowBlocks = 4;     // blocks that must fit on a multiprocessor: 64 registers a thread
 
 template <class T, int N>
 struct RowInputs {
@@ -58,7 +59,7 @@ class HeldRow {
   using T = T_;
   static constexpr int N = N_;
   static constexpr unsigned kThreads = Threads_;
-  static constexpr int kMost = static_cast<int>(kThreads) * V * Slots;  // columns
+  static constexpr int kMost = static_cast<int>(kThreads) * V * Slots;  // columns that it can hold
 
   __device__ __forceinline__ HeldRow(int columns, int64_t row, const RowInputs<T, N>& inputs)
       : columns_(columns), start_(row * columns) {
@@ -91,7 +92,7 @@ class HeldRow {
       Pack<float, V> out;
 #pragma unroll
       for (int i = 0; i < V; ++i) out.lane[i] = row_detail::call(f, slots_[s], i);
-      store<V * sizeof(T)>(y + start_ + column(s), narrow<T>(out));
+      store<V * sizeof(T)>(y + start_ + column(s), from_f32<T>(out));
     }
   }
 
@@ -137,7 +138,7 @@ class StreamedRow {
       Pack<float, V> out;
 #pragma unroll
       for (int i = 0; i < V; ++i) out.lane[i] = row_detail::call(f, x, i);
-      store<V * sizeof(T)>(y + start_ + c, narrow<T>(out));
+      store<V * sizeof(T)>(y + start_ + c, from_f32<T>(out));
     }
   }
 
@@ -149,12 +150,12 @@ class StreamedRow {
 
 namespace row_detail {
 
-// kernel(row, index): what one row's threads do.
+// The threads of a row (a warp or a block, Row::kThreads) call kernel(row, index).
 template <class Row, class Kernel>
 __global__ void __launch_bounds__(kRowThreads, kRowBlocks)
     row_kernel(int64_t rows, int columns, RowInputs<typename Row::T, Row::N> inputs, Kernel kernel) {
   const int64_t row = static_cast<int64_t>(blockIdx.x) * (kRowThreads / Row::kThreads) + threadIdx.y;
-  if (row >= rows) return;  // a whole warp, or a whole block
+  if (row >= rows) return;  // all threads of a row agree
   kernel(Row(columns, row, inputs), row);
 }
 
@@ -170,7 +171,7 @@ template <class T, int V, int N, class Kernel>
 void pick(Context& context, int64_t rows, int64_t columns, const RowInputs<T, N>& inputs,
           const Kernel& kernel) {
   using InWarp = HeldRow<T, V, N, kWarp, 8 / V>;
-  // One by one, each slot takes registers for its address, too: more than 8 spill.
+  // Without vectors each slot also takes registers for its address: more than 8 slots would spill.
   using InBlock = HeldRow<T, V, N, kRowThreads, V == 1 ? 8 : 16 / V>;
   if (columns <= InWarp::kMost)
     run<InWarp>(context, rows, columns, inputs, kernel);
@@ -183,24 +184,25 @@ void pick(Context& context, int64_t rows, int64_t columns, const RowInputs<T, N>
 }  // namespace row_detail
 
 // Calls kernel(row, index) on the device for each of `rows` rows of the matrices x, rest... [rows, columns].
-// A kernel is a struct with `template <class Row> __device__ void operator()(const Row&, int64_t index)
-// const`. It writes to `y`, which may be one of the inputs.
+// It writes to `y`, which may be one of the inputs. `kernel` is a struct with
+//   template <class Row> __device__ void operator()(const Row&, int64_t index) const
 template <class T, class Kernel, class... Rest>
 void for_rows(Context& context, int64_t rows, int64_t columns, const T* y, const Kernel& kernel, const T* x,
               const Rest*... rest) {
   check_element<T>(context);
   check(columns < (int64_t{1} << 31) - 65536, "rows of ", columns, " columns are too long");
-  constexpr int N = 1 + sizeof...(Rest), kWide = kVector<T, true>;
+  constexpr int N = 1 + sizeof...(Rest), kPerVector = kVector<T, true>;
   const RowInputs<T, N> inputs{{x, rest...}};
-  bool wide = columns % kWide == 0 && aligned(y, 16);
-  for (const T* p : inputs.at) wide = wide && aligned(p, 16);
-  if (wide)
-    row_detail::pick<T, kWide>(context, rows, columns, inputs, kernel);
+  bool vectorized = columns % kPerVector == 0 && aligned(y, 16);
+  for (const T* p : inputs.at) vectorized = vectorized && aligned(p, 16);
+  if (vectorized)
+    row_detail::pick<T, kPerVector>(context, rows, columns, inputs, kernel);
   else
     row_detail::pick<T, 1>(context, rows, columns, inputs, kernel);
 }
 
-// exp as precise as the element it goes into: 2 ulp for f32; for bf16 the hardware's, 2 + 1.2 |x| ulp of f32.
+// exp(x), as precise as its result is stored in T: error 2 ulp for f32; for bf16 the hardware's exponential,
+// with an error of 2 + 1.2 |x| ulp of f32.
 template <class T>
 __device__ __forceinline__ float exp_for(float x) {
   return sizeof(T) == sizeof(float) ? expf(x) : __expf(x);

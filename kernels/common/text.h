@@ -1,4 +1,4 @@
-// Small help for messages.
+// Helpers for messages: the name nearest to a misspelled one.
 #pragma once
 
 #include <algorithm>
@@ -7,7 +7,7 @@
 
 namespace saccade {
 
-// Levenshtein distance: insertions, deletions and replacements between two words.
+// The Levenshtein distance of two words: how many insertions, deletions and replacements lead from a to b.
 inline size_t edit_distance(const std::string& a, const std::string& b) {
   std::vector<size_t> row(b.size() + 1);
   for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
@@ -23,7 +23,7 @@ inline size_t edit_distance(const std::string& a, const std::string& b) {
   return row[b.size()];
 }
 
-// The candidate nearest to `word`, the first of equals; empty if there is none.
+// The candidate nearest to `word`, the first of equals; empty if there are no candidates.
 inline std::string nearest(const std::string& word, const std::vector<std::string>& candidates) {
   std::string best;
   size_t least = ~size_t{0};

@@ -1,5 +1,6 @@
-// Vectors in kernels: load<16>(p) and store<16>(p, v) move 16 bytes in one instruction; the same calls with
-// sizeof(T) are the scalar path. p must be aligned to as many bytes.
+// Vectors in kernels: load<16>(p) and store<16>(p, v) move 16 bytes in one instruction, load<sizeof(T)>(p)
+// moves one element. p must be aligned to as many bytes. A vector is what one access of a thread moves (a
+// Pack of V elements); a kernel is "vectorized" where V > 1.
 #pragma once
 
 #include "kernels/common/launch.h"
@@ -12,12 +13,19 @@ struct alignas(sizeof(T) * V) Pack {
   T lane[V];
 };
 
-// How often the data is needed: `once` asks the caches to let it go.
+// How often the data is needed: `once` tells the caches not to keep it.
 enum class Use { again, once };
 
-// The elements of T that one access moves: 16 bytes, or one where `wide` is off.
-template <class T, bool wide>
-constexpr int kVector = wide ? 16 / static_cast<int>(sizeof(T)) : 1;
+// The elements of T that one access moves: those of 16 bytes if `vectorized`, else one.
+template <class T, bool vectorized>
+constexpr int kVector = vectorized ? 16 / static_cast<int>(sizeof(T)) : 1;
+
+// Whether rows of `length` elements of T that begin at these pointers are made of 16-byte vectors. A null pointer is no
+// obstacle.
+template <class T, class... Pointers>
+bool fits_vectors(int64_t length, Pointers... pointers) {
+  return length % kVector<T, true> == 0 && (aligned(pointers, 16) && ...);
+}
 
 namespace vector_detail {
 template <int Bytes>
@@ -67,9 +75,9 @@ __device__ __forceinline__ typename Word<Bytes>::type word_of(const Pack<T, Byte
 }
 }  // namespace vector_detail
 
-// To global memory. The cache hints keep 8 and 16 bytes one instruction: nvcc takes a plain assignment of a
-// uint4 apart where its words come from different places (a column of a tile), and does not always join the
-// parts again.
+// Stores to global memory. The cache hints keep 8 and 16 bytes one instruction:
+// nvcc splits a mere assignment of a uint4 whose words come from different places
+// (a column of a tile), and does not always join the parts again.
 template <int Bytes, Use use = Use::again, class T>
 __device__ __forceinline__ void store(T* p, const Pack<T, Bytes / sizeof(T)>& pack) {
   using Word = typename vector_detail::Word<Bytes>::type;
@@ -79,7 +87,7 @@ __device__ __forceinline__ void store(T* p, const Pack<T, Bytes / sizeof(T)>& pa
     __stwb(reinterpret_cast<Word*>(p), vector_detail::word_of<Bytes>(pack));
 }
 
-// To shared memory, where no hint is.
+// Stores to shared memory, which takes no cache hints.
 template <int Bytes, class T>
 __device__ __forceinline__ void store_shared(T* p, const Pack<T, Bytes / sizeof(T)>& pack) {
   using Word = typename vector_detail::Word<Bytes>::type;
@@ -90,9 +98,9 @@ __device__ __forceinline__ void store_shared(T* p, const Pack<T, Bytes / sizeof(
 #endif
 }
 
-// V words of 4 bytes beside each other, in as many accesses of up to 16 bytes as they take: what a thread
-// holds in fp32 of a vector of bf16 is wider than one access. Word by word, the lanes of a warp would be V
-// banks, or sectors, apart.
+// Moves V words of 4 bytes that lie side by side, in accesses of up to 16 bytes:
+// the f32 values of a vector of bf16 take more than one access. Moved word by word,
+// the lanes of a warp would lie V banks, or sectors, apart.
 template <int V, class S>
 __device__ __forceinline__ Pack<S, V> load_lanes(const S* from) {
   constexpr int kStep = V < kVector<S, true> ? V : kVector<S, true>;
@@ -117,9 +125,9 @@ __device__ __forceinline__ void store_lanes_shared(S* to, const Pack<S, V>& valu
   }
 }
 
-// Arithmetic is done in float, whatever is stored.
+// Kernels compute in f32 whatever type they store: to_f32() after a load, from_f32() before a store.
 template <class T, int V>
-__device__ __forceinline__ Pack<float, V> widen(const Pack<T, V>& pack) {
+__device__ __forceinline__ Pack<float, V> to_f32(const Pack<T, V>& pack) {
   Pack<float, V> out;
 #pragma unroll
   for (int i = 0; i < V; ++i) out.lane[i] = static_cast<float>(pack.lane[i]);
@@ -135,7 +143,7 @@ __device__ __forceinline__ unsigned int bf16_pair(float low, float high) {
 #endif
 
 template <class T, int V>
-__device__ __forceinline__ Pack<T, V> narrow(const Pack<float, V>& pack) {
+__device__ __forceinline__ Pack<T, V> from_f32(const Pack<float, V>& pack) {
   Pack<T, V> out;
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
   constexpr int kPaired = std::is_same_v<T, bf16> ? V / 2 * 2 : 0;  // two conversions in one instruction

@@ -1,4 +1,4 @@
-// exp, log and friends for f32 loops: branch-free, so that compilers turn a loop over them into vector code
+// exp, log, tanh and sigmoid for loops over f32. They have no branches, so that compilers vectorize the loop
 // (the C library's versions are calls). Errors are relative, measured against f64 over the whole range.
 #pragma once
 
@@ -11,17 +11,18 @@
 namespace saccade {
 
 namespace detail {
-// x to the nearest whole number, |x| < 2^22. Not std::floor, which g++ vectorises under -fno-trapping-math only:
-// adding 1.5 * 2^23 leaves no bits behind the point.
+// x rounded to the nearest whole number, for |x| < 2^22: adding 1.5 * 2^23 leaves no bits after the point.
+// g++ vectorizes std::floor under -fno-trapping-math only.
 inline float round_to_whole(float x) {
   return (x + 12582912.0f) - 12582912.0f;
 }
-// x = n ln 2 + r with |r| <= ln 2 / 2; `r` from two-part ln 2, so that no bit of x is lost.
+// x = n ln 2 + r with |r| <= ln 2 / 2; returns r. ln 2 is subtracted in two parts,
+// so that no bit of x is lost.
 inline float reduce(float x, float* n) {
   *n = round_to_whole(x * 1.44269504f);
   return (x - *n * 0.693359375f) + *n * 2.12194440e-4f;
 }
-// exp(r) - 1 for |r| <= ln 2 / 2, the Taylor series: the first term left out is below 2^-27 of the result.
+// exp(r) - 1 for |r| <= ln 2 / 2, by the Taylor series: the first term left out is below 2^-27 of the result.
 inline float expm1_small(float r) {
   float p = 1.0f / 5040;
   p = p * r + 1.0f / 720;
@@ -37,7 +38,7 @@ inline float power_of_two(float n) {
 }
 }  // namespace detail
 
-// sum_k f(k) for k < dim. 64 running sums keep the rounding of a long sum small, and the same with every compiler.
+// sum_k f(k) for k < dim. 64 running sums keep the rounding of a long sum small and equal for every compiler.
 template <class F>
 inline float sum_over(int64_t dim, F&& f) {
   constexpr int64_t kLanes = 64;
@@ -51,12 +52,12 @@ inline float sum_over(int64_t dim, F&& f) {
   return lanes[0];
 }
 
-// The largest of x[0, count), count >= 1. A NaN may or may not be seen.
+// The largest of x[0, count), count >= 1. With a NaN in x the result may or may not be NaN.
 inline float largest(const float* x, int64_t count) {
   float best = x[0];
 #pragma omp simd reduction(max : best)
   for (int64_t i = 0; i < count; ++i) best = x[i] > best ? x[i] : best;
-  // clang starts the lanes of a maximum at the lowest finite number, which hides that all are -infinity.
+  // clang starts a vectorized maximum at the lowest finite number, which hides that all of x is -infinity.
   return best > std::numeric_limits<float>::lowest() ? best : *std::max_element(x, x + count);
 }
 
@@ -66,7 +67,8 @@ inline float exp_vector(float x) {
   const float clamped = low > 89.0f ? 89.0f : low;
   float n;
   const float r = detail::reduce(clamped, &n);
-  // Two factors: 2^n itself may be a denormal or beyond the range. A NaN would be undefined as an integer.
+  // Two factors, as 2^n itself may be a denormal or out of range.
+  // Converting a NaN to an integer is undefined.
   const float safe = n == n ? n : 0.0f;
   const float half = detail::round_to_whole(safe * 0.5f);
   return (1.0f + detail::expm1_small(r)) * detail::power_of_two(half) * detail::power_of_two(safe - half);

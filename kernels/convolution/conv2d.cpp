@@ -17,8 +17,8 @@ using dnnl::memory;
 using Md = memory::desc;
 constexpr auto kF32 = memory::data_type::f32;
 
-// What oneDNN needs to know of one shape: descriptors of our dense tensors and its three primitives, each made on
-// first use. Weights and their gradients pass through oneDNN's own blocked layout.
+// All that oneDNN needs for one shape: descriptors of our dense tensors, and its three primitives, each made
+// at its first use. Weights and their gradients pass through oneDNN's own blocked layout.
 struct Plan {
   explicit Plan(const Conv2dShape& d, bool with_bias)
       : x({d.n, d.c, d.h, d.w}, kF32, memory::format_tag::nhwc),
@@ -82,8 +82,9 @@ struct Plan {
           bias ? BackwardWeights::desc(algorithm, x, any_w, b, y, strides, padding, padding)
                : BackwardWeights::desc(algorithm, x, any_w, y, strides, padding, padding);
       BackwardWeights::primitive_desc pd(desc, user_scratchpad(), engine, forward_descriptor(engine));
-      // oneDNN 2.6's 1x1 kernels gather a strided input first, into buffers of whole blocks of channels; where the last
-      // block is not full, the buffers of two threads meet (seen with AVX2), and sums are wrong from time to time.
+      // oneDNN 2.6's 1x1 kernels first gather a strided input into buffers of whole blocks of channels. Where
+      // the last block is not full, the buffers of two threads overlap (seen with AVX2), and sums are wrong
+      // from time to time.
       const bool gathers = strides != memory::dims{1, 1} && x.dims()[1] % 16 != 0;
       while (gathers && std::string(pd.impl_info_str()).find("jit_1x1") != std::string::npos)
         check(pd.next_impl(), "convolution, gradient of the weights: oneDNN has no kernel that is right for ",
@@ -102,7 +103,7 @@ struct Plan {
     uint64_t version = 0;
     std::shared_ptr<float[]> packed;
   };
-  std::unordered_map<const float*, Kept> kept;  // packed weights of inference
+  std::unordered_map<const float*, Kept> kept;  // packed weights, for inference
 
  private:
   Pass<Forward::primitive_desc> forward_;
@@ -206,7 +207,7 @@ void Conv2d<Device::cpu>::backward_weight(Context& context, const Conv2dShape& d
                                       {DNNL_ARG_TO, wrap(plan.w, dnn, grad_w)}});
 }
 
-#else  // the portable path: plain loops with the channels innermost
+#else  // the portable path without oneDNN: loops with the channels innermost
 
 namespace {
 
@@ -219,7 +220,7 @@ Taps taps_inside(int64_t position, int64_t stride, int64_t pad, int64_t taps, in
   return {std::max<int64_t>(0, -first), std::min(taps, size - first)};
 }
 
-// visit(pixel of x, tap) for the taps of output pixel (p, q) that fall inside image n
+// Calls visit(pixel of x, tap) for the taps of output pixel (p, q) that fall inside image n.
 template <class Visit>
 void for_taps(const Conv2dShape& d, int64_t n, int64_t p, int64_t q, Visit&& visit) {
   const Taps rows = taps_inside(p, d.stride_h, d.pad_h, d.r, d.h),
@@ -258,7 +259,7 @@ template <>
 template <>
 void Conv2d<Device::cpu>::backward_data(Context& context, const Conv2dShape& d, const float* grad_y,
                                         const float* w, float* grad_x) {
-  parallel_for(context, d.n, 1, [&](int64_t begin, int64_t end) {  // images do not share pixels
+  parallel_for(context, d.n, 1, [&](int64_t begin, int64_t end) {  // images share no pixels
     std::memset(grad_x + begin * d.h * d.w * d.c, 0,
                 static_cast<size_t>((end - begin) * d.h * d.w * d.c) * sizeof(float));
     for (int64_t row = begin * d.p(); row < end * d.p(); ++row)
@@ -277,7 +278,7 @@ template <>
 template <>
 void Conv2d<Device::cpu>::backward_weight(Context& context, const Conv2dShape& d, const float* x,
                                           const float* grad_y, float* grad_w, float* grad_b) {
-  parallel_for(context, d.k, 1, [&](int64_t begin, int64_t end) {  // filters do not share gradients
+  parallel_for(context, d.k, 1, [&](int64_t begin, int64_t end) {  // filters share no gradients
     for (int64_t k = begin; k < end; ++k) {
       float* filter = grad_w + k * d.r * d.s * d.c;
       std::memset(filter, 0, static_cast<size_t>(d.r * d.s * d.c) * sizeof(float));

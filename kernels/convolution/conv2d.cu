@@ -1,13 +1,12 @@
 // The three passes as implicit matrix products: the operand that repeats pixels for each filter tap is
 // gathered while it is read, and never exists in memory. See kernels/matmul/tiled_product.h.
 //
-//   forward          y      [N P Q, K]   = patches of x [N P Q, R S C]       times w^T [R S C, K]
-//   data gradient    grad_x [N H W, C]   = patches of grad_y [N H W, R S K]  times w   [R S K, C]
-//   weight gradient  grad_w [K, R S C]   = grad_y^T [K, N P Q]               times patches of x [N P Q, R S
-//   C]
+//   forward          y      [N P Q, K] = patches of x      [N P Q, R S C] times w^T          [R S C, K]
+//   data gradient    grad_x [N H W, C] = patches of grad_y [N H W, R S K] times w            [R S K, C]
+//   weight gradient  grad_w [K, R S C] = grad_y^T          [K, N P Q]     times patches of x [N P Q, R S C]
 //
-// With a stride the data gradient is a product for each phase of the pixels (Phase, below): a pixel meets
-// only the filter taps of its phase, and zeros would stand for the others.
+// With a stride the data gradient is one product for each phase of the pixels (Phase, below): a pixel meets
+// only the filter taps of its phase, and one product for all phases would multiply zeros for the others.
 #include "kernels/common/divider.h"
 #include "kernels/common/launch.h"
 #include "kernels/convolution/conv2d.h"
@@ -24,7 +23,7 @@ namespace {
 // and no others. Position number i meets tap number t in output position i + shift - t.
 struct Phase {
   uint32_t first, tap, shift, stride;
-  uint32_t positions, taps;  // how many
+  uint32_t positions, taps;  // their numbers
   Divider by_positions, by_taps;
 
   Phase(int64_t first_, int64_t size, int64_t filter, int64_t stride_, int64_t pad)
@@ -43,7 +42,7 @@ struct Phase {
   }
 };
 
-// The sizes as a kernel needs them, and a phase of the data gradient.
+// The sizes of Conv2dShape in 32 bits, and a phase of the data gradient.
 struct Geometry {
   uint32_t h, w, c, k, p, q, r, s;
   int32_t stride_h, stride_w, pad_h, pad_w;
@@ -51,18 +50,18 @@ struct Geometry {
   Phase down, across;
 
   explicit Geometry(const Conv2dShape& d, int64_t top = 0, int64_t left = 0)
-      : h(narrowed(d.h)),
-        w(narrowed(d.w)),
-        c(narrowed(d.c)),
-        k(narrowed(d.k)),
-        p(narrowed(d.p())),
-        q(narrowed(d.q())),
-        r(narrowed(d.r)),
-        s(narrowed(d.s)),
-        stride_h(static_cast<int32_t>(narrowed(d.stride_h))),
-        stride_w(static_cast<int32_t>(narrowed(d.stride_w))),
-        pad_h(static_cast<int32_t>(narrowed(d.pad_h))),
-        pad_w(static_cast<int32_t>(narrowed(d.pad_w))),
+      : h(in_32_bits(d.h)),
+        w(in_32_bits(d.w)),
+        c(in_32_bits(d.c)),
+        k(in_32_bits(d.k)),
+        p(in_32_bits(d.p())),
+        q(in_32_bits(d.q())),
+        r(in_32_bits(d.r)),
+        s(in_32_bits(d.s)),
+        stride_h(static_cast<int32_t>(in_32_bits(d.stride_h))),
+        stride_w(static_cast<int32_t>(in_32_bits(d.stride_w))),
+        pad_h(static_cast<int32_t>(in_32_bits(d.pad_h))),
+        pad_w(static_cast<int32_t>(in_32_bits(d.pad_w))),
         by_c(std::max(c, 1u)),
         by_k(std::max(k, 1u)),
         by_p(p),
@@ -72,7 +71,7 @@ struct Geometry {
         across(left, d.w, d.s, d.stride_w, d.pad_w) {}
 
  private:
-  static uint32_t narrowed(int64_t size) {
+  static uint32_t in_32_bits(int64_t size) {
     check(size >= 0 && size < int64_t{1} << 30, "conv2d: a size of ", size, " is beyond 32-bit indices");
     return static_cast<uint32_t>(size);
   }
@@ -88,11 +87,11 @@ struct Tap {
   }
 };
 
-// Input pixels under output pixel (n, p, q) of the filter: x [N,H,W,C] as the matrix [N P Q, R S C].
-template <class T, bool along_k_, bool wide>
+// The input pixels that the filter covers at output pixel (n, p, q): x [N,H,W,C] as [N P Q, R S C].
+template <class T, bool along_k_, bool vectorized>
 struct ImagePatches {
   using Element = T;
-  static constexpr bool along_k = along_k_;  // or along i: the two axes change places for the weight gradient
+  static constexpr bool along_k = along_k_;  // false for the weight gradient, where the axes change places
   Geometry d;
   const T* x;
   uint32_t pixels, columns;  // N P Q, R S C
@@ -106,13 +105,13 @@ struct ImagePatches {
     const T* first = x + static_cast<int64_t>(image) * d.h * d.w * d.c;
     Pack<T, kPack<T>> pack = {};
 #pragma unroll
-    for (int e = 0; e < (wide ? 1 : kPack<T>); ++e) {
+    for (int e = 0; e < (vectorized ? 1 : kPack<T>); ++e) {
       if (column + e >= columns) break;
       const Tap tap(d.by_s, d.by_c, column + e);
       const uint32_t row = static_cast<uint32_t>(top) + tap.r, at = static_cast<uint32_t>(left) + tap.s;
-      if (row >= d.h || at >= d.w) continue;  // below zero wraps to beyond
+      if (row >= d.h || at >= d.w) continue;  // unsigned: a negative position wraps to far outside
       const T* from = first + (static_cast<int64_t>(row) * d.w + at) * d.c + tap.channel;
-      if constexpr (wide)
+      if constexpr (vectorized)
         pack = load<16>(from);
       else
         pack.lane[e] = *from;
@@ -121,9 +120,9 @@ struct ImagePatches {
   }
 };
 
-// Output pixels that input pixel (n, h, w) took part in: grad_y [N,P,Q,K] as the matrix [N H W, R S K], where
-// H, W, R and S count the positions and taps of a phase.
-template <class T, bool wide>
+// The output pixels in which input pixel (n, h, w) took part: grad_y [N,P,Q,K] as the matrix [N H W, R S K],
+// where H, W, R and S count the positions and taps of a phase.
+template <class T, bool vectorized>
 struct GradientPatches {
   using Element = T;
   static constexpr bool along_k = true;
@@ -139,13 +138,13 @@ struct GradientPatches {
     const T* first = grad_y + static_cast<int64_t>(image) * d.p * d.q * d.k;
     Pack<T, kPack<T>> pack = {};
 #pragma unroll
-    for (int e = 0; e < (wide ? 1 : kPack<T>); ++e) {
+    for (int e = 0; e < (vectorized ? 1 : kPack<T>); ++e) {
       if (l + e >= columns) break;
       const Tap tap(d.across.by_taps, d.by_k, l + e);
       const uint32_t p = bottom - tap.r, q = right - tap.s;
-      if (p >= d.p || q >= d.q) continue;  // below zero wraps to beyond
+      if (p >= d.p || q >= d.q) continue;  // unsigned: a negative position wraps to far outside
       const T* from = first + (static_cast<int64_t>(p) * d.q + q) * d.k + tap.channel;
-      if constexpr (wide)
+      if constexpr (vectorized)
         pack = load<16>(from);
       else
         pack.lane[e] = *from;
@@ -154,8 +153,8 @@ struct GradientPatches {
   }
 };
 
-// w [K,R,S,C] as the matrix [R S K, C], where R and S of the matrix count the taps of a phase.
-template <class T, bool wide>
+// The filters w [K,R,S,C] as the matrix [R S K, C], where R and S of the matrix count the taps of a phase.
+template <class T, bool vectorized>
 struct FilterRows {
   using Element = T;
   static constexpr bool along_k = false;
@@ -168,27 +167,27 @@ struct FilterRows {
     const Tap tap(d.across.by_taps, d.by_k, l);
     const uint32_t r = d.down.tap + tap.r * d.down.stride, s = d.across.tap + tap.s * d.across.stride;
     const int64_t row = (static_cast<int64_t>(tap.channel) * d.r + r) * d.s + s;
-    return load_row<wide>(w + row * d.c, i, d.c);
+    return load_row<vectorized>(w + row * d.c, i, d.c);
   }
 };
 
-// Pixel number `row` of a phase among all pixels.
+// Where pixel `row` of a phase begins among all pixels, in elements.
 struct PhaseRows {
   Geometry d;
 
-  __device__ __forceinline__ int64_t operator()(uint32_t row) const {
+  __device__ __forceinline__ int64_t operator()(uint32_t row, uint32_t n) const {
     const uint32_t j = d.across.by_positions.split(row), i = d.down.by_positions.split(row);
     const int64_t line = static_cast<int64_t>(row) * d.h + d.down.first + i * d.down.stride;
-    return line * d.w + d.across.first + j * d.across.stride;
+    return (line * d.w + d.across.first + j * d.across.stride) * n;
   }
 };
 
 template <class T>
-bool wide_for(int64_t channels, const T* data) {
+bool channels_fit_vectors(int64_t channels, const T* data) {
   return channels % kPack<T> == 0 && aligned(data, 16);
 }
 
-// Whether cuDNN computed it. It has no part on simt.
+// Lets cuDNN compute the pass; returns whether it did. On simt there is no cuDNN.
 template <class T>
 bool by_cudnn(Context& context, const Conv2dShape& s, cudnn::Pass pass, const T* x, const T* w, const T* y) {
   if constexpr (kGpu == Device::cuda) {
@@ -200,17 +199,17 @@ bool by_cudnn(Context& context, const Conv2dShape& s, cudnn::Pass pass, const T*
   }
 }
 
-// The gradient of one phase's pixels.
+// The gradient of the pixels of one phase.
 template <class T>
 void data_gradient_of_phase(Context& context, const Conv2dShape& s, const Geometry& d, const T* grad_y,
                             const T* w, T* grad_x) {
   const int64_t pixels = s.n * d.down.positions * d.across.positions;
   const int64_t columns = static_cast<int64_t>(d.down.taps) * d.across.taps * s.k;
   const auto rows = static_cast<uint32_t>(pixels), depth = static_cast<uint32_t>(columns);
-  with_width(wide_for(s.k, grad_y) && wide_for(s.c, w), [&]<bool wide>() {
+  with_vectorized(channels_fit_vectors(s.k, grad_y) && channels_fit_vectors(s.c, w), [&]<bool vectorized>() {
     launch_product(
-        context, pixels, s.c, columns, GradientPatches<T, wide>{d, grad_y, rows, depth},
-        FilterRows<T, wide>{d, w, depth},
+        context, pixels, s.c, columns, GradientPatches<T, vectorized>{d, grad_y, rows, depth},
+        FilterRows<T, vectorized>{d, w, depth},
         epilogue_of(pixels, s.c, static_cast<const T*>(nullptr), grad_x, false, false, PhaseRows{d}));
   });
 }
@@ -221,9 +220,9 @@ void weight_gradient_on_gpu(Context& context, const Conv2dShape& s, const T* x, 
   const int64_t pixels = s.n * s.p() * s.q(), columns = s.r * s.s * s.c;
   const Geometry d(s);
   const auto depth = static_cast<uint32_t>(pixels), width = static_cast<uint32_t>(columns);
-  with_width(wide_for(s.c, x) && wide_for(s.k, grad_y), [&]<bool wide>() {
-    launch_product(context, s.k, columns, pixels, Dense<T, false, wide>{grad_y, d.k, depth},
-                   ImagePatches<T, false, wide>{d, x, depth, width},
+  with_vectorized(channels_fit_vectors(s.c, x) && channels_fit_vectors(s.k, grad_y), [&]<bool vectorized>() {
+    launch_product(context, s.k, columns, pixels, Dense<T, false, vectorized>{grad_y, d.k, depth},
+                   ImagePatches<T, false, vectorized>{d, x, depth, width},
                    epilogue_of(s.k, columns, static_cast<const T*>(nullptr), grad_w));
   });
 }
@@ -243,9 +242,9 @@ void Conv2d<kGpu>::forward(Context& context, const Conv2dShape& s, const T* x, c
   const Geometry d(s);
   const int64_t pixels = s.n * s.p() * s.q(), columns = s.r * s.s * s.c;
   const auto rows = static_cast<uint32_t>(pixels), depth = static_cast<uint32_t>(columns);
-  with_width(wide_for(s.c, x) && wide_for(s.c, w), [&]<bool wide>() {
-    launch_product(context, pixels, s.k, columns, ImagePatches<T, true, wide>{d, x, rows, depth},
-                   Dense<T, true, wide>{w, d.k, depth}, epilogue_of(pixels, s.k, b, y));
+  with_vectorized(channels_fit_vectors(s.c, x) && channels_fit_vectors(s.c, w), [&]<bool vectorized>() {
+    launch_product(context, pixels, s.k, columns, ImagePatches<T, true, vectorized>{d, x, rows, depth},
+                   Dense<T, true, vectorized>{w, d.k, depth}, epilogue_of(pixels, s.k, b, y));
   });
 }
 template void Conv2d<kGpu>::forward(Context&, const Conv2dShape&, const float*, const float*, const float*,

@@ -1,15 +1,17 @@
-// Two-dimensional convolution (cross-correlation, as every framework means it), NHWC with KRSC weights.
+// Two-dimensional convolution (a cross-correlation, as in every framework) of NHWC images with KRSC weights.
 //
-//   y[n,p,q,k] = b[k] + sum over r,s,c of x[n, p*stride_h - pad_h + r, q*stride_w - pad_w + s, c] * w[k,r,s,c]
+//   y[n,p,q,k] = b[k] + sum over r,s,c of x[n,i,j,c] * w[k,r,s,c],
+//   where i = p*stride_h - pad_h + r and j = q*stride_w - pad_w + s
 //
-// x [N,H,W,C], w [K,R,S,C], b [K] or null, y [N,P,Q,K]; pixels outside x are 0. Nothing may alias. All outputs
-// are overwritten. Floor: each tensor once; 2 N P Q K R S C operations for each of the three passes.
+// x [N,H,W,C], w [K,R,S,C], b [K] or null, y [N,P,Q,K]; pixels outside x are 0. Nothing may alias. All
+// outputs are overwritten. Floor: each tensor once; 2 N P Q K R S C operations for each of the three passes.
 //
-// On CUDA cuDNN computes where it has a deterministic plan (kernels/convolution/cudnn.h), else kernels of our own;
-// Context::kernels chooses. simt runs our own.
+// On CUDA, cuDNN computes where it has a deterministic plan (kernels/convolution/cudnn.h), and our own
+// kernels otherwise; Context::kernels = own asks for ours. simt runs our own.
 //
-// On the CPU f32 goes through oneDNN, which wants its own blocked weights. `weight_version` != 0 promises that
-// equal (weight, version) means equal values, and lets the packed copy be kept (inference); 0 packs anew.
+// On the CPU f32 goes through oneDNN, which wants its own blocked weights. A `weight_version` other than 0
+// promises that equal (weight, version) means equal values, so that the packed copy can be kept
+// (inference); 0 packs anew.
 #pragma once
 
 #include <string>
@@ -37,11 +39,12 @@ struct Conv2d {
   static void forward(Context&, const Conv2dShape&, const T* x, const T* w, const T* b, T* y,
                       uint64_t weight_version);
 
-  // grad_x[n,i,j,c] = sum over the (p,q,r,s) that meet (i,j), and k, of grad_y[n,p,q,k] * w[k,r,s,c]
+  // grad_x[n,i,j,c] = sum of grad_y[n,p,q,k] * w[k,r,s,c] over k and the (p,q,r,s) with these i and j
   template <class T>
   static void backward_data(Context&, const Conv2dShape&, const T* grad_y, const T* w, T* grad_x);
 
-  // grad_w[k,r,s,c] = sum over n,p,q of grad_y[n,p,q,k] * x[...]; grad_b[k] = sum of grad_y, or null
+  // grad_w[k,r,s,c] = sum over n,p,q of grad_y[n,p,q,k] * x[n,i,j,c]
+  // grad_b[k]       = sum over n,p,q of grad_y[n,p,q,k]; grad_b may be null
   template <class T>
   static void backward_weight(Context&, const Conv2dShape&, const T* x, const T* grad_y, T* grad_w,
                               T* grad_b);

@@ -4,8 +4,8 @@
 
 namespace saccade {
 
-// Calls visit(x index of channel 0, w index of (k = 0, c = 0), y index of k = 0) for every pair of an output pixel
-// and a filter tap that falls inside the image.
+// Calls visit(index in x of channel 0, index in w of (k = 0, c = 0), index in y of k = 0) for every pair of
+// an output pixel and a filter tap that falls inside the image.
 template <class Visit>
 void for_each_tap(const Conv2dShape& d, Visit&& visit) {
   for (int64_t n = 0; n < d.n; ++n)

@@ -18,16 +18,16 @@ namespace saccade::cudnn {
 
 namespace {
 
-constexpr int64_t kAlignmentBytes = 16;               // of the pointers that a plan is made for
-constexpr size_t kTimed = 8;                          // plans, where the context tunes
-constexpr int64_t kMostWorkspace = int64_t{1} << 30;  // bytes: a plan that wants more is passed over
+constexpr int64_t kAlignmentBytes = 16;               // the alignment of the pointers that a plan is made for
+constexpr size_t kTimed = 8;                          // how many plans are timed where the context tunes
+constexpr int64_t kMostWorkspace = int64_t{1} << 30;  // in bytes; a plan that wants more is passed over
 
 VendorLibrary& library() {
   static VendorLibrary opened("libcudnn.so.9");
   return opened;
 }
 
-// The functions of cuDNN that are used, each looked up once.
+// The functions of cuDNN that this file calls, each looked up once.
 struct Functions {
 #define SACCADE_CUDNN_FUNCTION(name) decltype(&::name) name = library().function<decltype(::name)>(#name)
   SACCADE_CUDNN_FUNCTION(cudnnBackendCreateDescriptor);
@@ -52,7 +52,7 @@ void require(cudnnStatus_t status, const char* what) {
   check(status == CUDNN_STATUS_SUCCESS, "cuDNN: ", what, ": ", cudnn().cudnnGetErrorString(status));
 }
 
-// One descriptor of the backend: what a graph, an engine and a plan are made of.
+// A descriptor of cuDNN's backend: graphs, engines and plans are made of them.
 class Descriptor {
  public:
   explicit Descriptor(cudnnBackendDescriptorType_t type) {
@@ -83,7 +83,7 @@ class Descriptor {
     return *this;
   }
 
-  // How many values there are, and the first `capacity` of them.
+  // Reads the first `capacity` values of an attribute; returns how many there are.
   int64_t read(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t capacity,
                void* values) const {
     int64_t count = 0;
@@ -101,7 +101,7 @@ class Descriptor {
   std::shared_ptr<void> raw_;
 };
 
-// Where a plan will run: on the device of a handle, or on a described one.
+// The device on which a plan will run: that of a handle, or one that is only described.
 struct Target {
   cudnnHandle_t handle = nullptr;
   std::shared_ptr<void> described;
@@ -117,7 +117,7 @@ struct Target {
 
 enum Id : int64_t { kX = 'x', kW = 'w', kY = 'y' };
 
-// Dimensions in cuDNN's order, which says nothing of memory; channels lie innermost.
+// A tensor whose channels lie innermost. cuDNN lists dimensions as n, c, h, w whatever the order in memory.
 Descriptor tensor(Id id, int64_t n, int64_t c, int64_t h, int64_t w, bool bf16) {
   Descriptor d(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
   const cudnnDataType_t type = bf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
@@ -143,7 +143,7 @@ Descriptor convolution(const Conv2dShape& s) {
   return d.finalize("a convolution");
 }
 
-// The names of one pass's attributes.
+// cuDNN's names for the attributes of one pass.
 struct PassNames {
   cudnnBackendDescriptorType_t type;
   cudnnBackendAttributeName_t convolution, alpha, beta, x, w, y;
@@ -177,7 +177,7 @@ PassNames names_of(Pass pass) {
   }
 }
 
-// A graph of one operation.
+// The graph of the problem: a single operation.
 Descriptor graph(const Problem& problem, const Target& target) {
   const Conv2dShape& s = problem.shape;
   const PassNames names = names_of(problem.pass);
@@ -203,7 +203,7 @@ std::vector<Descriptor> candidates(const Descriptor& of_graph, cudnnBackendHeurM
   heuristic.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, of_graph);
   heuristic.set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
   if (!target.handle) heuristic.set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, Descriptor(target.described));
-  if (heuristic.try_finalize() != CUDNN_STATUS_SUCCESS) return {};  // it knows none
+  if (heuristic.try_finalize() != CUDNN_STATUS_SUCCESS) return {};  // cuDNN knows no engine
   int64_t count = 0;
   if (cudnn().cudnnBackendGetAttribute(heuristic.get(), CUDNN_ATTR_ENGINEHEUR_RESULTS,
                                        CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &count,
@@ -228,7 +228,7 @@ Descriptor engine_of(const Descriptor& configuration) {
   return engine;
 }
 
-// The numerical notes of an engine, a bit each.
+// The numerical notes of an engine, one bit for each.
 uint32_t notes_of(const Descriptor& engine) {
   cudnnBackendNumericalNote_t notes[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
   const int64_t count = engine.read(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
@@ -251,7 +251,7 @@ uint32_t refused_notes(const Problem& problem) {
   return all;
 }
 
-// "engine 38 2=1 14=0": an engine and its settings.
+// An engine and its settings as text: "engine 38 2=1 14=0".
 std::string recipe_of(const Descriptor& configuration) {
   std::string text = concat("engine ", engine_of(configuration).read_int(CUDNN_ATTR_ENGINE_GLOBAL_INDEX));
   std::vector<Descriptor> settings;
@@ -308,7 +308,7 @@ struct Plan {
   std::shared_ptr<void> descriptor;
 };
 
-// Makes `plan` of a configuration; false if it does not finalize, or wants too much memory.
+// Makes `plan` from a configuration; false if cuDNN does not finalize it, or if it wants too much memory.
 bool finalize(Plan& plan, const Descriptor& configuration, const Target& target) {
   Descriptor made(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
   target.set(made, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP);
@@ -323,7 +323,7 @@ bool finalize(Plan& plan, const Descriptor& configuration, const Target& target)
   return true;
 }
 
-// At most `most` plans that may run, cuDNN's best guess first; if there is none, one that says why.
+// At most `most` plans that may run, cuDNN's best guess first; if there is none, one whose choice says why.
 std::vector<Plan> make_plans(const Problem& problem, const Target& target, size_t most) {
   std::vector<Plan> plans;
   Choice tally;
@@ -350,7 +350,7 @@ std::vector<Plan> make_plans(const Problem& problem, const Target& target, size_
   return {{tally, nullptr}};
 }
 
-// The notes are read again: a recipe is no way around what is refused.
+// The plan of a recipe. Its engine's notes are read again: a recipe must not bring back what is refused.
 Plan plan_of_recipe(const Problem& problem, const Target& target, const std::string& recipe) {
   const Descriptor configuration = configuration_of(recipe, graph(problem, target), target);
   Plan plan;
@@ -363,7 +363,7 @@ Plan plan_of_recipe(const Problem& problem, const Target& target, const std::str
 // cuDNN's state for one context.
 struct Handle {
   cudnnHandle_t handle = nullptr;
-  std::string reason;  // when there is none
+  std::string reason;  // why handle is null
 
   explicit Handle(Context& context) {
     if (!library().is_available(&reason)) return;
@@ -386,7 +386,7 @@ Handle& handle_of(Context& context) {
   return context.plan<Handle>("", [&] { return Handle(context); });
 }
 
-// The pointers of x, w and y.
+// The addresses of x, w and y.
 using Pointers = std::array<const void*, 3>;
 
 cudnnStatus_t execute(Context& context, const Plan& plan, const Pointers& pointers) {
@@ -401,15 +401,15 @@ cudnnStatus_t execute(Context& context, const Plan& plan, const Pointers& pointe
   return cudnn().cudnnBackendExecute(handle_of(context).handle, plan.descriptor.get(), arguments.get());
 }
 
-// Of some plans the one that takes the least time, each the best of three stretches; the first where none
-// runs. All write the same output, which the caller then writes once more.
+// The plan that takes the least time in the best of its three stretches; the first plan where none runs. All
+// write the same output, which the caller then writes once more.
 const Plan& fastest(Context& context, const std::vector<Plan>& plans, const Pointers& pointers) {
   constexpr int kStretches = 3, kRuns = 5;
   const Plan* best = nullptr;
   double least = std::numeric_limits<double>::infinity();
   for (const Plan& plan : plans) {
     if (!plan.choice.found || execute(context, plan, pointers) != CUDNN_STATUS_SUCCESS) continue;
-    double seconds = std::numeric_limits<double>::infinity();  // the device is warm now
+    double seconds = std::numeric_limits<double>::infinity();  // the execution above was the warm-up
     for (int i = 0; i < kStretches; ++i)
       seconds = std::min(seconds, seconds_on_device(context, [&] {
                            for (int run = 0; run < kRuns; ++run) execute(context, plan, pointers);
@@ -421,7 +421,7 @@ const Plan& fastest(Context& context, const std::vector<Plan>& plans, const Poin
   return best ? *best : plans.front();
 }
 
-// What Context::tuned files a problem under: another device or another cuDNN is another matter.
+// The key of a problem in Context::tuned. The plan was timed for the device and the cuDNN that it names.
 std::string name_of(Context& context, const Problem& p) {
   const Conv2dShape& s = p.shape;
   return concat(device_name(context), ", cuDNN ", version(), ": conv2d ", cudnn::name_of(p.pass), ", ",
@@ -432,7 +432,7 @@ std::string name_of(Context& context, const Problem& p) {
                 s.stride_h, "x", s.stride_w, ", padding ", s.pad_h, "x", s.pad_w);
 }
 
-// `pointers` may be null where the context does not tune.
+// The plan of a problem, made once. `pointers` may be null where the context does not tune.
 Plan& plan_of(Context& context, const Problem& p, const Pointers* pointers) {
   const Conv2dShape& s = p.shape;
   const int64_t key[] = {s.n,    s.h,        s.w,          s.c,     s.k,     s.r,

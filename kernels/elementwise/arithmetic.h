@@ -1,5 +1,7 @@
-// y = a + b, a - b, a * b, a / b, factor * x, element by element.   All [count]; y may alias an input.
-// Overwrites. Floor: s E bytes for each input and for the output.
+// y = a + b, a - b, a * b, a / b, factor * x, element by element: the registry's add,
+// sub, mul, div, scale. Where b is smaller than a, add and mul are those of broadcast.h.
+// All [count]; y may alias an input. Outputs are overwritten.
+// Floor: s E bytes for each input and for each output.
 #pragma once
 
 #include "kernels/common/context.h"
@@ -20,15 +22,15 @@ struct Arithmetic {
   template <class T>
   static void scale(Context&, int64_t count, double factor, const T* x, T* y);
 
-  // The gradient of y = a / b to b: grad_b = -grad_y * y / b.
+  // The gradient of y = a / b with respect to b: grad_b = -grad_y * y / b.
   template <class T>
   static void divide_gradient(Context&, int64_t count, const T* grad_y, const T* y, const T* b, T* grad_b);
 
-  // Both gradients in one pass. Of y = a * b: grad_a = grad_y * b, grad_b = grad_y * a.
+  // Both gradients of y = a * b in one pass: grad_a = grad_y * b, grad_b = grad_y * a.
   template <class T>
   static void multiply_gradients(Context&, int64_t count, const T* grad_y, const T* a, const T* b, T* grad_a,
                                  T* grad_b);
-  // Of y = a / b: grad_a = grad_y / b, grad_b = -grad_y * y / b.
+  // Both gradients of y = a / b in one pass: grad_a = grad_y / b, grad_b = -grad_y * y / b.
   template <class T>
   static void divide_gradients(Context&, int64_t count, const T* grad_y, const T* y, const T* b, T* grad_a,
                                T* grad_b);

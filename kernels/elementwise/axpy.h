@@ -1,4 +1,5 @@
-// y += a * x.   x, y [count]; x may alias y. Floor: 3 s E bytes, 2 E operations.
+// y += a * x. The registry's weighted_sum is made of it. x, y [count]; x may alias y.
+// Floor: 3 s E bytes, 2 E operations.
 #pragma once
 
 #include "kernels/common/context.h"

@@ -5,7 +5,7 @@
 namespace saccade {
 
 namespace {
-// Calls part(begin, length, b) for stretches that share one b (inner = 1) or walk along it.
+// Calls part(begin, length, b) for stretches of x that share one b (inner = 1) or walk along b.
 template <class Part>
 void for_stretches(Context& context, const BroadcastShape& s, Part part) {
   const int64_t stretch = s.inner == 1 ? s.repeated : s.inner;

@@ -1,7 +1,14 @@
-// y[o,r,i] = x[o,r,i] + b[o,i]  or  x[o,r,i] * b[o,i].   x, y [outer, repeated, inner], b [outer, inner]; y
-// may alias x. A bias [C] is outer 1, inner C; a gate [N,1,1,C] outer N, inner C; a map [N,H,W,1] outer N H
-// W, inner 1; a scalar outer 1, inner 1. The gradient to b is a sum over `repeated`
-// (kernels/elementwise/sum.h). Overwrites. Floor: s (2 E + E / repeated) bytes.
+// y[o,r,i] = x[o,r,i] + b[o,i]  or  x[o,r,i] * b[o,i]: the registry's add and mul where b is smaller than x.
+// x, y [outer, repeated, inner], b [outer, inner]; y may alias x and is overwritten.
+//
+//   b              outer    inner
+//   bias [C]       1        C
+//   gate [N,1,1,C] N        C
+//   map [N,H,W,1]  N H W    1
+//   scalar         1        1
+//
+// The gradient with respect to b is a sum over `repeated` (kernels/elementwise/sum.h).
+// Floor: s (2 E + E / repeated) bytes.
 #pragma once
 
 #include "kernels/common/context.h"

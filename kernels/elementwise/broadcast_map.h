@@ -1,5 +1,5 @@
-// y[o,r,i] = f(x[o,r,i], b[o,i]) over the shapes of broadcast.h: what additions and products that broadcast
-// have in common with the gradient of a sum (which has no x: it may be null, and f then receives 0).
+// y[o,r,i] = f(x[o,r,i], b[o,i]) over the shapes of broadcast.h. Additions and products that broadcast use
+// it, and so does the gradient of a sum, which has no x: x may be null, and f then receives 0.
 #pragma once
 
 #include "kernels/common/launch.h"
@@ -12,12 +12,12 @@ inline namespace SACCADE_TARGET {
 namespace broadcast_detail {
 
 constexpr unsigned kThreads = 256;
-constexpr int kInFlight = 4;  // vectors that a thread has in flight
+constexpr int kInFlight = 4;  // vectors that a thread loads before it uses the first
 
-// In 32 bits, because a thread divides by them: vectors of V elements.
+// Sizes in vectors of V elements, in 32 bits because a thread divides by them.
 struct Sizes {
   uint32_t vectors;   // in all
-  uint32_t across;    // of an inner dimension; 1 where V elements share one b
+  uint32_t across;    // in an inner dimension; 1 where V elements share one b
   uint32_t repeated;  // rows of `across` vectors that share their b
   bool shared;        // b has one element for `repeated` vectors, not V for each
 };
@@ -45,13 +45,13 @@ __global__ void __launch_bounds__(kThreads)
     } else {
       const uint32_t row = vector / s.across, column = vector - row * s.across;
       const int64_t at = static_cast<int64_t>(row / s.repeated) * s.across + column;
-      other = widen(load<V * sizeof(T)>(b + at * V));
+      other = to_f32(load<V * sizeof(T)>(b + at * V));
     }
 #pragma unroll
     for (int i = 0; i < V; ++i) out.lane[i] = f(static_cast<float>(in[u].lane[i]), other.lane[i]);
-    store<V * sizeof(T)>(y + static_cast<int64_t>(vector) * V, narrow<T>(out));
+    store<V * sizeof(T)>(y + static_cast<int64_t>(vector) * V, from_f32<T>(out));
   }
-  if constexpr (V > 1) {  // behind the last whole vector, where one b serves all
+  if constexpr (V > 1) {  // after the last whole vector; there are such elements only where all share one b
     const int64_t at = static_cast<int64_t>(s.vectors) * V + threadIdx.x;
     if (blockIdx.x == 0 && at < count)
       y[at] = static_cast<T>(f(x != nullptr ? static_cast<float>(x[at]) : 0.0f, static_cast<float>(b[0])));
@@ -65,7 +65,7 @@ void run(Context& context, const BroadcastShape& s, const T* x, const T* b, T* y
   check(vectors < int64_t{0xffffffff} - kPerBlock, "a broadcast over ", count,
         " elements is too large for one launch");
   const bool shared = s.inner == 1;
-  // One b for all: as many vectors to share it as there are.
+  // The vectors that share a b: all of them where there is one b.
   const int64_t repeated = !shared        ? s.repeated
                            : s.outer == 1 ? std::max<int64_t>(1, vectors)
                                           : s.repeated / V;
@@ -81,11 +81,12 @@ template <class T, class F>
 void map_broadcast(Context& context, const BroadcastShape& s, const T* x, const T* b, T* y, const F& f) {
   check_element<T>(context);
   if (s.count() == 0) return;
-  constexpr int kWide = kVector<T, true>;
+  constexpr int kPerVector = kVector<T, true>;
   const bool shared = s.inner == 1;
-  const bool fits = shared ? s.outer == 1 || s.repeated % kWide == 0 : s.inner % kWide == 0 && aligned(b, 16);
+  const bool fits =
+      shared ? s.outer == 1 || s.repeated % kPerVector == 0 : s.inner % kPerVector == 0 && aligned(b, 16);
   if (fits && aligned(x, 16) && aligned(y, 16))
-    broadcast_detail::run<T, kWide>(context, s, x, b, y, f);
+    broadcast_detail::run<T, kPerVector>(context, s, x, b, y, f);
   else
     broadcast_detail::run<T, 1>(context, s, x, b, y, f);
 }

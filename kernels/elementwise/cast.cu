@@ -8,19 +8,19 @@ namespace saccade {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kWide =
-    4;  // elements: 16 bytes of the f32 side, so that a warp's accesses lie side by side on both
+// Elements of a vector: 16 bytes of the f32 side, so that a warp's accesses lie side by side on both sides.
+constexpr int kPerVector = 4;
 constexpr int kInFlight = 4;  // vectors of a thread
 
 template <int V, bool accumulate, class From, class To>
 __device__ __forceinline__ void write(const Pack<From, V>& x, To* y) {
-  Pack<float, V> value = widen(x);
+  Pack<float, V> value = to_f32(x);
   if constexpr (accumulate) {
-    const Pack<float, V> before = widen(load<V * sizeof(To)>(y));
+    const Pack<float, V> before = to_f32(load<V * sizeof(To)>(y));
 #pragma unroll
     for (int lane = 0; lane < V; ++lane) value.lane[lane] += before.lane[lane];
   }
-  store<V * sizeof(To)>(y, narrow<To>(value));
+  store<V * sizeof(To)>(y, from_f32<To>(value));
 }
 
 template <int V, bool accumulate, class From, class To>
@@ -38,7 +38,7 @@ __global__ void __launch_bounds__(kThreads)
     const int64_t at = first + u * kThreads * V;
     if (at + V <= count) write<V, accumulate>(in[u], y + at);
   }
-  if constexpr (V > 1) {  // behind the last whole vector
+  if constexpr (V > 1) {  // after the last whole vector
     const int64_t at = count / V * V + threadIdx.x;
     if (blockIdx.x == 0 && at < count) write<1, accumulate>(load<sizeof(From)>(x + at), y + at);
   }
@@ -48,9 +48,9 @@ template <bool accumulate, class From, class To>
 void run(Context& context, int64_t count, const From* x, To* y) {
   check_element<bf16>(context);
   constexpr int64_t kPerBlock = int64_t{kInFlight} * kThreads;
-  if (aligned(x, kWide * sizeof(From)) && aligned(y, kWide * sizeof(To)))
-    launch(cast_kernel<kWide, accumulate, From, To>, blocks_for(count, kPerBlock * kWide), kThreads, 0,
-           context.stream(), count, x, y);
+  if (aligned(x, kPerVector * sizeof(From)) && aligned(y, kPerVector * sizeof(To)))
+    launch(cast_kernel<kPerVector, accumulate, From, To>, blocks_for(count, kPerBlock * kPerVector), kThreads,
+           0, context.stream(), count, x, y);
   else
     launch(cast_kernel<1, accumulate, From, To>, blocks_for(count, kPerBlock), kThreads, 0, context.stream(),
            count, x, y);

@@ -1,5 +1,6 @@
-// From one floating type to another, f32 or bf16: y = x, or y += x. Rounding is to nearest, ties to even; a sum is taken in
-// f32. x, y [count], of different types or the same; y may not alias x. Floor: each element read and written once.
+// y = x or y += x from one floating type to another, f32 or bf16. Rounding is to nearest, ties to even;
+// sums are taken in f32. x, y [count], of different types or the same; y may not alias x. Floor: each
+// element read and written once.
 #pragma once
 
 #include "kernels/common/bf16.h"
@@ -13,7 +14,7 @@ struct Cast {
   template <class From, class To>
   static void convert(Context&, int64_t count, const From* x, To* y);
 
-  // y += x: where gradients that arrive in bf16 meet in f32.
+  // y += x: gradients that arrive in bf16 are added up in f32.
   template <class From, class To>
   static void accumulate(Context&, int64_t count, const From* x, To* y);
 

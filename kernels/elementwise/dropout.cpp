@@ -11,7 +11,7 @@ void Dropout<Device::cpu>::apply(Context& context, int64_t count, double p, cons
                                  uint32_t stream, const float* x, float* y) {
   const RandomState random{static_cast<uint64_t>(state[0]), static_cast<uint64_t>(state[1])};
   const float threshold = static_cast<float>(p), scale = static_cast<float>(1 / (1 - p));
-  // Whole blocks of four words, so that each is drawn once.
+  // A task takes whole blocks of four words, so that each is drawn once.
   parallel_for(context, (count + 3) / 4, 2048, [&](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) {
       const PhiloxWords words = random_words(random, stream, static_cast<uint64_t>(block));

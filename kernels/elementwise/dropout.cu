@@ -10,15 +10,15 @@ namespace {
 
 constexpr unsigned kThreads = 256;
 
-// A thread draws whole blocks of four words, so that each is drawn once: for one vector of 16 bytes.
+// A thread takes one vector of 16 bytes: it draws whole blocks of four words, so that each is drawn once.
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     dropout(int64_t count, float p, float scale, const int64_t* __restrict__ state, uint32_t stream,
-            bool wide, const T* x, T* y) {  // y may be x
+            bool vectorized, const T* x, T* y) {  // y may be x
   constexpr int V = kVector<T, true>;
   const int64_t first = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * V;
   if (first >= count) return;
-  const bool whole = wide && first + V <= count;
+  const bool whole = vectorized && first + V <= count;
   Pack<T, V> in = {};
   if (whole) {
     in = load<V * sizeof(T), Use::once>(x + first);
@@ -38,7 +38,7 @@ __global__ void __launch_bounds__(kThreads)
       out.lane[4 * block + k] = uniform_from(words.word[k]) >= p ? value * scale : 0.0f;
     }
   }
-  const Pack<T, V> kept = narrow<T>(out);
+  const Pack<T, V> kept = from_f32<T>(out);
   if (whole) {
     store<V * sizeof(T)>(y + first, kept);
   } else {

@@ -1,4 +1,4 @@
-// y = value in every element. y [count]. Floor: s E bytes.
+// y = value in every element: the registry's fill. y [count]. Floor: s E bytes.
 #pragma once
 
 #include "kernels/common/bf16.h"

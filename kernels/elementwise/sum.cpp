@@ -7,9 +7,9 @@ namespace saccade {
 
 namespace {
 constexpr int64_t kBlock = 64;  // columns whose sums stay in registers and L1
-constexpr int64_t kRun = 32;    // rows added in f32 before they join a sum in f64
+constexpr int64_t kRun = 32;    // rows that are added in f32 before they join a sum in f64
 
-// to[i] = sum over `rows` rows of term(row * inner + i).
+// to[i] = sum over `rows` rows of term(row * inner + i)
 template <class Term>
 void sum_columns(int64_t rows, int64_t inner, Term term, double* to) {
   for (int64_t first = 0; first < inner; first += kBlock) {
@@ -25,8 +25,8 @@ void sum_columns(int64_t rows, int64_t inner, Term term, double* to) {
   }
 }
 
-// Not inlined: within the loop over tasks g++ makes two versions of it, one in vectors and one without, and the order
-// of a sum depended on whether its task was a thread's first.
+// It is not inlined: in the loop over tasks g++ makes two versions of it, one with vectors and one without, and then the
+// order of a sum depends on whether its task is the first of its thread.
 template <class Term>
 [[gnu::noinline]] double sum_row(int64_t count, Term term) {
   double total = 0;
@@ -40,7 +40,7 @@ template <class Term>
   return total;
 }
 
-// y[o,i] = scale * sum over r of term(position of o, r, i).
+// y[o,i] = scale * sum over r of term(the position of o, r, i)
 template <class Term>
 void reduce(Context& context, int64_t outer, int64_t reduced, int64_t inner, double scale, Term term,
             float* y) {

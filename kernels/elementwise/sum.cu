@@ -10,15 +10,15 @@ namespace saccade {
 
 namespace {
 
-// Two stages. The first cuts the reduced dimension into parts and leaves a float for each part; the second
-// sums the parts. Where one part is enough the first writes the result. The number of
-// parts, and with it the order of every sum, follows from the shape (and from whether vectors fit).
+// Two stages. The first cuts the reduced dimension into parts and leaves a float for each part; the second adds the parts.
+// Where one part is enough, the first stage writes the result. The number of parts, and with it the order of every sum,
+// follows from the shape, and from whether vectors fit.
 
 constexpr int kThreads = 256;
-constexpr int64_t kBlocks = 1024;   // enough to fill the largest chips, few enough to sum
-constexpr int64_t kLeastSteps = 8;  // vectors that a thread sums before a further part is worth its stage
+constexpr int64_t kBlocks = 1024;   // enough to fill the largest chips, few enough to join
+constexpr int64_t kLeastSteps = 8;  // vectors that a thread adds before a further part is worth its stage
 
-// The terms of sums: x, or products x * other where `other` is there. at<V>(i, factor(sum)) gives those of V
+// The terms of sums: x, or the products x * other where `other` is not null. at<V>(i, factor(sum)) gives the terms of V
 // elements from number i on; factor<F>(sum) is what all terms of a sum need, for F neighboring sums.
 template <class T>
 struct SumTerms {
@@ -31,17 +31,16 @@ struct SumTerms {
   }
   template <int V, int F>
   __device__ __forceinline__ Pack<float, V> at(int64_t i, const Pack<float, F>&) const {
-    Pack<float, V> term = widen(load<V * sizeof(T), Use::once>(x + i));
+    Pack<float, V> term = to_f32(load<V * sizeof(T), Use::once>(x + i));
     if (other == nullptr) return term;
-    const Pack<float, V> more = widen(load<V * sizeof(T), Use::once>(other + i));
+    const Pack<float, V> more = to_f32(load<V * sizeof(T), Use::once>(other + i));
 #pragma unroll
     for (int v = 0; v < V; ++v) term.lane[v] *= more.lane[v];
     return term;
   }
 };
 
-// The terms of b's gradient, grad_y * a. a's gradient, grad_y * b, is written on the way: grad_y is read
-// once.
+// The terms of the gradient of b, grad_y * a. The gradient of a, grad_y * b, is written on the way, so grad_y is read once.
 template <class T>
 struct GradientTerms {
   const T* __restrict__ grad_y;
@@ -51,23 +50,23 @@ struct GradientTerms {
 
   template <int F>
   __device__ __forceinline__ Pack<float, F> factor(int64_t sum) const {
-    return widen(load<F * sizeof(T)>(b + sum));
+    return to_f32(load<F * sizeof(T)>(b + sum));
   }
   template <int V, int F>
   __device__ __forceinline__ Pack<float, V> at(int64_t i, const Pack<float, F>& factor) const {
-    Pack<float, V> term = widen(load<V * sizeof(T), Use::once>(grad_y + i)), gradient;
-    const Pack<float, V> other = widen(load<V * sizeof(T), Use::once>(a + i));
+    Pack<float, V> term = to_f32(load<V * sizeof(T), Use::once>(grad_y + i)), gradient;
+    const Pack<float, V> other = to_f32(load<V * sizeof(T), Use::once>(a + i));
 #pragma unroll
     for (int v = 0; v < V; ++v) {
       gradient.lane[v] = term.lane[v] * factor.lane[F == 1 ? 0 : v];
       term.lane[v] *= other.lane[v];
     }
-    store<V * sizeof(T)>(grad_a + i, narrow<T>(gradient));
+    store<V * sizeof(T)>(grad_a + i, from_f32<T>(gradient));
     return term;
   }
 };
 
-// Where sum number `at` goes: into `partial`, or, scaled, into y where there is only one part.
+// Where sum number `at` goes: into `partial`, or, scaled, into y where there is no second stage.
 template <class Y>
 struct Result {
   float* partial;
@@ -83,11 +82,11 @@ struct Result {
 };
 
 struct Parts {
-  int64_t reduced, length;  // elements (rows where inner > 1) in all and of a part
+  int64_t reduced, length;  // elements (rows where inner > 1) in all, and of one part
   uint32_t count;
 };
 
-// inner = 1: `Lanes` threads sum one part of one row. kThreads / Lanes of them a block.
+// inner = 1: `Lanes` threads add one part of one row, and a block takes kThreads / Lanes parts.
 template <class Terms, class Y, int V, unsigned Lanes>
 __global__ void __launch_bounds__(kThreads)
     sum_along(int64_t rows, Parts parts, Terms terms, Result<Y> result) {
@@ -117,17 +116,15 @@ __global__ void __launch_bounds__(kThreads)
   if (threadIdx.x == 0) result.write(task, sum);
 }
 
-// inner > 1: a block is a tile of blockDim.x vectors of columns and blockDim.y rows; a thread keeps its
-// columns and walks down the rows of its part.
+// inner > 1: the first stage of kernels/common/columns.h.
 template <class Terms, class Y, int V>
 __global__ void __launch_bounds__(kThreads)
     sum_down(uint32_t inner, Parts parts, Terms terms, Result<Y> result) {
-  __shared__ float totals[V * kThreads];
+  alignas(16) __shared__ float sums[V * kThreads];
   const uint32_t column = (blockIdx.y * blockDim.x + threadIdx.x) * V;
-  const bool inside = column < inner;
   const uint32_t outer = blockIdx.x / parts.count, part = blockIdx.x - outer * parts.count;
-  Pack<float, V> sums = {};
-  if (inside) {
+  Pack<float, V> sum = {};
+  if (column < inner) {
     const int64_t begin = part * parts.length;
     const int64_t end = begin + parts.length < parts.reduced ? begin + parts.length : parts.reduced;
     const int64_t start = outer * parts.reduced * inner + column;
@@ -136,45 +133,20 @@ __global__ void __launch_bounds__(kThreads)
     for (int64_t row = begin + threadIdx.y; row < end; row += blockDim.y) {
       const Pack<float, V> term = terms.template at<V>(start + row * inner, factor);
 #pragma unroll
-      for (int v = 0; v < V; ++v) sums.lane[v] += term.lane[v];
+      for (int v = 0; v < V; ++v) sum.lane[v] += term.lane[v];
     }
   }
-  const uint32_t thread = threadIdx.y * blockDim.x + threadIdx.x;
-#pragma unroll
-  for (int v = 0; v < V; ++v) totals[v * kThreads + thread] = sums.lane[v];
+  put_columns(sums, sum);
   __syncthreads();
-  if (threadIdx.y != 0 || !inside) return;
-#pragma unroll
-  for (int v = 0; v < V; ++v) {
-    float total = 0;
-    for (uint32_t y = 0; y < blockDim.y; ++y) total += totals[v * kThreads + y * blockDim.x + threadIdx.x];
-    result.write(static_cast<int64_t>(blockIdx.x) * inner + column + v, total);
-  }
-}
-
-// inner > 1, the second stage: blocks of {kColumns, kColumnThreads} threads.
-template <class Y>
-__global__ void __launch_bounds__(kColumns* kColumnThreads)
-    sum_parts(uint32_t inner, uint32_t parts, const float* __restrict__ partial, Result<Y> result) {
-  __shared__ ColumnTotals totals;
-  const uint32_t column = blockIdx.x * kColumns + threadIdx.x;
-  const float* const from = partial + static_cast<int64_t>(blockIdx.y) * parts * inner + column;
-  float sum = 0;
-  if (column < inner) {
-#pragma unroll 4
-    for (uint32_t part = threadIdx.y; part < parts; part += kColumnThreads)
-      sum += from[static_cast<int64_t>(part) * inner];
-  }
-  sum = column_total(totals, sum);
-  if (column < inner && threadIdx.y == 0)
-    result.write(static_cast<int64_t>(blockIdx.y) * inner + column, sum);
+  if (!owns_channel<V>(inner)) return;
+  result.write(static_cast<int64_t>(blockIdx.x) * inner + own_channel<V>(), column_sum<V>(sums));
 }
 
 struct Shape3 {
   int64_t outer, reduced, inner;
 };
 
-// Parts of whole multiples of `step`, about `wanted` of them, each worth its while.
+// About `wanted` parts, each a multiple of `step` and long enough to be worth its stage.
 Parts parts_of(int64_t reduced, int64_t step, int64_t wanted) {
   const int64_t steps = (reduced + step - 1) / step;
   const int64_t most = std::max<int64_t>(1, steps / kLeastSteps);
@@ -187,7 +159,7 @@ template <int V, class Terms, class Y>
 void run_along(Context& context, const Shape3& s, const Parts& parts, const Terms& terms,
                const Result<Y>& result) {
   const int64_t tasks = s.outer * parts.count;
-  if (parts.length <= 32 * static_cast<int64_t>(kWarp) * V)  // short: a warp is enough
+  if (parts.length <= 32 * static_cast<int64_t>(kWarp) * V)  // a warp is enough for a short part
     launch(sum_along<Terms, Y, V, kWarp>, blocks_for(tasks, kThreads / kWarp), dim3(kWarp, kThreads / kWarp),
            0, context.stream(), s.outer, parts, terms, result);
   else
@@ -195,35 +167,21 @@ void run_along(Context& context, const Shape3& s, const Parts& parts, const Term
            s.outer, parts, terms, result);
 }
 
-// The tile of sum_down: up to a warp's vectors side by side.
-struct Tile {
-  unsigned x = 1, y;
-  int64_t tiles;
-
-  explicit Tile(int64_t vectors) {
-    while (x < kWarp && x < vectors) x *= 2;
-    y = kThreads / x;
-    tiles = (vectors + x - 1) / x;
-    check(tiles < 65536, "sum: ", vectors, " vectors of columns are too many for one launch");
-  }
-};
-
 template <int V, class Terms, class Y>
 void run_down(Context& context, const Shape3& s, const Parts& parts, const Terms& terms,
               const Result<Y>& result) {
-  const Tile tile(s.inner / V);
-  launch(sum_down<Terms, Y, V>, {blocks_for(s.outer * parts.count, 1), static_cast<unsigned>(tile.tiles)},
-         dim3(tile.x, tile.y), 0, context.stream(), s.inner, parts, terms, result);
+  const ColumnTile tile(s.inner / V, kThreads);
+  launch(sum_down<Terms, Y, V>, {blocks_for(s.outer * parts.count, 1), tile.tiles}, tile.block(), 0,
+         context.stream(), s.inner, parts, terms, result);
 }
 
-// The second stage: y = scale * sum over the parts.
+// The second stage: y = scale * the sum over the parts, the `reduced` dimension of s.
 template <class Y>
 void join(Context& context, const Shape3& s, const float* partial, const Result<Y>& result) {
   if (s.inner == 1)
     run_along<1>(context, s, {s.reduced, s.reduced, 1}, SumTerms<float>{partial, nullptr}, result);
   else
-    launch(sum_parts<Y>, {blocks_for(s.inner, kColumns), static_cast<unsigned>(s.outer)},
-           dim3(kColumns, kColumnThreads), 0, context.stream(), s.inner, s.reduced, partial, result);
+    join_parts(context, s.outer, s.inner, s.reduced, partial, result.scale, result.y);
 }
 
 template <int V, class Terms, class T>
@@ -233,7 +191,7 @@ void reduce(Context& context, const Shape3& s, double scale, const Terms& terms,
   if (s.inner == 1) {
     parts = parts_of(s.reduced, static_cast<int64_t>(kThreads) * V, kBlocks / s.outer);
   } else {
-    const Tile tile(s.inner / V);
+    const ColumnTile tile(s.inner / V, kThreads);
     parts = parts_of(s.reduced, tile.y, kBlocks / (s.outer * tile.tiles));
   }
   const auto run = [&](const Result<T>& to) {
@@ -251,13 +209,13 @@ void reduce(Context& context, const Shape3& s, double scale, const Terms& terms,
 // Whether each row, or the whole of a single one, is made of 16-byte vectors of T.
 template <class T>
 bool whole_vectors(const Shape3& s) {
-  constexpr int kWide = kVector<T, true>;
-  return s.inner > 1 ? s.inner % kWide == 0 : s.outer == 1 || s.reduced % kWide == 0;
+  constexpr int V = kVector<T, true>;
+  return s.inner > 1 ? s.inner % V == 0 : s.outer == 1 || s.reduced % V == 0;
 }
 
 template <class Terms, class T>
-void reduce(Context& context, const Shape3& s, double scale, bool wide, const Terms& terms, T* y) {
-  wide ? reduce<kVector<T, true>>(context, s, scale, terms, y) : reduce<1>(context, s, scale, terms, y);
+void reduce(Context& context, const Shape3& s, double scale, bool vectorized, const Terms& terms, T* y) {
+  vectorized ? reduce<kVector<T, true>>(context, s, scale, terms, y) : reduce<1>(context, s, scale, terms, y);
 }
 
 template <class T>
@@ -267,8 +225,8 @@ void reduce_on_gpu(Context& context, int64_t outer, int64_t reduced, int64_t inn
   if (outer * inner == 0) return;
   if (context.kernels == Kernels::plain)
     return each(context, outer * inner, PlainSum<T>{reduced, inner, static_cast<float>(scale), x, other, y});
-  const bool wide = whole_vectors<T>({outer, reduced, inner}) && aligned(x, 16) && aligned(other, 16);
-  reduce(context, {outer, reduced, inner}, scale, wide, SumTerms<T>{x, other}, y);
+  const bool vectorized = whole_vectors<T>({outer, reduced, inner}) && aligned(x, 16) && aligned(other, 16);
+  reduce(context, {outer, reduced, inner}, scale, vectorized, SumTerms<T>{x, other}, y);
 }
 
 struct Scaled {
@@ -302,9 +260,9 @@ void Sum<kGpu>::product_gradients(Context& context, int64_t outer, int64_t reduc
                                   const T* grad_y, const T* a, const T* b, T* grad_a, T* grad_b) {
   check_element<T>(context);
   if (outer * inner == 0) return;
-  const bool wide = whole_vectors<T>({outer, reduced, inner}) && aligned(grad_y, 16) && aligned(a, 16) &&
-                    aligned(grad_a, 16) && (inner == 1 || aligned(b, 16));
-  reduce(context, {outer, reduced, inner}, 1.0, wide, GradientTerms<T>{grad_y, a, b, grad_a}, grad_b);
+  const bool vectorized = whole_vectors<T>({outer, reduced, inner}) && aligned(grad_y, 16) &&
+                          aligned(a, 16) && aligned(grad_a, 16) && (inner == 1 || aligned(b, 16));
+  reduce(context, {outer, reduced, inner}, 1.0, vectorized, GradientTerms<T>{grad_y, a, b, grad_a}, grad_b);
 }
 template void Sum<kGpu>::product_gradients(Context&, int64_t, int64_t, int64_t, const float*, const float*,
                                            const float*, float*, float*);

@@ -1,4 +1,4 @@
-// sum.h, plainly: a thread for each sum.
+// The plain kernels of sum.h, forward only: a thread for each sum.
 #pragma once
 
 #include "kernels/common/each.h"
@@ -11,7 +11,7 @@ template <class T>
 struct PlainSum {
   int64_t reduced, inner;
   float scale;
-  const T *x, *other;  // other: of products, or null
+  const T *x, *other;  // the terms are x * other, or x where `other` is null
   T* y;
 
   __device__ void operator()(int64_t item) const {

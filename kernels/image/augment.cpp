@@ -7,19 +7,19 @@
 namespace saccade {
 namespace {
 
-// The jitter and the normalization of one sample. Without jitter a pixel has 256 values, so they are tabled.
+// The jitter and the normalization of one sample. Without jitter a table holds the 256 values of a channel.
 struct Colors {
   bool jittered;
   float gain, offset, saturation, rest;  // p -> gain p + offset, then saturation p + rest gray(p)
   float scale[3], shift[3];              // normalization of a value in [0, 255]
-  float plain[3][256];
+  float unjittered[3][256];
 
   explicit Colors(const Normalization& normalization) {
     for (int c = 0; c < 3; ++c) {
       scale[c] = 1 / (255 * normalization.std[c]);
       shift[c] = -normalization.mean[c] / normalization.std[c];
       for (int v = 0; v < 256; ++v)
-        plain[c][v] = (static_cast<float>(v) / 255 - normalization.mean[c]) / normalization.std[c];
+        unjittered[c][v] = (static_cast<float>(v) / 255 - normalization.mean[c]) / normalization.std[c];
     }
   }
 
@@ -33,7 +33,7 @@ struct Colors {
 
   void map(const uint8_t* from, float* to) const {
     if (!jittered) {
-      for (int c = 0; c < 3; ++c) to[c] = plain[c][from[c]];
+      for (int c = 0; c < 3; ++c) to[c] = unjittered[c][from[c]];
       return;
     }
     float pixel[3];
@@ -51,12 +51,12 @@ void fill_row(int64_t pixels, const float* value, float* to) {
     for (int c = 0; c < 3; ++c) to[i * 3 + c] = value[c];
 }
 
-// One row of the output from one row of the picture (null: the row lies in the padding).
+// Computes one row of the output from one row of the picture (null: the row lies in the padding).
 void augment_row(const Augmentation& a, const Colors& colors, int64_t width, const uint8_t* from, float* to) {
   constexpr uint8_t black[3] = {0, 0, 0};
   float padding[3];
   colors.map(black, padding);
-  // Columns [begin, end) of the output see the picture.
+  // Columns [begin, end) of the output show the picture, the others padding.
   const int64_t begin = from ? std::clamp<int64_t>(-int64_t{a.shift_x}, 0, width) : width;
   const int64_t end = from ? std::clamp<int64_t>(width - int64_t{a.shift_x}, begin, width) : width;
   fill_row(begin, padding, to);

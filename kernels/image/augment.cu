@@ -10,7 +10,7 @@ namespace {
 constexpr unsigned kThreads = 256;
 constexpr int kInFlight = 2;  // vectors of a thread
 
-// One sample's map from a pixel of the cache to three values, in the arithmetic of the CPU version.
+// The jitter of one sample, in the arithmetic of the CPU version.
 struct Colors {
   bool jittered;
   float gain, offset, saturation, rest;  // p -> gain p + offset, then saturation p + rest gray(p)
@@ -53,8 +53,9 @@ __device__ __forceinline__ void augment_pixel(const Augmentation& a, const Color
   for (int c = 0; c < 3; ++c) pixel[c] = (pixel[c] / 255 - norm.mean[c]) / norm.std[c];
 }
 
-// Sample blockIdx.y: a thread writes V elements that lie side by side, which belong to at most V / 3 + 2 pixels, and
-// computes those pixels whole: the bytes come from cache, and every store is 16 bytes wide and in order.
+// blockIdx.y is the sample. A thread writes V elements that lie side by side,
+// which belong to at most V / 3 + 2 pixels, and computes these pixels whole:
+// the bytes come from the cache, and a store moves all V elements at once.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
     augment(int height, int width, const uint8_t* __restrict__ images, const Augmentation* __restrict__ table,
@@ -77,23 +78,23 @@ __global__ void __launch_bounds__(kThreads)
       if (p * 3 - start >= V) continue;
       float pixel[3];
       augment_pixel(a, colors, height, width, picture, norm, index / width, index % width, pixel);
+      // Comparing instead of indexing with c keeps `pixel` and `out` in registers.
 #pragma unroll
-      for (int lane = 0; lane < V;
-           ++lane) {  // which lanes are this pixel's: no indexing, all stays in registers
+      for (int lane = 0; lane < V; ++lane) {
         const int c = start + lane - 3 * p;
         if (c == 0) out.lane[lane] = pixel[0];
         if (c == 1) out.lane[lane] = pixel[1];
         if (c == 2) out.lane[lane] = pixel[2];
       }
     }
-    store<V * sizeof(T), Use::once>(y + blockIdx.y * elements + at, narrow<T>(out));
+    store<V * sizeof(T), Use::once>(y + blockIdx.y * elements + at, from_f32<T>(out));
   }
 }
 
 template <class T, int V>
 void run(Context& context, int64_t count, int64_t height, int64_t width, const uint8_t* images,
          const Augmentation* table, const Normalization& norm, T* y) {
-  constexpr int64_t kMostRows = 65535;  // of a grid: more samples take several launches
+  constexpr int64_t kMostRows = 65535;  // rows of a grid: more samples take several launches
   const unsigned blocks = blocks_for(height * width * 3, int64_t{kInFlight} * kThreads * V);
   for (int64_t done = 0; done < count; done += kMostRows) {
     const auto rows = static_cast<unsigned>(count - done < kMostRows ? count - done : kMostRows);
@@ -112,9 +113,9 @@ void Augment<kGpu>::forward(Context& context, int64_t count, int64_t height, int
   check_element<T>(context);
   check(height < (1 << 15) && width < (1 << 15), "augment: pictures of ", height, " x ", width,
         " are too large");
-  constexpr int kWide = kVector<T, true>;
-  if (aligned(y, 16) && height * width * 3 % kWide == 0)
-    run<T, kWide>(context, count, height, width, images, table, normalization, y);
+  constexpr int kPerVector = kVector<T, true>;
+  if (aligned(y, 16) && height * width * 3 % kPerVector == 0)
+    run<T, kPerVector>(context, count, height, width, images, table, normalization, y);
   else
     run<T, 1>(context, count, height, width, images, table, normalization, y);
 }

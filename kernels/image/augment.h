@@ -5,18 +5,18 @@
 //   elsewhere:   (v[c] / 255 - mean[c]) / std[c],   v = clamp(jitter(p), 0, 255)
 //
 // where p is the RGB pixel of picture `image` at (y + shift_y, x + shift_x), counted from the right if
-// `flip`, or black outside of the picture: flip, pad with black, then crop. The jitter is, in this order,
+// `flip`, and black outside of the picture: flip, pad with black, then crop. The jitter is, in this order,
 //
 //   brightness  b:  p = b p
 //   contrast    k:  p = k p + (1 - k) b gray_mean       (gray_mean: of the whole picture as cached)
 //   saturation  s:  p = s p + (1 - s) gray(p),          gray(p) = 0.299 r + 0.587 g + 0.114 b
 //
 // clamped once at the end, so that it is one affine map and needs no second pass (libraries that clamp after
-// each step differ where a step saturates). Erasing: Zhong et al., "Random erasing data augmentation", AAAI
-// 2020.
+// each step differ where a step saturates).
+// Source of erasing: Zhong et al., "Random erasing data augmentation", AAAI 2020.
 //
-// images u8 [images, height, width, 3]; table [count], both in device memory; y [count, height, width, 3], overwritten.
-// A table entry whose `image` lies outside of the cache is undefined: the caller checks.
+// images u8 [images, height, width, 3] and table [count] are in device memory; y [count, height, width, 3] is
+// overwritten. The caller checks that each `image` of the table lies in the cache: no kernel does.
 // Floor: reads 3 bytes and writes 3 elements a pixel, about 24 operations with jitter.
 #pragma once
 
@@ -35,11 +35,11 @@ struct Augmentation {
   int32_t erase_y = 0, erase_x = 0;  // corner of the erased box in the output
   int32_t erase_height = 0, erase_width = 0;
   float brightness = 1, contrast = 1, saturation = 1;
-  float gray_mean = 0;        // in [0, 255]; looked at if contrast is not 1
+  float gray_mean = 0;        // in [0, 255]; read only if contrast is not 1
   float fill[3] = {0, 0, 0};  // after normalization: 0 is the mean of the data set
 };
 
-// Of pictures in [0, 1]. The default is ImageNet's.
+// The mean and deviation of pictures whose values lie in [0, 1]. The default is ImageNet's.
 struct Normalization {
   float mean[3] = {0.485f, 0.456f, 0.406f};
   float std[3] = {0.229f, 0.224f, 0.225f};

@@ -16,7 +16,8 @@ void CrossEntropy<Device::cpu>::forward(Context& context, int64_t rows, int64_t 
   check_labels(rows, classes, labels);
   const int64_t counted = rows - std::count(labels, labels + rows, int64_t{-1});
   const Context::Scratch scratch(context, static_cast<size_t>(std::max<int64_t>(rows, 1)) * sizeof(double));
-  double* terms = scratch.as<double>();  // one a row, added in order: the same bits for any number of threads
+  double* terms =
+      scratch.as<double>();  // of the rows, added in order: the same bits for any number of threads
   const float share = counted ? 1.0f / static_cast<float>(counted) : 0.0f;
   const float off = static_cast<float>(smoothing / static_cast<double>(classes));
   parallel_for(context, rows, std::max<int64_t>(1, 4096 / std::max<int64_t>(classes, 1)),

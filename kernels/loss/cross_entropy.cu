@@ -10,8 +10,8 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kMeanThreads = 1024;
-constexpr int64_t kCountedInPlace =
-    2048;  // rows up to which each block counts the labels itself: no launch more
+// Up to so many rows each block counts the labels itself, which saves a launch.
+constexpr int64_t kCountedInPlace = 2048;
 
 struct Smoothing {
   float on, off;  // q[label] - q[other], q[other]
@@ -31,8 +31,8 @@ __global__ void __launch_bounds__(kMeanThreads)
   if (threadIdx.x == 0) *counted = count;
 }
 
-// A block of Threads a row: its maximum, its sums, its gradient; the second and third time it comes from
-// cache. `counted` may be null.
+// A block takes one row and walks it three times: for the maximum, for the sums and for the gradient. The second and third
+// time the row comes from cache. `counted` may be null.
 template <class T, int V, unsigned Threads>
 __global__ void __launch_bounds__(Threads)
     cross_entropy_rows(uint32_t rows, uint32_t classes, const T* __restrict__ logits,
@@ -44,22 +44,22 @@ __global__ void __launch_bounds__(Threads)
   const int64_t label = labels[blockIdx.x];
   if (label < 0 || label >= classes) {  // left out, or no label at all
     for (uint32_t c = threadIdx.x * V; c < classes; c += Threads * V)
-      store<V * sizeof(T)>(grad + c, narrow<T>(Pack<float, V>{}));
+      store<V * sizeof(T)>(grad + c, from_f32<T>(Pack<float, V>{}));
     if (threadIdx.x == 0) terms[blockIdx.x] = label == -1 ? 0.0f : __uint_as_float(0x7fc00000u);
     return;
   }
 
   float largest = static_cast<float>(x[0]);
   for (uint32_t c = threadIdx.x * V; c < classes; c += Threads * V) {
-    const Pack<float, V> value = widen(load<V * sizeof(T)>(x + c));
+    const Pack<float, V> value = to_f32(load<V * sizeof(T)>(x + c));
 #pragma unroll
     for (int i = 0; i < V; ++i) largest = value.lane[i] > largest ? value.lane[i] : largest;
   }
   largest = block_reduce<Threads>(largest, Max());
 
-  Pack<float, 2> sums = {};  // of exp(x - largest), and of largest - x
+  Pack<float, 2> sums = {};  // the sums of exp(x - largest) and of largest - x
   for (uint32_t c = threadIdx.x * V; c < classes; c += Threads * V) {
-    const Pack<float, V> value = widen(load<V * sizeof(T)>(x + c));
+    const Pack<float, V> value = to_f32(load<V * sizeof(T)>(x + c));
 #pragma unroll
     for (int i = 0; i < V; ++i) {
       sums.lane[0] += __expf(value.lane[i] - largest);
@@ -70,17 +70,17 @@ __global__ void __launch_bounds__(Threads)
 
   const float inverse = 1.0f / sums.lane[0], share = 1.0f / static_cast<float>(count);
   for (uint32_t c = threadIdx.x * V; c < classes; c += Threads * V) {
-    const Pack<float, V> value = widen(load<V * sizeof(T), Use::once>(x + c));
+    const Pack<float, V> value = to_f32(load<V * sizeof(T), Use::once>(x + c));
     Pack<float, V> out;
 #pragma unroll
     for (int i = 0; i < V; ++i) {
       const float q = c + i == label ? smoothing.on + smoothing.off : smoothing.off;
       out.lane[i] = (__expf(value.lane[i] - largest) * inverse - q) * share;
     }
-    store<V * sizeof(T)>(grad + c, narrow<T>(out));
+    store<V * sizeof(T)>(grad + c, from_f32<T>(out));
   }
   if (threadIdx.x != 0) return;
-  // -infinity may stand where q is 0
+  // A logit may be -infinity where q is 0.
   float term = logf(sums.lane[0]);
   if (smoothing.on != 0) term += smoothing.on * (largest - static_cast<float>(x[label]));
   if (smoothing.off != 0) term += smoothing.off * sums.lane[1];
@@ -104,10 +104,10 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t item = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (item >= vectors) return;
   const float factor = *grad_loss;
-  Pack<float, V> grad = widen(load<V * sizeof(T)>(grad_logits + item * V));
+  Pack<float, V> grad = to_f32(load<V * sizeof(T)>(grad_logits + item * V));
 #pragma unroll
   for (int i = 0; i < V; ++i) grad.lane[i] *= factor;
-  store<V * sizeof(T)>(grad_logits + item * V, narrow<T>(grad));
+  store<V * sizeof(T)>(grad_logits + item * V, from_f32<T>(grad));
 }
 
 }  // namespace
@@ -120,8 +120,8 @@ void CrossEntropy<kGpu>::forward(Context& context, int64_t rows, int64_t classes
   check_element<T>(context);
   check(rows < (int64_t{1} << 31) && classes < (int64_t{1} << 31), "cross_entropy: ", rows, " rows of ",
         classes, " classes");
-  constexpr int kWide = kVector<T, true>;
-  const bool wide = classes % kWide == 0 && aligned(logits, 16) && aligned(grad_logits, 16);
+  constexpr int V = kVector<T, true>;
+  const bool vectorized = fits_vectors<T>(classes, logits, grad_logits);
   const Smoothing q{static_cast<float>(1 - smoothing),
                     static_cast<float>(smoothing / static_cast<double>(classes > 0 ? classes : 1))};
   const uint32_t n = static_cast<uint32_t>(rows);
@@ -138,10 +138,10 @@ void CrossEntropy<kGpu>::forward(Context& context, int64_t rows, int64_t classes
     counted = reinterpret_cast<unsigned*>(terms + rows);
     launch(cross_entropy_count, 1, kMeanThreads, 0, context.stream(), n, labels, counted);
   }
-  const bool few = classes <= kWarp * (wide ? kWide : 1);  // one warp is enough
-  const auto kernel = few    ? (wide ? cross_entropy_rows<T, kWide, kWarp> : cross_entropy_rows<T, 1, kWarp>)
-                      : wide ? cross_entropy_rows<T, kWide, kThreads>
-                             : cross_entropy_rows<T, 1, kThreads>;
+  const bool few = classes <= kWarp * (vectorized ? V : 1);  // one warp is enough
+  const auto kernel = few ? (vectorized ? cross_entropy_rows<T, V, kWarp> : cross_entropy_rows<T, 1, kWarp>)
+                      : vectorized ? cross_entropy_rows<T, V, kThreads>
+                                   : cross_entropy_rows<T, 1, kThreads>;
   launch(kernel, blocks_for(rows, 1), few ? kWarp : kThreads, 0, context.stream(), n,
          static_cast<uint32_t>(classes), logits, labels, q, counted, terms, grad_logits);
   launch(cross_entropy_mean, 1, kMeanThreads, 0, context.stream(), n, terms, labels, loss);
@@ -156,10 +156,10 @@ template <class T>
 void CrossEntropy<kGpu>::backward(Context& context, int64_t rows, int64_t classes,
                                   const Accumulator<T>* grad_loss, T* grad_logits) {
   check_element<T>(context);
-  constexpr int kWide = kVector<T, true>;
-  const bool wide = rows * classes % kWide == 0 && aligned(grad_logits, 16);
-  const int64_t vectors = rows * classes / (wide ? kWide : 1);
-  launch(wide ? cross_entropy_backward<T, kWide> : cross_entropy_backward<T, 1>,
+  constexpr int V = kVector<T, true>;
+  const bool vectorized = fits_vectors<T>(rows * classes, grad_logits);
+  const int64_t vectors = rows * classes / (vectorized ? V : 1);
+  launch(vectorized ? cross_entropy_backward<T, V> : cross_entropy_backward<T, 1>,
          blocks_for(vectors, kThreads), kThreads, 0, context.stream(), vectors, grad_loss, grad_logits);
 }
 template void CrossEntropy<kGpu>::backward(Context&, int64_t, int64_t, const float*, float*);

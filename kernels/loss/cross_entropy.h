@@ -1,14 +1,20 @@
 // Softmax cross-entropy with label smoothing (Szegedy et al.: "Rethinking the inception architecture", CVPR 2016,
 // section 7), as PyTorch defines it.
 //
-//   p = softmax(logits[n,:]),   q = (1 - s) onehot(labels[n]) + s / C
-//   loss = 1/M sum over counted n of ( - sum over c of q[c] log p[c] ),   M = number of n with labels[n] != -1
+//   p = softmax(logits[n,:])
+//   q = (1 - s) onehot(labels[n]) + s / C
+//   loss = 1/M * sum over counted n of ( - sum over c of q[c] log p[c] )
+//   grad_logits[n,c] = (p[c] - q[c]) / M
 //
-// logits, grad_logits [N,C]; labels [N], -1 is left out; loss [1] in the accumulator type. With no counted row loss and
-// gradient are 0. A label below -1 or at or above C is an InputError that names it where the host can read the labels. A
-// device cannot throw: there such a label reads and writes nothing outside of its row, which gets a gradient of 0, and the
-// loss is NaN; whoever takes labels from outside calls check_labels first. grad_logits[n,c] = (p[c] - q[c]) / M is written
-// in the same pass; backward scales it. Overwrites; nothing aliases. Floor: 2 s N C bytes.
+// where s is the smoothing, and M counts the n with labels[n] != -1, which are the counted ones. The gradient is written in
+// the same pass; backward scales it. logits, grad_logits [N,C]; labels [N]; loss [1] in the accumulator type. With no
+// counted row, loss and gradient are 0. Outputs are overwritten; nothing aliases.
+//
+// A label below -1, or at or above C, is an InputError that names it where the host can read the labels. A device cannot
+// throw: there such a label reads and writes nothing outside of its row, which gets a gradient of 0, and the loss is NaN.
+// Whoever takes labels from outside calls check_labels() first.
+//
+// Floor, for elements of s bytes: 2 s N C bytes.
 #pragma once
 
 #include "kernels/common/accumulator.h"

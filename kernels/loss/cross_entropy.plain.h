@@ -1,4 +1,5 @@
-// cross_entropy.h, plainly: a thread for each row, then one for the mean.
+// The plain kernels of cross_entropy.h, forward only (which writes the gradient): a thread for each row, then
+// one for the mean.
 #pragma once
 
 #include "kernels/common/each.h"
@@ -35,7 +36,7 @@ struct PlainCrossEntropy {
     for (int64_t c = 0; c < classes; ++c) {
       const float log_p = static_cast<float>(x[c]) - largest - logf(sum);
       const float q = (c == label ? 1.0f - smoothing : 0.0f) + smoothing / static_cast<float>(classes);
-      if (q != 0) term -= q * log_p;  // -infinity may stand where q is 0
+      if (q != 0) term -= q * log_p;  // log_p may be -infinity where q is 0
       grad[c] = static_cast<T>((expf(log_p) - q) / count);
     }
     terms[n] = term;

@@ -5,8 +5,29 @@
 
 #include "kernels/common/onednn.h"
 #include "kernels/common/parallel.h"
+#include "kernels/matmul/sgemm.h"
 
 namespace saccade {
+
+namespace {
+
+// sgemm has no epilogue: C passes through memory once more.
+void multiply_by_sgemm(Context& context, const MatmulShape& s, const float* a, const float* b,
+                       const float* bias, float* c) {
+  sgemm(context, s.transpose_a, s.transpose_b, s.m, s.n, s.k, 1, a, s.transpose_a ? s.m : s.k, b,
+        s.transpose_b ? s.k : s.n, s.accumulate ? 1.0f : 0.0f, c, s.n);
+  if (!bias && !s.relu) return;
+  parallel_for(context, s.m, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      for (int64_t j = 0; j < s.n; ++j) {
+        float& to = c[i * s.n + j];
+        if (bias) to += bias[j];
+        if (s.relu) to = std::max(to, 0.0f);
+      }
+  });
+}
+
+}  // namespace
 
 #ifdef SACCADE_ONEDNN
 
@@ -50,13 +71,7 @@ template <>
 void Matmul<Device::cpu>::multiply(Context& context, const MatmulShape& s, const float* a, const float* b,
                                    const float* bias, float* c) {
   if (s.m * s.n == 0) return;
-  if (s.k == 0) {  // an empty sum
-    for (int64_t i = 0; i < s.m * s.n && !s.accumulate; ++i) {
-      const float value = bias ? bias[i % s.n] : 0.0f;
-      c[i] = s.relu ? std::max(value, 0.0f) : value;
-    }
-    return;
-  }
+  if (s.k == 0) return multiply_by_sgemm(context, s, a, b, bias, c);  // oneDNN has no empty sum
   OneDnn& dnn = onednn(context);
   const int64_t key[] = {s.m, s.n, s.k, s.transpose_a, s.transpose_b, s.relu, s.accumulate, bias != nullptr};
   Plan& plan = context.plan<Plan>(std::string(reinterpret_cast<const char*>(key), sizeof key),
@@ -80,26 +95,7 @@ template <>
 template <>
 void Matmul<Device::cpu>::multiply(Context& context, const MatmulShape& s, const float* a, const float* b,
                                    const float* bias, float* c) {
-  parallel_for(context, s.m, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      float* row = c + i * s.n;
-      for (int64_t j = 0; j < s.n && !s.accumulate; ++j) row[j] = bias ? bias[j] : 0.0f;
-      if (s.transpose_b && !s.transpose_a) {
-        for (int64_t j = 0; j < s.n; ++j) {
-          float sum = 0;
-#pragma omp simd reduction(+ : sum)
-          for (int64_t l = 0; l < s.k; ++l) sum += a[i * s.k + l] * b[j * s.k + l];
-          row[j] += sum;
-        }
-      } else {
-        for (int64_t l = 0; l < s.k; ++l) {
-          const float left = a[s.transpose_a ? l * s.m + i : i * s.k + l];
-          for (int64_t j = 0; j < s.n; ++j) row[j] += left * b[s.transpose_b ? j * s.k + l : l * s.n + j];
-        }
-      }
-      for (int64_t j = 0; j < s.n && s.relu; ++j) row[j] = std::max(row[j], 0.0f);
-    }
-  });
+  multiply_by_sgemm(context, s, a, b, bias, c);
 }
 
 #endif

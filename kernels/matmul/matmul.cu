@@ -8,27 +8,18 @@ namespace saccade {
 namespace {
 
 template <class T>
-bool wide_for(const T* data, int64_t across) {
+bool fits_packs(const T* data, int64_t across) {
   return across % kPack<T> == 0 && aligned(data, 16);
-}
-
-// Calls run.operator()<a along k, b along k>().
-template <class Run>
-void with_orders(const MatmulShape& s, Run&& run) {
-  if (s.transpose_a)
-    s.transpose_b ? run.template operator()<false, true>() : run.template operator()<false, false>();
-  else
-    s.transpose_b ? run.template operator()<true, true>() : run.template operator()<true, false>();
 }
 
 // Calls run(A, B) with the operands of tiled_product.h.
 template <class T, class Run>
 void with_operands(const MatmulShape& s, const T* a, const T* b, Run&& run) {
-  const bool wide_pair = wide_for(a, s.transpose_a ? s.m : s.k) && wide_for(b, s.transpose_b ? s.k : s.n);
+  const bool both_fit = fits_packs(a, s.transpose_a ? s.m : s.k) && fits_packs(b, s.transpose_b ? s.k : s.n);
   const auto m = static_cast<uint32_t>(s.m), n = static_cast<uint32_t>(s.n), k = static_cast<uint32_t>(s.k);
-  with_width(wide_pair, [&]<bool wide>() {
-    with_orders(s, [&]<bool a_along_k, bool b_along_k>() {
-      run(Dense<T, a_along_k, wide>{a, m, k}, Dense<T, b_along_k, wide>{b, n, k});
+  with_vectorized(both_fit, [&]<bool vectorized>() {
+    with_orders(s.transpose_a, s.transpose_b, [&]<bool a_along_k, bool b_along_k>() {
+      run(Dense<T, a_along_k, vectorized>{a, m, k}, Dense<T, b_along_k, vectorized>{b, n, k});
     });
   });
 }

@@ -3,9 +3,11 @@
 //   C[i,j] = act( bias[j] + sum over l of A[i,l] * B[l,j] )  (+ C[i,j] before, when `accumulate`)
 //
 // A [m,k] (or [k,m] when transpose_a), B [k,n] (or [n,k] when transpose_b), bias [n] or null, C [m,n]; act is
-// ReLU or nothing; accumulate excludes bias and act. Sums of bf16 are in fp32. Nothing may alias. On CUDA
-// cuBLASLt computes where it can (kernels/matmul/cublaslt.h), else kernels of our own; Context::kernels
+// ReLU or nothing; accumulate excludes bias and act. Sums of bf16 are in f32. Nothing may alias. On CUDA,
+// cuBLASLt computes where it can (kernels/matmul/cublaslt.h) and our own kernels elsewhere; Context::kernels
 // chooses. simt runs our own. Floor: A, B and C once, 2 m n k operations.
+//
+// All three are dense. batched_matmul.h multiplies matrices that lie in larger tensors.
 #pragma once
 
 #include "kernels/common/context.h"
@@ -16,7 +18,7 @@ namespace saccade {
 struct MatmulShape {
   int64_t m, n, k;
   bool transpose_a = false, transpose_b = false, relu = false, accumulate = false;
-  bool true_f32 = false;  // of f32: even where the context's precision is tf32
+  bool true_f32 = false;  // a product of f32 is not rounded, even where the context's precision is tf32
 };
 
 template <Device D>
@@ -24,8 +26,8 @@ struct Matmul {
   template <class T>
   static void multiply(Context&, const MatmulShape&, const T* a, const T* b, const T* bias, T* c);
 
-  // C = A B in f32, whatever T is; without act and accumulate. c is 16-byte aligned where T is bf16. On GPUs
-  // only, for kernels that go on from it.
+  // The same with C in f32, whatever T is, and with neither act nor accumulate. Where T is bf16, c must be
+  // 16-byte aligned. GPUs alone have it, for kernels that go on from C.
   template <class T>
   static void multiply_f32(Context&, const MatmulShape&, const T* a, const T* b, float* c);
 

@@ -9,10 +9,11 @@
 namespace saccade {
 inline namespace SACCADE_TARGET {
 
-constexpr int64_t kBlocks = 512;  // parts are cut until there are as many blocks
+constexpr int64_t kSizeLimit = (int64_t{1} << 31) - 256;  // of m, n and k: a tile may reach past the edge
+constexpr int64_t kBlocks = 512;                          // k is cut until a launch has as many
 constexpr int64_t kShortestPart = 512;
 
-// How k is cut: parts of `length`, the last one shorter.
+// How k is cut: into `count` parts of `length`, of which the last may be shorter.
 struct Parts {
   unsigned count;
   uint32_t length;
@@ -27,22 +28,22 @@ struct Parts {
   }
 };
 
-// What a kernel's block covers: rows and columns of C, and the slice of k that it brings.
+// What a block covers: rows and columns of C, and how much of k it brings at a time.
 struct TileShape {
   int64_t rows, columns, depth;
 };
 
-// m, n, k below 2^31; an empty k gives the epilogue of zeros. finish: for the parts of a k that is cut.
+// An empty k gives the epilogue of sums that are zero. `finish` is the epilogue of the sums over all parts,
+// where k is cut.
 template <class A, class B, class T, class Rows, class Finish>
 void launch_tiles(Context& context, void (*kernel)(uint32_t, uint32_t, A, B, Epilogue<T, Rows>),
                   const TileShape& tile, int64_t m, int64_t n, int64_t k, const A& a, const B& b,
                   const Epilogue<T, Rows>& epilogue, const Epilogue<Finish, Rows>& finish) {
-  constexpr int64_t kLimit = (int64_t{1} << 31) - 256;  // a tile may reach past the edge
-  check(m < kLimit && n < kLimit && k < kLimit, "a matrix product of ", m, " x ", n, " x ", k,
+  check(m < kSizeLimit && n < kSizeLimit && k < kSizeLimit, "a matrix product of ", m, " x ", n, " x ", k,
         " is beyond 32-bit indices");
   if (m == 0 || n == 0) return;
   const unsigned rows = blocks_for(m, tile.rows), columns = blocks_for(n, tile.columns);
-  check(columns < 65536, "a matrix product with ", n, " columns is too wide for one launch");
+  check(columns < 65536, "a matrix product with ", n, " columns is too large for one launch");
   const Parts parts(static_cast<int64_t>(rows) * columns, k, tile.depth);
   const auto run = [&](const Epilogue<T, Rows>& out) {
     launch(kernel, {rows, columns, parts.count}, kTileThreads, 0, context.stream(), k, parts.length, a, b,
@@ -75,12 +76,12 @@ void launch_product(Context& context, int64_t m, int64_t n, int64_t k, const A& 
 template <class T, class Rows = EveryRow>
 Epilogue<T, Rows> epilogue_of(int64_t m, int64_t n, const T* bias, T* c, bool relu = false,
                               bool accumulate = false, const Rows& rows = {}) {
-  const bool wide = n % kSide == 0 && aligned(c, kSide * sizeof(T));
-  return {c, bias, static_cast<uint32_t>(m), static_cast<uint32_t>(n), relu, accumulate, wide, rows};
+  const bool vectorized = n % kSide == 0 && aligned(c, kSide * sizeof(T));
+  return {c, bias, static_cast<uint32_t>(m), static_cast<uint32_t>(n), relu, accumulate, vectorized, rows};
 }
 
-// c [m,n] = the product of bf16 operands in fp32, on the tensor cores: the sums of one part are what is
-// wanted. c is 16-byte aligned.
+// c [m,n] = the product of bf16 operands in f32, on the tensor cores. c, which must be 16-byte aligned,
+// takes the place of the buffer that the sums of a part go to.
 template <class A, class B>
 void launch_sums(Context& context, int64_t m, int64_t n, int64_t k, const A& a, const B& b, float* c) {
   Epilogue<bf16> sums = epilogue_of<bf16>(m, n, nullptr, nullptr);
@@ -89,10 +90,19 @@ void launch_sums(Context& context, int64_t m, int64_t n, int64_t k, const A& a, 
                a, b, sums, epilogue_of<float>(m, n, nullptr, c));
 }
 
-// Calls run.operator()<wide>() with wide known to the compiler.
+// Calls run.operator()<vectorized>(), with `vectorized` as a constant.
 template <class Run>
-void with_width(bool wide, Run&& run) {
-  wide ? run.template operator()<true>() : run.template operator()<false>();
+void with_vectorized(bool vectorized, Run&& run) {
+  vectorized ? run.template operator()<true>() : run.template operator()<false>();
+}
+
+// Calls run.operator()<a_along_k, b_along_k>(); tiled_product.h says what along_k means.
+template <class Run>
+void with_orders(bool transpose_a, bool transpose_b, Run&& run) {
+  if (transpose_a)
+    transpose_b ? run.template operator()<false, true>() : run.template operator()<false, false>();
+  else
+    transpose_b ? run.template operator()<true, true>() : run.template operator()<true, false>();
 }
 
 }  // namespace SACCADE_TARGET

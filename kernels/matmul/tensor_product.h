@@ -1,8 +1,8 @@
 // The tiles of tiled_product.h on the tensor cores: the same operands and epilogue, bf16 only. What differs
 // is the shape of the work. A block's tile is 128 x 64 and each of its 8 warps computes 32 x 32 of it in
 // matrix instructions of 16 x 8 x 16. Slices of the operands stay bf16 in shared memory, in the order in
-// which they lie in global memory, so packs go in whole; ldmatrix turns them on the way to registers where k
-// is not the inner axis. Two buffers in turn: one barrier a slice.
+// which they lie in global memory, so packs go in whole; where k is not the inner axis, ldmatrix transposes
+// them on the way to registers. Two buffers take turns, so a slice costs one barrier.
 #pragma once
 
 #include "kernels/common/mma.h"
@@ -12,7 +12,7 @@ namespace saccade {
 inline namespace SACCADE_TARGET {
 
 constexpr int kTensorRows = 128, kTensorColumns = 64, kTensorDepth = 32;
-constexpr int kWarpSide = 32;  // of a warp's part of the tile
+constexpr int kWarpSide = 32;  // rows and columns of a warp's part of the tile
 
 // kSize rows of A, or columns of B, by kTensorDepth of k.
 template <class Operand, int kSize>
@@ -61,15 +61,16 @@ __device__ __forceinline__ Pack<float, 4> gather_four(float left0, float left1, 
   return {{left0, left1, got0, got1}};
 }
 
-template <class A, class B, class Rows>
-__global__ void __launch_bounds__(kTileThreads)
-    tensor_product(uint32_t k, uint32_t k_a_part, A a, B b, Epilogue<bf16, Rows> out) {
+// Tile blockIdx.x of the rows, tile blockIdx.y of the columns, part `part` of k.
+template <class A, class B, class Out>
+__device__ __forceinline__ void multiply_tensor_tile(uint32_t part, uint32_t k, uint32_t k_a_part, const A& a,
+                                                     const B& b, const Out& out) {
   using SliceA = Slice<A, kTensorRows>;
   using SliceB = Slice<B, kTensorColumns>;
   __shared__ SliceA slice_a[2];
   __shared__ SliceB slice_b[2];
   const uint32_t first_row = blockIdx.x * kTensorRows, first_column = blockIdx.y * kTensorColumns;
-  const uint32_t begin = blockIdx.z * k_a_part, end = k - begin < k_a_part ? k : begin + k_a_part;
+  const uint32_t begin = part * k_a_part, end = k - begin < k_a_part ? k : begin + k_a_part;
   const uint32_t warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
   const uint32_t row = warp / 2 * kWarpSide, column = warp % 2 * kWarpSide;
 
@@ -109,9 +110,16 @@ __global__ void __launch_bounds__(kTileThreads)
     for (int j = 0; j < 4; j += 2)
 #pragma unroll
       for (int half = 0; half < 2; ++half)
-        out(blockIdx.z, at_row + 16 * i + 8 * half, at_column + 8 * j,
+        out(part, at_row + 16 * i + 8 * half, at_column + 8 * j,
             gather_four(sum[i][j][2 * half], sum[i][j][2 * half + 1], sum[i][j + 1][2 * half],
                         sum[i][j + 1][2 * half + 1]));
+}
+
+// Block (x, y, z): tile (x, y), part z of k.
+template <class A, class B, class Rows>
+__global__ void __launch_bounds__(kTileThreads)
+    tensor_product(uint32_t k, uint32_t k_a_part, A a, B b, Epilogue<bf16, Rows> out) {
+  multiply_tensor_tile(blockIdx.z, k, k_a_part, a, b, out);
 }
 
 }  // namespace SACCADE_TARGET

@@ -14,7 +14,7 @@ namespace saccade {
 namespace {
 
 constexpr int kTile = 4;    // rows of each side whose distances are summed together
-constexpr int kLanes = 16;  // partial sums a distance is kept in: one 512-bit register
+constexpr int kLanes = 16;  // partial sums of a distance: one 512-bit register
 typedef float Lanes __attribute__((vector_size(kLanes * sizeof(float))));
 
 struct Chosen {
@@ -25,15 +25,15 @@ struct Hardest {
   Chosen positive, negative;
 };
 
-// The farthest (sign = 1) or nearest (sign = -1), ties to the lowest index: an order without equals, so the
-// result does not depend on the order in which candidates come.
+// Keeps the farther (sign = 1) or nearer (sign = -1) of the two in `best`, or the lower index of a tie. No
+// two candidates are equal, so the result does not depend on the order in which they come.
 void offer(Chosen& best, const Chosen& other, float sign) {
   if (other.index < 0) return;
   const float gain = sign * (other.distance - best.distance);
   if (best.index < 0 || gain > 0 || (gain == 0 && other.index < best.index)) best = other;
 }
 
-// d2[i][j] between rows a + i and b + j. Rows past the end stand in for the last one.
+// d2[i][j] between rows a + i and b + j. In place of a row past the end it takes the last one.
 void tile_distances(int64_t count, int64_t dim, const float* x, int64_t a, int64_t b,
                     float d2[kTile][kTile]) {
   const float *left[kTile], *right[kTile];
@@ -70,8 +70,7 @@ void tile_distances(int64_t count, int64_t dim, const float* x, int64_t a, int64
 }
 
 void offer_pair(Hardest& hardest, bool same, int64_t other, float d2, bool squared) {
-  const float infinity =
-      std::numeric_limits<float>::infinity();  // NaN as the farthest: an order needs a place for it
+  const float infinity = std::numeric_limits<float>::infinity();  // a NaN counts as the farthest
   const Chosen candidate{d2, std::isnan(d2) ? infinity : squared ? d2 : std::max(d2, 1e-12f), other};
   if (same)
     offer(hardest.positive, candidate, 1);
@@ -79,8 +78,8 @@ void offer_pair(Hardest& hardest, bool same, int64_t other, float d2, bool squar
     offer(hardest.negative, candidate, -1);
 }
 
-// The tiles of row block `block` on and right of the diagonal: each pair is summed once and offered to both
-// rows.
+// Takes the tiles of row block `block` on and right of the diagonal.
+// Each pair is summed once, for both its rows.
 void mine_block(int64_t count, int64_t dim, const float* x, const int64_t* labels, bool squared,
                 int64_t block, std::vector<Hardest>& hardest) {
   const int64_t a = block * kTile;
@@ -101,8 +100,7 @@ std::vector<Hardest> mine(Context& context, int64_t count, int64_t dim, const fl
   std::vector<Hardest> hardest(static_cast<size_t>(count));
   std::mutex merging;
   const int64_t blocks = (count + kTile - 1) / kTile;
-  // Block i has blocks - i tiles: task t takes block t from the front and one from the back, equal work for
-  // all.
+  // Block i has blocks - i tiles: with one block from the front and one from the back, all tasks are equal.
   const int64_t grain = std::max<int64_t>(1, (1 << 16) / std::max<int64_t>(1, count * dim * kTile));
   parallel_for(context, (blocks + 1) / 2, grain, [&](int64_t begin, int64_t end) {
     std::vector<Hardest> own(static_cast<size_t>(count));
@@ -119,7 +117,7 @@ std::vector<Hardest> mine(Context& context, int64_t count, int64_t dim, const fl
   return hardest;
 }
 
-// For each row the anchors that chose it, in order: anchors[first[row]] .. anchors[first[row + 1] - 1].
+// The anchors that chose each row, in order: anchors[first[row]] .. anchors[first[row + 1] - 1].
 struct InvertedList {
   std::vector<int64_t> first, anchors;
 

@@ -11,15 +11,15 @@ namespace saccade {
 namespace {
 
 constexpr int kRows = 8;               // rows of each side whose distances one block sums
-constexpr int kPairs = kRows * kRows;  // two for each lane of a warp
+constexpr int kPairs = kRows * kRows;  // pairs of a block: two for each lane of a warp
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / 32;
-constexpr int kSelectThreads = 1024;  // a warp an anchor
-constexpr int64_t kOneBlock = 256;    // anchors up to which one block selects, and so can take the mean, too
+constexpr int kSelectThreads = 1024;  // a warp for each anchor
+constexpr int64_t kOneBlock = 256;    // up to so many anchors one block selects, and then takes the mean, too
 
-// Sums 64 values over the 32 lanes of a warp. Each exchange halves how many a lane keeps; afterwards value[0]
-// and value[1] of lane l are the sums of 2l and 2l + 1. Recursive, so that every index is a constant and the
-// values stay in registers.
+// Sums 64 values over the 32 lanes of a warp. Each exchange halves the number of values that a lane keeps;
+// afterwards value[0] and value[1] of lane l are the sums of values 2l and 2l + 1. The recursion makes every
+// index a constant, so that the values stay in registers.
 template <int half = kPairs / 2>
 __device__ __forceinline__ void sum_over_warp(float (&value)[kPairs]) {
   constexpr unsigned kOffset = half / 2;
@@ -33,19 +33,19 @@ __device__ __forceinline__ void sum_over_warp(float (&value)[kPairs]) {
   if constexpr (half > 2) sum_over_warp<half / 2>(value);
 }
 
-// distances[i, j] = distances[j, i] = sum (x_i - x_j)^2. A block: one tile of pairs on or above the diagonal;
-// its threads share the vectors of V elements, in an order that is the same for every pair.
+// distances[i, j] = distances[j, i] = sum (x_i - x_j)^2. A block takes one tile of pairs on or above the
+// diagonal; its threads share the vectors of V elements, in an order that is the same for every pair.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
     triplet_distances(uint32_t count, uint32_t dim, const T* __restrict__ x, float* __restrict__ distances) {
   __shared__ float sums[kWarps][kPairs];
-  if (blockIdx.x < blockIdx.y) return;  // the whole block: the tile's mirror image does the work
+  if (blockIdx.x < blockIdx.y) return;  // the block of the mirrored tile does the work
   const uint32_t first_row = blockIdx.y * kRows, first_column = blockIdx.x * kRows;
   float sum[kPairs] = {};
   for (uint32_t k = threadIdx.x * V; k < dim; k += blockDim.x * V) {
     Pack<T, V> p[kRows], q[kRows];
 #pragma unroll
-    for (uint32_t i = 0; i < kRows; ++i) {  // rows past the end: the last one once more
+    for (uint32_t i = 0; i < kRows; ++i) {  // the last row stands in for rows past the end
       const int64_t row = first_row + i < count ? first_row + i : count - 1;
       const int64_t column = first_column + i < count ? first_column + i : count - 1;
       p[i] = load<V * sizeof(T)>(x + row * dim + k);
@@ -72,19 +72,19 @@ __global__ void __launch_bounds__(kThreads)
     const uint32_t row = first_row + pair / kRows, column = first_column + pair % kRows;
     if (row >= count || column >= count) continue;
     distances[static_cast<int64_t>(row) * count + column] = total;
-    // The diagonal tile holds both orders already.
+    // A tile on the diagonal holds both orders already.
     if (first_row != first_column) distances[static_cast<int64_t>(column) * count + row] = total;
   }
 }
 
 // (distance, index) as one integer, so that comparing integers compares distances, then indices: the bits of
-// floats that are not negative are in their order. NaN counts as the farthest.
+// floats that are not negative are ordered like the floats. A NaN counts as the farthest.
 __device__ __forceinline__ uint64_t ordered(float distance, uint32_t index) {
   const uint32_t bits = distance != distance ? 0x7f800000u : __float_as_uint(distance);
   return static_cast<uint64_t>(bits) << 32 | index;
 }
 
-// The sum of one value per thread of a block of kSelectThreads, in a fixed order. For thread 0.
+// The sum of one value per thread of a block of kSelectThreads, in a fixed order. Thread 0 receives it.
 __device__ __forceinline__ float sum_over_block(float value) {
   __shared__ float sums[kWarp];
 #pragma unroll
@@ -104,7 +104,7 @@ __device__ __forceinline__ void write_mean(uint32_t count, const float* terms, f
   if (threadIdx.x == 0) *loss = count > 0 ? total / static_cast<float>(count) : 0.0f;
 }
 
-// Squared distances as triplet_distances() leaves them.
+// The squared distances that triplet_distances() wrote.
 struct Distances {
   const float* __restrict__ matrix;
   uint32_t count;
@@ -115,8 +115,8 @@ struct Distances {
   __device__ __forceinline__ float exact(uint32_t a, uint32_t b) const { return (*this)(a, b); }
 };
 
-// Squared distances from products: good enough to choose by. |x|^2 comes from the same products, so that
-// equal rows are at 0; what else cancels is summed again from the differences of the rows that were chosen.
+// Squared distances from products, precise enough to choose by. |x|^2 comes from the same products, so that
+// equal rows have distance 0; for the rows that were chosen, exact() sums the differences again.
 struct Products {
   const float* __restrict__ matrix;   // x_a . x_b
   const float* __restrict__ squares;  // its diagonal
@@ -127,7 +127,7 @@ struct Products {
     const float d2 = squares[a] + squares[b] - 2.0f * matrix[static_cast<int64_t>(a) * count + b];
     return d2 < 0.0f ? 0.0f : d2;  // a NaN stays
   }
-  // For a whole warp, each lane of which receives it.
+  // All lanes of the warp call it and receive the same.
   __device__ __forceinline__ float exact(uint32_t a, uint32_t b) const {
     return squared_difference<bf16, kVector<bf16, true>>(dim, x + static_cast<int64_t>(a) * dim,
                                                          x + static_cast<int64_t>(b) * dim);
@@ -143,7 +143,7 @@ struct Diagonal {
   __device__ void operator()(int64_t i) const { squares[i] = products[i * (count + 1)]; }
 };
 
-// A warp an anchor: its farthest positive and nearest negative, and its term of the loss.
+// A warp takes an anchor: it finds its farthest positive and nearest negative, and its term of the loss.
 template <class Source>
 __global__ void __launch_bounds__(kSelectThreads)
     triplet_select(uint32_t count, Source distances, const int64_t* __restrict__ labels, float margin,
@@ -155,8 +155,7 @@ __global__ void __launch_bounds__(kSelectThreads)
   for (uint32_t a = blockIdx.x * anchors_a_block + threadIdx.x / kWarp; a < count;
        a += gridDim.x * anchors_a_block) {
     const int64_t label = labels[a];
-    uint64_t farthest = 0,
-             nearest = kNone;  // the farthest keeps ~index: the greatest is then the lowest index
+    uint64_t farthest = 0, nearest = kNone;  // `farthest` keeps ~index: the lowest index is the greatest key
     for (uint32_t b = lane; b < count; b += kWarp) {
       const float d2 = distances(a, b), d = squared || !(d2 < 1e-12f) ? d2 : 1e-12f;
       if (labels[b] == label) {
@@ -184,7 +183,7 @@ __global__ void __launch_bounds__(kSelectThreads)
     negative_d2[a] = near_d2;
     terms[a] = triplet_term(has_negative ? 0 : -1, far_d2, near_d2, margin, squared);
   }
-  if (gridDim.x > 1) return;  // triplet_mean follows
+  if (gridDim.x > 1) return;  // triplet_mean takes the mean of several blocks
   __syncthreads();
   write_mean(count, terms, loss);
 }
@@ -205,8 +204,9 @@ struct Pairs {
   }
 };
 
-// Block (i, tile): blockDim.x vectors of row i's gradient. Its threads look through the anchors, blockDim.x
-// at a time, for those that chose i (a ballot a warp: the inverted list, in order), and add what each pulls.
+// Block (i, tile) takes blockDim.x vectors of row i's gradient. Its threads look through the anchors,
+// blockDim.x at a time, for those that chose i (a ballot of each warp gives the inverted list, in order),
+// and add the pull of each.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
     triplet_backward(uint32_t count, uint32_t dim, const float* __restrict__ grad_loss,
@@ -219,7 +219,7 @@ __global__ void __launch_bounds__(kThreads)
   x += column;
   Pack<float, V> own = {}, sum = {};
   if (inside) {
-    own = widen(load<V * sizeof(T)>(x + static_cast<int64_t>(row) * dim));
+    own = to_f32(load<V * sizeof(T)>(x + static_cast<int64_t>(row) * dim));
     if (pairs.negative[row] >= 0) {
       const TripletWeights w = pairs.weights(count, grad, row);
       pull(w.positive, own, x + pairs.positive[row] * dim, sum);
@@ -252,10 +252,10 @@ __global__ void __launch_bounds__(kThreads)
     }
     __syncthreads();
   }
-  if (inside) store<V * sizeof(T)>(grad_x + static_cast<int64_t>(row) * dim + column, narrow<T>(sum));
+  if (inside) store<V * sizeof(T)>(grad_x + static_cast<int64_t>(row) * dim + column, from_f32<T>(sum));
 }
 
-// Threads for `vectors` of a row: whole warps, no more than a block.
+// The threads of a block for `vectors` of a row: whole warps, at most kThreads.
 unsigned threads_for(int64_t vectors) {
   return vectors >= kThreads ? kThreads
                              : static_cast<unsigned>((vectors + 31) / 32 * 32) + (vectors == 0 ? 32 : 0);
@@ -277,7 +277,7 @@ void BatchHardTriplet<kGpu>::forward(Context& context, int64_t count, int64_t di
                                      Accumulator<T>* negative_d2) {
   check_element<T>(context);
   check_sizes(count, dim);
-  constexpr int kWide = kVector<T, true>;
+  constexpr int kPerVector = kVector<T, true>;
   Context::Scratch terms(context, static_cast<size_t>(count) * sizeof(float));
   if (context.kernels == Kernels::plain) {
     each(context, count,
@@ -285,7 +285,7 @@ void BatchHardTriplet<kGpu>::forward(Context& context, int64_t count, int64_t di
                                negative, positive_d2, negative_d2, terms.as<float>()});
     return each(context, 1, PlainTripletMean{count, terms.as<float>(), loss});
   }
-  const bool wide = dim % kWide == 0 && aligned(embeddings, 16), one_block = count <= kOneBlock;
+  const bool vectorized = dim % kPerVector == 0 && aligned(embeddings, 16), one_block = count <= kOneBlock;
   const auto select = [&]<class Source>(const Source& distances) {
     launch(triplet_select<Source>, one_block ? 1 : blocks_for(count, kSelectThreads / kWarp), kSelectThreads,
            0, context.stream(), count, distances, labels, margin, squared, positive, negative, positive_d2,
@@ -297,7 +297,7 @@ void BatchHardTriplet<kGpu>::forward(Context& context, int64_t count, int64_t di
   float* matrix = scratch.as<float>();
   const uint32_t n = static_cast<uint32_t>(count);
   if constexpr (std::is_same_v<T, bf16>)
-    if (wide && !one_block) {  // of fewer rows the tensor cores' tiles would be too few to fill a chip
+    if (vectorized && !one_block) {  // fewer rows would give the tensor cores too few tiles to fill a GPU
       const Context::Scratch squares(context, static_cast<size_t>(count) * sizeof(float));
       const Dense<bf16, true, true> rows{embeddings, n, static_cast<uint32_t>(dim)};
       launch_sums(context, count, count, dim, rows, rows, matrix);
@@ -305,8 +305,9 @@ void BatchHardTriplet<kGpu>::forward(Context& context, int64_t count, int64_t di
       return select(Products{matrix, squares.as<float>(), embeddings, n, static_cast<uint32_t>(dim)});
     }
   const unsigned tiles = blocks_for(count, kRows);
-  launch(wide ? triplet_distances<T, kWide> : triplet_distances<T, 1>, {tiles, tiles},
-         threads_for(dim / (wide ? kWide : 1)), 0, context.stream(), count, dim, embeddings, matrix);
+  launch(vectorized ? triplet_distances<T, kPerVector> : triplet_distances<T, 1>, {tiles, tiles},
+         threads_for(dim / (vectorized ? kPerVector : 1)), 0, context.stream(), count, dim, embeddings,
+         matrix);
   select(Distances{matrix, n});
 }
 template void BatchHardTriplet<kGpu>::forward(Context&, int64_t, int64_t, const float*, const int64_t*,
@@ -323,12 +324,12 @@ void BatchHardTriplet<kGpu>::backward(Context& context, int64_t count, int64_t d
                                       double margin, bool squared, T* grad_embeddings) {
   check_element<T>(context);
   check_sizes(count, dim);
-  constexpr int kWide = kVector<T, true>;
-  const bool wide = dim % kWide == 0 && aligned(embeddings, 16) && aligned(grad_embeddings, 16);
+  constexpr int kPerVector = kVector<T, true>;
+  const bool vectorized = dim % kPerVector == 0 && aligned(embeddings, 16) && aligned(grad_embeddings, 16);
   const Pairs pairs{positive, negative, positive_d2, negative_d2, static_cast<float>(margin), squared};
-  const int64_t vectors = dim / (wide ? kWide : 1);
+  const int64_t vectors = dim / (vectorized ? kPerVector : 1);
   const unsigned threads = threads_for(vectors);
-  launch(wide ? triplet_backward<T, kWide> : triplet_backward<T, 1>,
+  launch(vectorized ? triplet_backward<T, kPerVector> : triplet_backward<T, 1>,
          {blocks_for(count, 1), blocks_for(vectors, threads)}, threads, 0, context.stream(), count, dim,
          grad_loss, embeddings, pairs, grad_embeddings);
 }

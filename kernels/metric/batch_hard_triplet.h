@@ -1,20 +1,20 @@
-// The batch-hard triplet loss: each sample against its farthest positive and its nearest negative in the
-// batch.
+// The batch-hard triplet loss: each sample with its farthest positive and its nearest negative in the batch.
 //
 //   d2(x, y) = sum (x - y)^2,   d = squared ? d2 : sqrt(max(d2, 1e-12))
 //   positive[a] = argmax of d(a, b) over labels[b] == labels[a]      (a itself takes part)
 //   negative[a] = argmin of d(a, b) over labels[b] != labels[a]      (-1 where there is none)
-//   loss = mean over a of max(0, d(a, positive[a]) - d(a, negative[a]) + margin),  0 where there is no
-//   negative
+//   loss = mean over a of max(0, d(a, positive[a]) - d(a, negative[a]) + margin)   (0 without a negative)
 //
 // Source: Hermans, Beyer, Leibe: "In Defense of the Triplet Loss for Person Re-Identification" (2017),
 // equation 5; `squared` is A3D's equation 14.
 //
-// Shapes: embeddings [count, dim], labels [count], all others [count] but loss [1]. Sums over bf16 are kept
-// in fp32, and loss and the saved distances with them. Distances are sums of squared differences, not |x|^2 +
-// |y|^2 - 2 x.y, so nothing cancels; but on CUDA the pairs of more than 256 rows of bf16 are chosen by that
-// form, on the tensor cores, within its rounding (eps |x|^2). Ties (equal d: below the clamp all are) go to
-// the lowest index. An empty batch has loss 0. Outputs overwrite; nothing may alias.
+// Shapes: embeddings [count, dim], labels [count], loss [1], all others [count]. For bf16, sums, the loss and
+// the saved distances are f32.
+//
+// Distances are sums of squared differences and not |x|^2 + |y|^2 - 2 x.y, so nothing cancels. Only on CUDA,
+// for more than 256 rows of bf16, that form chooses the pairs, on the tensor cores and within its rounding
+// (eps |x|^2). Ties go to the lowest index; below the clamp all distances are equal. An empty batch has
+// loss 0. Outputs are overwritten; nothing may alias.
 #pragma once
 
 #include <cmath>
@@ -27,7 +27,7 @@
 
 namespace saccade {
 
-constexpr double kTripletClamp = 1e-12;  // of the squared distance under the root
+constexpr double kTripletClamp = 1e-12;  // the least squared distance under the root
 
 template <Device D>
 struct BatchHardTriplet {
@@ -37,16 +37,17 @@ struct BatchHardTriplet {
                       double margin, bool squared, Accumulator<T>* loss, int64_t* positive, int64_t* negative,
                       Accumulator<T>* positive_d2, Accumulator<T>* negative_d2);
 
-  // d' = 2 (x - y) if squared, else (x - y) / d, and 0 below the clamp; a term that is not above 0 gives
-  // nothing. Each row gathers from the anchors that chose it, in the anchors' order.
+  // The gradient of d(x, y) with respect to x is 2 (x - y) if `squared`; else it is (x - y) / d, and 0 below
+  // the clamp. A term that is not above 0 has no gradient. Each row gathers from the anchors that chose
+  // it, in their order.
   template <class T>
   static void backward(Context&, int64_t count, int64_t dim, const Accumulator<T>* grad_loss,
                        const T* embeddings, const int64_t* positive, const int64_t* negative,
                        const Accumulator<T>* positive_d2, const Accumulator<T>* negative_d2, double margin,
                        bool squared, T* grad_embeddings);
 
-  // A batch is too small for bytes to matter: latency is what counts. The N x N distances that a GPU writes
-  // and reads back from cache are not in it.
+  // A batch is too small for bytes to matter: latency counts. The floor leaves out the N x N distances that a
+  // GPU writes and reads back from its cache.
   static Floor forward_floor(int64_t count, int64_t dim, int element_bytes) {
     const double n = static_cast<double>(count);
     return {n * dim * element_bytes + n * (8 + 16 + 8) + 4, 1.5 * n * n * dim};
@@ -57,8 +58,9 @@ struct BatchHardTriplet {
   }
 };
 
-// What anchor a's two pairs weigh in the gradient: d loss = positive * (x_a - x_p) (dx_a - dx_p) - negative *
-// ...
+// The weights of anchor a's two pairs in the gradient. Its part of the loss changes by
+//   d loss = positive * (x_a - x_p) . (dx_a - dx_p) - negative * (x_a - x_n) . (dx_a - dx_n)
+// where p = positive[a] and n = negative[a].
 struct TripletWeights {
   float positive, negative;
 };

@@ -1,4 +1,4 @@
-// batch_hard_triplet.h, plainly: a thread for each anchor, then one for the mean.
+// The plain kernels of batch_hard_triplet.h, forward only: a thread for each anchor, then one for the mean.
 #pragma once
 
 #include "kernels/common/each.h"

@@ -1,4 +1,3 @@
-// The equations of batch_hard_triplet.h in plain serial code.
 #pragma once
 
 #include <cmath>

@@ -43,8 +43,7 @@ void normalize(Context& context, int64_t rows, int64_t dim, const float* x, floa
   });
 }
 
-// weights[i,j], the factor of x_i - y_j in the gradient, from grad and distance, which may be stored
-// transposed.
+// weights[i,j] = the factor of x_i - y_j in the gradient. grad and distance may be stored transposed.
 void difference_weights(Context& context, Metric metric, bool transposed, int64_t n, int64_t m,
                         const float* distance, const float* grad, float* weights) {
   const float least = std::sqrt(kClamp);
@@ -61,8 +60,8 @@ void difference_weights(Context& context, Metric metric, bool transposed, int64_
   });
 }
 
-// grad_x += weights * (x - y) for the near pairs, and their weights set to zero; then grad_x += (sum of the
-// other weights) x. What is left for the matrix product is - weights * y.
+// grad_x = weights * (x - y) for the near pairs, whose weights are then set to zero, plus (sum of the other
+// weights) * x. The matrix product then adds what is left, -weights * y.
 void add_near_and_own(Context& context, Metric metric, bool transposed, int64_t n, int64_t m, int64_t dim,
                       const float* x, const float* y, const float* x_norms, const float* y_norms,
                       const float* distance, float* weights, float* grad_x) {
@@ -88,7 +87,7 @@ void add_near_and_own(Context& context, Metric metric, bool transposed, int64_t 
   });
 }
 
-// grad_x from the gradient g of u = x / |x|: (g - (g.u) u) / |x|; below the clamp g / clamp.
+// grad_x = (g - (g.u) u) / |x| from the gradient g of u = x / |x|; below the clamp g / clamp.
 void undo_normalization(Context& context, int64_t rows, int64_t dim, const float* x, const float* u,
                         float* grad_x) {
   parallel_for(context, rows, grain_of(dim), [&](int64_t begin, int64_t end) {

@@ -12,27 +12,27 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / 32;
-constexpr int kWarpRows = 4;                   // of a tile of weights, for each warp
+constexpr int kWarpRows = 4;                   // rows of a tile of weights that a warp takes
 constexpr int kTileRows = kWarps * kWarpRows;  // 32: the bits of a word
 constexpr int kGradientThreads = 128;
-// At least so many blocks of kThreads on a multiprocessor, which leaves the compiler the registers: on its
-// own it spilled a few bytes to fit one more.
+// The launch bounds ask for two blocks of kThreads on a multiprocessor: without them the compiler spilled a
+// few bytes to fit one block more.
 [[maybe_unused]] constexpr int kBlocksPerSm = 2;
 
 constexpr float kClamp = static_cast<float>(PairwiseDistance<kGpu>::kClamp);
 constexpr float kNear = static_cast<float>(PairwiseDistance<kGpu>::kNear);
 
-// Columns of a warp whose lanes have V each.
+// The columns of a warp whose lanes take V each.
 template <int V>
 constexpr uint32_t kSpan = kWarp* V;
 
-// Whether d2 has lost digits where it came as |x|^2 + |y|^2 - 2 x.y; scale = |x|^2 + |y|^2. True for a NaN,
-// which infinity - infinity may be.
+// Whether d2 = |x|^2 + |y|^2 - 2 x.y has lost digits; scale = |x|^2 + |y|^2. True for a NaN, which may come
+// from infinity - infinity.
 __device__ __forceinline__ bool is_near(float d2, float scale) {
   return !(d2 >= kNear * scale);
 }
 
-// Of every row of x [n, dim] |x|^2, or max(|x|, clamp) when `root`, and of y [m, dim] likewise: a warp a row.
+// |x|^2, or max(|x|, clamp) when `root`, of every row of x [n, dim] and of y [m, dim]. A warp takes a row.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     pairwise_distance_norms(bool root, uint32_t n, uint32_t m, uint32_t dim, const T* __restrict__ x,
@@ -45,7 +45,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   const T* from = (of_x ? x : y) + static_cast<int64_t>(row) * dim;
   float sum = 0;
   for (uint32_t k = lane * V; k < dim; k += kSpan<V>) {
-    const Pack<float, V> value = widen(load<V * sizeof(T)>(from + k));
+    const Pack<float, V> value = to_f32(load<V * sizeof(T)>(from + k));
 #pragma unroll
     for (int e = 0; e < V; ++e) sum = fmaf(value.lane[e], value.lane[e], sum);
   }
@@ -55,8 +55,8 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   if (lane == 0) (of_x ? x_norms : y_norms)[row] = sum;
 }
 
-// Distances from products [n, m], which may lie where they go. A warp: kSpan<V> columns of a row; it sums the
-// near pairs among them from their differences, one after the other.
+// Distances from products [n, m], which may lie in the same place. A warp takes kSpan<V> columns of a row,
+// and sums the near pairs among them from their differences, one after the other.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     pairwise_distance_forward(Metric metric, uint32_t n, uint32_t m, uint32_t dim, const T* __restrict__ x,
@@ -101,7 +101,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
 #pragma unroll
       for (int e = 0; e < V; ++e) d.lane[e] = sqrtf(d.lane[e] < kClamp ? kClamp : d.lane[e]);  // a NaN stays
   }
-  if (inside) store<V * sizeof(T)>(distance + at, narrow<T>(d));
+  if (inside) store<V * sizeof(T)>(distance + at, from_f32<T>(d));
 }
 
 // The factor of x - y in the gradient of x.
@@ -112,9 +112,9 @@ __device__ __forceinline__ float difference_weight(Metric metric, float distance
   return distance > least ? grad / distance : 0.0f;
 }
 
-// What the gradient of row i of x wants beside the product W y: parts of sum_j W_ij, and bits for the pairs
-// that W leaves out because they are near. Rows of x are rows of the matrix of distances, or its columns when
-// `transposed`; a part is a tile across.
+// What the gradient of row i of x needs beside the product W y: parts of sum_j W_ij, and bits for the pairs
+// that W leaves out because they are near. A row of x is a row of the matrix of distances, or a column when
+// `transposed`; a part is the sum over one tile.
 struct Sums {
   bool transposed;
   uint32_t count;  // rows of x
@@ -127,18 +127,18 @@ struct Sums {
     return near + (transposed ? static_cast<int64_t>(index) * count + row
                               : static_cast<int64_t>(row) * words + index);
   }
-  // The row of y that a bit stands for.
+  // The row of y for which a bit stands.
   __device__ __forceinline__ uint32_t other(uint32_t index, uint32_t bit) const {
     return index / span * kWarp * span + bit * span + index % span;
   }
 };
 
-// W [rows, columns], as distance and grad_distance lie: the factors of x - y, 0 for near pairs; for cosine
-// those of y. A block: a tile of kTileRows x kSpan<V>.
+// W [rows, columns], laid out like distance and grad_distance: the factors of x - y, 0 for near pairs; for
+// cosine the factors of y. A block takes a tile of kTileRows x kSpan<V>.
 //
-// In bf16 W is rounded for the tensor cores, and the sums are of the rounded W: each x - y then keeps one
-// factor, which is off by no more than the distance in it is, and sum(W) x - W y cancels no worse than in
-// f32.
+// In bf16, W is rounded for the tensor cores, and the sums add the rounded W.
+// Each x - y then has one factor in both, whose error is no larger than that of the
+// distance in it, and sum(W) x - W y cancels no worse than in f32.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     pairwise_distance_weights(Metric metric, uint32_t rows, uint32_t columns,
@@ -163,13 +163,13 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     uint32_t near = 0;
     if (inside) {
       const float row_norm = row_norms[row];
-      const Pack<float, V> grad = widen(load<V * sizeof(T)>(grad_distance + at));
+      const Pack<float, V> grad = to_f32(load<V * sizeof(T)>(grad_distance + at));
       if (metric == Metric::cosine) {
 #pragma unroll
         for (int e = 0; e < V; ++e)
           weight.lane[e] = -grad.lane[e] / (sums.transposed ? row_norm : column_norm.lane[e]);
       } else {
-        const Pack<float, V> d = widen(load<V * sizeof(T)>(distance + at));
+        const Pack<float, V> d = to_f32(load<V * sizeof(T)>(distance + at));
 #pragma unroll
         for (int e = 0; e < V; ++e) {
           weight.lane[e] = difference_weight<T>(metric, d.lane[e], grad.lane[e]);
@@ -179,9 +179,9 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
           weight.lane[e] = 0.0f;
         }
       }
-      const Pack<T, V> rounded = narrow<T>(weight);
+      const Pack<T, V> rounded = from_f32<T>(weight);
       store<V * sizeof(T)>(weights + at, rounded);
-      weight = widen(rounded);
+      weight = to_f32(rounded);
     }
     if (metric == Metric::cosine) continue;
     if (sums.transposed) {
@@ -220,7 +220,8 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   *sums.word(own, tile_row) = near;
 }
 
-// grad_x = sum(W) x - W y + the near pairs' factors times x - y. A block: kGradientThreads vectors of a row.
+// grad_x = sum(W) x - W y + the sum of factor * (x - y) over near pairs.
+// A block takes kGradientThreads vectors of a row.
 template <class T, int V>
 __global__ void __launch_bounds__(kGradientThreads, 2 * kBlocksPerSm)
     pairwise_distance_gradient(Metric metric, uint32_t m, uint32_t dim, const T* __restrict__ x,
@@ -236,7 +237,7 @@ __global__ void __launch_bounds__(kGradientThreads, 2 * kBlocksPerSm)
   const int64_t at = static_cast<int64_t>(row) * dim + column;
   Pack<float, V> own = {}, grad = {};
   if (inside) {
-    own = widen(load<V * sizeof(T)>(x + at));
+    own = to_f32(load<V * sizeof(T)>(x + at));
     grad = load_lanes<V>(products + at);
   }
   float sum = 0;
@@ -265,10 +266,11 @@ __global__ void __launch_bounds__(kGradientThreads, 2 * kBlocksPerSm)
       }
     __syncthreads();
   }
-  if (inside) store<V * sizeof(T)>(grad_x + at, narrow<T>(grad));
+  if (inside) store<V * sizeof(T)>(grad_x + at, from_f32<T>(grad));
 }
 
-// grad_x from the gradient g of u = x / |x|: (g - (g.u) u) / |x|; below the clamp g / clamp. A warp a row.
+// grad_x = (g - (g.u) u) / |x| from the gradient g of u = x / |x|;
+// below the clamp g / clamp. A warp takes a row.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     pairwise_distance_unit(uint32_t rows, uint32_t dim, const T* __restrict__ x,
@@ -281,7 +283,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   float along = 0;
   for (uint32_t k = lane * V; k < dim; k += kSpan<V>) {
     const Pack<float, V> g = load_lanes<V>(grad_unit + first + k),
-                         value = widen(load<V * sizeof(T)>(x + first + k));
+                         value = to_f32(load<V * sizeof(T)>(x + first + k));
 #pragma unroll
     for (int e = 0; e < V; ++e) along = fmaf(g.lane[e], value.lane[e] / norm, along);
   }
@@ -289,14 +291,14 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   if (!(norm > kClamp)) along = 0;
   for (uint32_t k = lane * V; k < dim; k += kSpan<V>) {
     Pack<float, V> g = load_lanes<V>(grad_unit + first + k);
-    const Pack<float, V> value = widen(load<V * sizeof(T)>(x + first + k));
+    const Pack<float, V> value = to_f32(load<V * sizeof(T)>(x + first + k));
 #pragma unroll
     for (int e = 0; e < V; ++e) g.lane[e] = (g.lane[e] - along * (value.lane[e] / norm)) / norm;
-    store<V * sizeof(T)>(grad_x + first + k, narrow<T>(g));
+    store<V * sizeof(T)>(grad_x + first + k, from_f32<T>(g));
   }
 }
 
-// Cuts scratch memory into arrays, each aligned for the widest access.
+// Divides scratch memory into arrays, each of which begins at a multiple of kAlignment.
 class Layout {
  public:
   template <class T>
@@ -317,14 +319,14 @@ void check_sizes(int64_t n, int64_t m, int64_t dim) {
         " dimensions are beyond 32-bit indices");
 }
 
-// Calls run.operator()<V>(), V elements to an access: as many as `wide` rows take.
+// Calls run.operator()<V>(): V elements are a vector of 16 bytes if `vectorized`, else V is 1.
 template <class T, class Run>
-void with_vectors(bool wide, Run&& run) {
-  wide ? run.template operator()<kVector<T, true>>() : run.template operator()<1>();
+void with_vectors(bool vectorized, Run&& run) {
+  vectorized ? run.template operator()<kVector<T, true>>() : run.template operator()<1>();
 }
 
 template <class T>
-bool rows_are_wide(int64_t across, std::initializer_list<const void*> pointers) {
+bool rows_fit_vectors(int64_t across, std::initializer_list<const void*> pointers) {
   for (const void* p : pointers)
     if (!aligned(p, 16)) return false;
   return across % kVector<T, true> == 0;
@@ -333,7 +335,7 @@ bool rows_are_wide(int64_t across, std::initializer_list<const void*> pointers) 
 template <class T>
 void run_norms(Context& context, Metric metric, int64_t n, int64_t m, int64_t dim, const T* x, const T* y,
                float* x_norms, float* y_norms) {
-  with_vectors<T>(rows_are_wide<T>(dim, {x, y}), [&]<int V>() {
+  with_vectors<T>(rows_fit_vectors<T>(dim, {x, y}), [&]<int V>() {
     launch(pairwise_distance_norms<T, V>, blocks_for(n + m, kWarps), kThreads, 0, context.stream(),
            metric == Metric::cosine, n, m, dim, x, y, x_norms, y_norms);
   });
@@ -362,8 +364,8 @@ void PairwiseDistance<kGpu>::forward(Context& context, Metric metric, int64_t n,
   run_norms(context, metric, n, m, dim, x, y, x_norms, y_norms);
   Matmul<kGpu>::multiply_f32(context, {.m = n, .n = m, .k = dim, .transpose_b = true, .true_f32 = true}, x, y,
                              products);
-  const bool wide = rows_are_wide<T>(dim, {x, y}) && rows_are_wide<T>(m, {distance});
-  with_vectors<T>(wide, [&]<int V>() {
+  const bool vectorized = rows_fit_vectors<T>(dim, {x, y}) && rows_fit_vectors<T>(m, {distance});
+  with_vectors<T>(vectorized, [&]<int V>() {
     launch(pairwise_distance_forward<T, V>,
            blocks_for(blocks_for(n, kWarps) * int64_t{blocks_for(m, kSpan<V>)}, 1), kThreads, 0,
            context.stream(), metric, n, m, dim, x, y, x_norms, y_norms, products, distance);
@@ -382,9 +384,9 @@ void PairwiseDistance<kGpu>::backward(Context& context, Metric metric, bool tran
   check_element<T>(context);
   check_sizes(n, m, dim);
   const int64_t rows = transposed ? m : n, columns = transposed ? n : m;  // of distance
-  const bool wide_pairs = rows_are_wide<T>(columns, {distance, grad_distance});
-  const bool wide = rows_are_wide<T>(dim, {x, y, grad_x}), cosine = metric == Metric::cosine;
-  const int64_t vector = wide_pairs ? kVector<T, true> : 1;
+  const bool vectorized_pairs = rows_fit_vectors<T>(columns, {distance, grad_distance});
+  const bool vectorized = rows_fit_vectors<T>(dim, {x, y, grad_x}), cosine = metric == Metric::cosine;
+  const int64_t vector = vectorized_pairs ? kVector<T, true> : 1;
   const unsigned down = blocks_for(rows, kTileRows), across = blocks_for(columns, kWarp * vector);
   Sums sums{transposed,
             static_cast<uint32_t>(n),
@@ -409,14 +411,14 @@ void PairwiseDistance<kGpu>::backward(Context& context, Metric metric, bool tran
   sums.near = reinterpret_cast<uint32_t*>(memory + at_near);
 
   run_norms(context, metric, n, m, dim, x, y, x_norms, y_norms);
-  with_vectors<T>(wide_pairs, [&]<int V>() {
+  with_vectors<T>(vectorized_pairs, [&]<int V>() {
     launch(pairwise_distance_weights<T, V>, blocks_for(int64_t{down} * across, 1), kThreads, 0,
            context.stream(), metric, rows, columns, transposed ? y_norms : x_norms,
            transposed ? x_norms : y_norms, distance, grad_distance, sums, weights);
   });
   Matmul<kGpu>::multiply_f32(context, {.m = n, .n = dim, .k = m, .transpose_a = transposed, .true_f32 = true},
                              weights, y, products);
-  with_vectors<T>(wide, [&]<int V>() {
+  with_vectors<T>(vectorized, [&]<int V>() {
     if (cosine)
       return launch(pairwise_distance_unit<T, V>, blocks_for(n, kWarps), kThreads, 0, context.stream(), n,
                     dim, x, x_norms, products, grad_x);

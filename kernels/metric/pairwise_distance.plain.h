@@ -1,4 +1,4 @@
-// pairwise_distance.h, plainly: a thread for each distance.
+// The plain kernel of pairwise_distance.h, forward only: a thread for each distance.
 #pragma once
 
 #include "kernels/common/each.h"

@@ -7,7 +7,7 @@
 
 namespace saccade {
 
-// |x|, at least the clamp.
+// max(|x|, clamp).
 template <class T>
 T clamped_norm(int64_t dim, const T* x) {
   using std::sqrt;
@@ -56,7 +56,8 @@ void PairwiseDistance<Device::reference>::backward(Context&, Metric metric, bool
         grad[static_cast<size_t>(k)] +=
             metric == Metric::cosine ? -weight * b[k] / other : weight * (a[k] - b[k]);
     }
-    // cosine: through the normalization, whose gradient is (g - (g.u) u) / |x|; below the clamp g / clamp.
+    // cosine: the gradient passes through the normalization as (g - (g.u) u) / |x|;
+    // below the clamp as g / clamp.
     T along(0);
     if (metric == Metric::cosine && norm > T(kClamp))
       for (int64_t k = 0; k < dim; ++k) along += grad[static_cast<size_t>(k)] * a[k] / norm;

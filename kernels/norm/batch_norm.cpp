@@ -11,12 +11,13 @@ namespace saccade {
 
 namespace {
 
-constexpr int64_t kUnroll = 8;            // rows summed in registers before they join a channel's total
-constexpr int64_t kWidth = 1024;          // channels whose totals stay in L1
-constexpr int64_t kBlockBytes = 1 << 15;  // rows taken in one go by the passes that walk backwards
+constexpr int64_t kUnroll = 8;    // rows that are added in registers before they join a channel's total
+constexpr int64_t kWidth = 1024;  // channels whose totals stay in L1
+constexpr int64_t kBlockBytes =
+    1 << 15;  // of the rows that the passes from the last row to the first take at once
 
-// Rows are summed in parts whose number depends on the matrix alone, and the parts are joined in order: the
-// bits of a sum don't depend on the number of threads.
+// Rows are added in parts whose number depends on the matrix alone, and the parts are joined in order: so the bits of a sum
+// do not depend on the number of threads.
 int64_t parts_of(int64_t rows) {
   return std::clamp<int64_t>(rows / 128, 1, 16);
 }
@@ -25,7 +26,7 @@ struct Totals {
   double *first, *second;  // [parts, channels]
 };
 
-// Runs sum(row, rows, channel, channels, first, second) for every part and block of channels, then leaves the
+// Runs sum(row, rows, channel, channels, first, second) for every part and every block of channels, and then leaves the
 // totals in part 0.
 template <class Sum>
 void sum_columns(Context& context, int64_t rows, int64_t channels, Totals totals, Sum&& sum) {
@@ -52,8 +53,9 @@ void sum_columns(Context& context, int64_t rows, int64_t channels, Totals totals
     }
 }
 
-// first += sum x, second += sum x^2. In f64 the variance survives a mean of 10^5 standard deviations, more
-// than an f32 x can tell.
+// first += sum x
+// second += sum x^2
+// In f64 the variance survives a mean of 10^5 standard deviations, which is more than an f32 x can tell.
 template <int64_t kRows>
 void add_squares(int64_t pitch, int64_t count, const float* __restrict x, double* __restrict first,
                  double* __restrict second) {
@@ -69,7 +71,7 @@ void add_squares(int64_t pitch, int64_t count, const float* __restrict x, double
   }
 }
 
-// What the ReLU saw, without a residual. One function for both directions, so that they agree to the bit.
+// What the ReLU sees without a residual. Forward and backward share this function, so that they agree to the bit.
 inline float normalized(float x, float mean, float scale, float beta) {
 #ifdef __FP_FAST_FMAF
   return std::fma(x - mean, scale, beta);
@@ -78,7 +80,7 @@ inline float normalized(float x, float mean, float scale, float beta) {
 #endif
 }
 
-// gamma * invstd, and beta or zeros.
+// scale = gamma * invstd, and beta, or zeros where there is none.
 struct Affine {
   std::vector<float> scale, beta;
   Affine(int64_t channels, const float* invstd, const float* gamma, const float* b)
@@ -90,10 +92,10 @@ struct Affine {
   }
 };
 
-// Calls body(first row, rows) on blocks of rows, the last first: what the pass before read last is still in
+// Calls body(first row, rows) on blocks of rows, from the last to the first: what the pass before read last is still in
 // cache.
 template <class Body>
-void backwards(Context& context, int64_t rows, int64_t channels, Body&& body) {
+void from_last_row(Context& context, int64_t rows, int64_t channels, Body&& body) {
   const int64_t block = std::max<int64_t>(1, kBlockBytes / 4 / std::max<int64_t>(1, channels));
   const int64_t grain = std::max<int64_t>(1, 32768 / std::max<int64_t>(1, channels));
   parallel_for(context, rows, grain, [&](int64_t begin, int64_t end) {
@@ -104,7 +106,8 @@ void backwards(Context& context, int64_t rows, int64_t channels, Body&& body) {
   });
 }
 
-// call(function, row) for all rows from `row`: `several` takes kUnroll of them, `one` the rest.
+// Calls call(function, row) for `count` rows from `row` on. The function is `several` for kUnroll rows at once, and `one`
+// for each of the rest.
 template <class Several, class One, class Call>
 void by_rows(int64_t row, int64_t count, Several several, One one, Call&& call) {
   const int64_t end = row + count;
@@ -112,7 +115,7 @@ void by_rows(int64_t row, int64_t count, Several several, One one, Call&& call) 
   for (; row < end; ++row) call(one, row);
 }
 
-// f(std::bool_constant<value>): a switch that the compiler knows inside.
+// Calls f(std::bool_constant<value>), inside which the compiler knows the value.
 template <class F>
 void with_constant(bool value, F&& f) {
   if (value)
@@ -121,6 +124,7 @@ void with_constant(bool value, F&& f) {
     f(std::false_type());
 }
 
+// How it is known where the ReLU let its argument through.
 enum class Mask { none, from_y, from_x };
 
 template <Mask kMask>
@@ -141,7 +145,9 @@ void apply_row(int64_t channels, const float* x, const float* mean, const float*
   }
 }
 
-// first += sum g, second += sum g (x - mean); eight rows in f32, then f64.
+// first += sum g
+// second += sum g (x - mean)
+// The kRows rows are added in f32, and the totals in f64.
 template <int64_t kRows, Mask kMask, bool kWrite>
 void add_gradients(int64_t pitch, int64_t count, const float* grad_y, const float* x, const float* y,
                    const float* mean, const float* scale, const float* beta, double* first, double* second,
@@ -166,10 +172,10 @@ template <bool kRelu>
 void propagate_row(int64_t channels, const float* grad_y, const float* x, const float* mean,
                    const float* scale, const float* beta, const float* constant, const float* slope,
                    float* grad_x) {
+  constexpr Mask kMask = kRelu ? Mask::from_x : Mask::none;
 #pragma omp simd
   for (int64_t c = 0; c < channels; ++c) {
-    const float grad =
-        masked < kRelu ? Mask::from_x : Mask::none > (grad_y[c], x[c], 0, mean[c], scale[c], beta[c]);
+    const float grad = masked<kMask>(grad_y[c], x[c], 0, mean[c], scale[c], beta[c]);
     grad_x[c] = scale[c] * (grad - constant[c] - (x[c] - mean[c]) * slope[c]);
   }
 }
@@ -218,7 +224,7 @@ void BatchNorm<Device::cpu>::apply(Context& context, int64_t rows, int64_t chann
   with_constant(residual != nullptr, [&](auto has_residual) {
     with_constant(relu, [&](auto has_relu) {
       constexpr bool kResidual = decltype(has_residual)::value, kRelu = decltype(has_relu)::value;
-      backwards(context, rows, channels, [&](int64_t row, int64_t count) {
+      from_last_row(context, rows, channels, [&](int64_t row, int64_t count) {
         for (int64_t r = row; r < row + count; ++r)
           apply_row<kResidual, kRelu>(channels, x + r * channels, mean, affine.scale.data(),
                                       affine.beta.data(), residual + (kResidual ? r * channels : 0),
@@ -280,7 +286,7 @@ void BatchNorm<Device::cpu>::propagate(Context& context, int64_t rows, int64_t c
     }
   with_constant(relu, [&](auto has_relu) {
     constexpr bool kRelu = decltype(has_relu)::value;
-    backwards(context, rows, channels, [&](int64_t row, int64_t count) {
+    from_last_row(context, rows, channels, [&](int64_t row, int64_t count) {
       for (int64_t r = row; r < row + count; ++r)
         propagate_row<kRelu>(channels, grad_y + r * channels, x + r * channels, mean, affine.scale.data(),
                              affine.beta.data(), constant.data(), slope.data(), grad_x + r * channels);

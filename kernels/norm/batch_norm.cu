@@ -1,6 +1,4 @@
 #include "kernels/common/columns.h"
-#include "kernels/common/launch.h"
-#include "kernels/common/vector.h"
 #include "kernels/norm/batch_norm.h"
 #include "kernels/norm/batch_norm.plain.h"
 
@@ -9,14 +7,13 @@ namespace saccade {
 namespace {
 
 constexpr int kThreads = 256;
-// At least so many blocks on a multiprocessor, which leaves the compiler the registers: on its own it spilled
-// a few bytes to fit one more.
+// At least two blocks fit a multiprocessor. Without this bound the compiler spilled a few bytes to fit one block more.
 [[maybe_unused]] constexpr int kBlocksPerSm = 2;
-constexpr int kRows = 4;              // rows a thread of the element-wise passes has in flight
+constexpr int kRows = 4;              // rows that a thread of the element-wise passes has in flight
 constexpr int64_t kBlocks = 512;      // of the passes that sum: enough to fill a chip, few enough to join
 constexpr int64_t kMapBlocks = 4096;  // of the element-wise passes
 
-// What every kernel knows of the matrix. A part is the rows of one block.
+// What every kernel knows of the matrix. A part holds the rows of one block.
 struct Matrix {
   int64_t rows, rows_per_part;
   uint32_t channels;
@@ -31,7 +28,7 @@ struct Matrix {
   }
 };
 
-// Of each channel, in f32 whatever is stored.
+// What each channel is scaled and shifted by, in f32 for every element type.
 struct Affine {
   const float *mean, *invstd, *gamma, *beta;  // beta may be null
 };
@@ -48,30 +45,33 @@ struct Normalize {
     for (int i = 0; i < V; ++i) scale.lane[i] *= invstd.lane[i];
     if (affine.beta) beta = load_lanes<V>(affine.beta + channel);
   }
-  // What the ReLU sees, without a residual: one function for both directions, so that they agree to the bit.
+  // What the ReLU sees without a residual. Forward and backward share this function, so that they agree to the bit.
   __device__ __forceinline__ float operator()(int i, float x) const {
     return fmaf(x - mean.lane[i], scale.lane[i], beta.lane[i]);
   }
 };
 
-// --- statistics: f32 without cancellation. A thread sums around the first value that it meets, and so its
-// squares lose at most a factor of its few rows; means and squares around them are then joined exactly:
-//   mean = sum_k n_k mean_k / n,   squares = sum_k squares_k + n_k (mean_k - mean)^2
+// --- Statistics, in f32 without cancellation. A thread sums around the first value that it meets, so its squares lose at
+// most a factor of its few rows. The means and the squares around them are then joined exactly:
+//
+//   mean    = sum_k n_k mean_k / n
+//   squares = sum_k squares_k + n_k (mean_k - mean)^2
 
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     batch_norm_statistics(Matrix m, const T* __restrict__ x, float* __restrict__ means,
                           float* __restrict__ squares) {
   alignas(16) __shared__ float thread_means[V * kThreads], thread_squares[V * kThreads];
-  const uint32_t first = blockIdx.y * blockDim.x * V, channel = first + threadIdx.x * V;
+  const uint32_t channel = (blockIdx.y * blockDim.x + threadIdx.x) * V;
   const int64_t begin = m.part_begin(blockIdx.x), end = m.part_end(blockIdx.x);
   Pack<float, V> mean = {}, square = {};
   if (channel < m.channels && begin + threadIdx.y < end) {
-    const Pack<float, V> shift = widen(load<V * sizeof(T)>(x + (begin + threadIdx.y) * m.channels + channel));
+    const Pack<float, V> shift =
+        to_f32(load<V * sizeof(T)>(x + (begin + threadIdx.y) * m.channels + channel));
     Pack<float, V> sum = {};
 #pragma unroll 4
     for (int64_t row = begin + threadIdx.y; row < end; row += blockDim.y) {
-      const Pack<float, V> value = widen(load<V * sizeof(T)>(x + row * m.channels + channel));
+      const Pack<float, V> value = to_f32(load<V * sizeof(T)>(x + row * m.channels + channel));
 #pragma unroll
       for (int i = 0; i < V; ++i) {
         const float difference = value.lane[i] - shift.lane[i];
@@ -92,23 +92,22 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   put_columns(thread_squares, square);
   __syncthreads();
 
-  const uint32_t column = thread_in_block();
-  if (column >= blockDim.x * V || first + column >= m.channels) return;
+  if (!owns_channel<V>(m.channels)) return;
   const uint32_t part_rows = static_cast<uint32_t>(end - begin);
-  const float origin = column_value<V>(thread_means, 0, column);
+  const float origin = column_value<V>(thread_means, 0);
   float offset = 0;
   for (uint32_t y = 0; y < blockDim.y && y < part_rows; ++y) {
     const float count = static_cast<float>((part_rows - y + blockDim.y - 1) / blockDim.y);
-    offset += count * (column_value<V>(thread_means, y, column) - origin);
+    offset += count * (column_value<V>(thread_means, y) - origin);
   }
   const float total_mean = origin + offset / static_cast<float>(part_rows);
   float total = 0;
   for (uint32_t y = 0; y < blockDim.y && y < part_rows; ++y) {
     const float count = static_cast<float>((part_rows - y + blockDim.y - 1) / blockDim.y);
-    const float away = column_value<V>(thread_means, y, column) - total_mean;
-    total += fmaf(count * away, away, column_value<V>(thread_squares, y, column));
+    const float away = column_value<V>(thread_means, y) - total_mean;
+    total += fmaf(count * away, away, column_value<V>(thread_squares, y));
   }
-  const int64_t at = static_cast<int64_t>(blockIdx.x) * m.channels + first + column;
+  const int64_t at = static_cast<int64_t>(blockIdx.x) * m.channels + own_channel<V>();
   means[at] = total_mean;
   squares[at] = total;
 }
@@ -160,8 +159,8 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   if (channel < channels) invstd[channel] = 1.0f / sqrtf(var[channel] + eps);
 }
 
-// --- the element-wise passes walk from the last row to the first: what the summing pass before them read
-// last is still in L2
+// --- The element-wise passes walk from the last row to the first: what the summing pass before them read last is still
+// in L2.
 
 template <class T, int V, bool kResidual>
 __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
@@ -183,33 +182,33 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     for (int r = 0; r < kRows; ++r) {
       const int64_t row = last - r * static_cast<int64_t>(blockDim.y);
       if (row < begin) continue;
-      const Pack<float, V> value = widen(in[r]);
+      const Pack<float, V> value = to_f32(in[r]);
       Pack<float, V> z;
 #pragma unroll
       for (int i = 0; i < V; ++i) z.lane[i] = normalize(i, value.lane[i]);
       if (kResidual) {
-        const Pack<float, V> more = widen(other[r]);
+        const Pack<float, V> more = to_f32(other[r]);
 #pragma unroll
         for (int i = 0; i < V; ++i) z.lane[i] += more.lane[i];
       }
 #pragma unroll
       for (int i = 0; i < V; ++i) z.lane[i] = relu && !(z.lane[i] > 0) ? 0.0f : z.lane[i];
-      store<V * sizeof(T)>(y + row * m.channels + channel, narrow<T>(z));
+      store<V * sizeof(T)>(y + row * m.channels + channel, from_f32<T>(z));
     }
   }
 }
 
-// How the ReLU's mask is known.
+// How it is known where the ReLU let its argument through.
 enum class Mask { none, from_y, from_x };
 
-// Leaves, for each part, the sums of g and of g (x - mean) in sums and products; writes g where it is wanted.
+// Leaves the sums of g and of g (x - mean) over each part in `sums` and `products`, and writes g where it is wanted.
 template <class T, int V, Mask kMask>
 __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     batch_norm_reduce(Matrix m, const T* grad_y, const T* __restrict__ x, const T* __restrict__ y,
                       Affine affine, float* __restrict__ sums, float* __restrict__ products,
                       T* g) {  // g may be grad_y
   alignas(16) __shared__ float thread_sums[V * kThreads], thread_products[V * kThreads];
-  const uint32_t first = blockIdx.y * blockDim.x * V, channel = first + threadIdx.x * V;
+  const uint32_t channel = (blockIdx.y * blockDim.x + threadIdx.x) * V;
   Pack<float, V> sum = {}, product = {};
   if (channel < m.channels) {
     const Normalize<V> normalize(affine, channel);
@@ -217,10 +216,10 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
 #pragma unroll 2
     for (int64_t row = m.part_begin(blockIdx.x) + threadIdx.y; row < end; row += blockDim.y) {
       const int64_t at = row * m.channels + channel;
-      Pack<float, V> grad = widen(load<V * sizeof(T)>(grad_y + at));
-      const Pack<float, V> value = widen(load<V * sizeof(T)>(x + at));
+      Pack<float, V> grad = to_f32(load<V * sizeof(T)>(grad_y + at));
+      const Pack<float, V> value = to_f32(load<V * sizeof(T)>(x + at));
       if (kMask == Mask::from_y) {
-        const Pack<float, V> out = widen(load<V * sizeof(T), Use::once>(y + at));
+        const Pack<float, V> out = to_f32(load<V * sizeof(T), Use::once>(y + at));
 #pragma unroll
         for (int i = 0; i < V; ++i) grad.lane[i] = out.lane[i] > 0 ? grad.lane[i] : 0.0f;
       }
@@ -233,22 +232,17 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
         sum.lane[i] += grad.lane[i];
         product.lane[i] = fmaf(grad.lane[i], value.lane[i] - normalize.mean.lane[i], product.lane[i]);
       }
-      if (g) store<V * sizeof(T)>(g + at, narrow<T>(grad));
+      if (g) store<V * sizeof(T)>(g + at, from_f32<T>(grad));
     }
   }
   put_columns(thread_sums, sum);
   put_columns(thread_products, product);
   __syncthreads();
-  const uint32_t column = thread_in_block();
-  if (column >= blockDim.x * V || first + column >= m.channels) return;
-  float total_sum = 0, total_product = 0;
-  for (uint32_t row = 0; row < blockDim.y; ++row) {
-    total_sum += column_value<V>(thread_sums, row, column);
-    total_product += column_value<V>(thread_products, row, column);
-  }
-  const int64_t at = static_cast<int64_t>(blockIdx.x) * m.channels + first + column;
-  sums[at] = total_sum;
-  products[at] = total_product;
+  if (!owns_channel<V>(m.channels)) return;
+  const Pack<float, 2> totals = column_sums<V>(thread_sums, thread_products);
+  const int64_t at = static_cast<int64_t>(blockIdx.x) * m.channels + own_channel<V>();
+  sums[at] = totals.lane[0];
+  products[at] = totals.lane[1];
 }
 
 __global__ void __launch_bounds__(kColumns* kColumnThreads)
@@ -293,7 +287,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
       slope.lane[i] = invstd.lane[i] * slope.lane[i] / count;
     }
   }
-  constexpr int kInFlight = kRows / 2;  // two inputs each
+  constexpr int kInFlight = kRows / 2;  // rows, with two inputs each
   for (int64_t last = m.part_end(part) - 1 - threadIdx.y; last >= begin; last -= kInFlight * blockDim.y) {
     Pack<T, V> grads[kInFlight], in[kInFlight];
 #pragma unroll
@@ -307,20 +301,20 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     for (int r = 0; r < kInFlight; ++r) {
       const int64_t row = last - r * static_cast<int64_t>(blockDim.y);
       if (row < begin) continue;
-      const Pack<float, V> grad = widen(grads[r]), value = widen(in[r]);
+      const Pack<float, V> grad = to_f32(grads[r]), value = to_f32(in[r]);
       Pack<float, V> out;
 #pragma unroll
       for (int i = 0; i < V; ++i) {
-        const float gone = kRelu && !(normalize(i, value.lane[i]) > 0) ? 0.0f : grad.lane[i];
+        const float g = kRelu && !(normalize(i, value.lane[i]) > 0) ? 0.0f : grad.lane[i];
         out.lane[i] = normalize.scale.lane[i] *
-                      (gone - constant.lane[i] - (value.lane[i] - normalize.mean.lane[i]) * slope.lane[i]);
+                      (g - constant.lane[i] - (value.lane[i] - normalize.mean.lane[i]) * slope.lane[i]);
       }
-      store<V * sizeof(T)>(grad_x + row * m.channels + channel, narrow<T>(out));
+      store<V * sizeof(T)>(grad_x + row * m.channels + channel, from_f32<T>(out));
     }
   }
 }
 
-// --- launchers
+// --- The launchers
 
 struct Plan {
   Matrix matrix;
@@ -334,18 +328,13 @@ struct Plan {
     matrix.rows_per_part = tile.rows_per_part(rows, blocks);
     parts = blocks_for(rows, matrix.rows_per_part);
   }
-  // The default argument makes the launch, not this line, the place that errors name.
+  // The default argument makes errors name the line of the launch, and not this one.
   Grid grid(int line = __builtin_LINE()) const { return {parts, tile.tiles, 1, __builtin_FILE(), line}; }
 };
 
-// Whether 16-byte accesses fit; a null pointer does.
 template <class T, class... Pointers>
-bool wide(int64_t channels, Pointers... pointers) {
-  return channels % kVector<T, true> == 0 && (aligned(pointers, 16) && ...);
-}
-template <class T, class... Pointers>
-bool wide(int64_t channels, const Affine& affine, Pointers... pointers) {
-  return wide<T>(channels, affine.mean, affine.invstd, affine.gamma, affine.beta, pointers...);
+bool all_fit_vectors(int64_t channels, const Affine& affine, Pointers... pointers) {
+  return fits_vectors<T>(channels, affine.mean, affine.invstd, affine.gamma, affine.beta, pointers...);
 }
 
 template <class T, int V>
@@ -417,7 +406,7 @@ void BatchNorm<kGpu>::statistics(Context& context, int64_t rows, int64_t channel
                 PlainStatistics<T>{rows, channels, x, static_cast<float>(eps), static_cast<float>(momentum),
                                    mean, invstd, running_mean, running_var});
   const Running running{static_cast<float>(momentum), running_mean, running_var};
-  const auto run = wide<T>(channels, x) ? run_statistics<T, kVector<T, true>> : run_statistics<T, 1>;
+  const auto run = fits_vectors<T>(channels, x) ? run_statistics<T, kVector<T, true>> : run_statistics<T, 1>;
   run(context, rows, channels, x, eps, running, mean, invstd);
 }
 template void BatchNorm<kGpu>::statistics(Context&, int64_t, int64_t, const float*, double, double, float*,
@@ -434,7 +423,7 @@ void BatchNorm<kGpu>::apply(Context& context, int64_t rows, int64_t channels, co
   check_element<T>(context);
   const Affine affine{mean, invstd, gamma, beta};
   const auto run =
-      wide<T>(channels, affine, x, residual, y) ? run_apply<T, kVector<T, true>> : run_apply<T, 1>;
+      all_fit_vectors<T>(channels, affine, x, residual, y) ? run_apply<T, kVector<T, true>> : run_apply<T, 1>;
   run(context, rows, channels, x, affine, residual, relu, y);
 }
 template void BatchNorm<kGpu>::apply(Context&, int64_t, int64_t, const float*, const float*, const float*,
@@ -450,8 +439,8 @@ void BatchNorm<kGpu>::reduce(Context& context, int64_t rows, int64_t channels, c
                              Accumulator<T>* grad_gamma, Accumulator<T>* grad_beta, T* g) {
   check_element<T>(context);
   const Affine affine{mean, invstd, gamma, beta};
-  const auto run =
-      wide<T>(channels, affine, grad_y, x, y, g) ? run_reduce<T, kVector<T, true>> : run_reduce<T, 1>;
+  const auto run = all_fit_vectors<T>(channels, affine, grad_y, x, y, g) ? run_reduce<T, kVector<T, true>>
+                                                                         : run_reduce<T, 1>;
   run(context, rows, channels, grad_y, x, y, affine, relu, grad_gamma, grad_beta, g);
 }
 template void BatchNorm<kGpu>::reduce(Context&, int64_t, int64_t, const float*, const float*, const float*,
@@ -470,7 +459,7 @@ void BatchNorm<kGpu>::propagate(Context& context, int64_t rows, int64_t channels
                                 T* grad_x) {
   check_element<T>(context);
   const Affine affine{mean, invstd, gamma, beta};
-  const auto run = wide<T>(channels, affine, grad_y, x, grad_x, grad_gamma, grad_beta)
+  const auto run = all_fit_vectors<T>(channels, affine, grad_y, x, grad_x, grad_gamma, grad_beta)
                        ? run_propagate<T, kVector<T, true>>
                        : run_propagate<T, 1>;
   run(context, rows, channels, grad_y, x, affine, relu, grad_gamma, grad_beta, grad_x);

@@ -1,4 +1,5 @@
-// The statistics of batch_norm.h, plainly: a thread for each channel, twice down its column.
+// The plain kernels of the statistics of batch_norm.h, forward only: a thread for each channel, which walks
+// twice down its column.
 #pragma once
 
 #include "kernels/common/each.h"
@@ -16,7 +17,7 @@ struct PlainStatistics {
 
   __device__ void operator()(int64_t c) const {
     const double count = rows > 0 ? static_cast<double>(rows) : 1.0;
-    double sum = 0, squares = 0;  // one thread adds them one by one: in f32 a long column would lose digits
+    double sum = 0, squares = 0;  // a long column, added one by one, would lose digits in f32
     for (int64_t row = 0; row < rows; ++row) sum += static_cast<float>(x[row * channels + c]);
     const double average = sum / count;
     for (int64_t row = 0; row < rows; ++row) {

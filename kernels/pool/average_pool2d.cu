@@ -8,11 +8,11 @@ namespace saccade {
 namespace {
 
 constexpr int kThreads = 256;
-// At least so many blocks on a multiprocessor, which leaves the compiler the registers: on its own it spilled
-// a few bytes to fit one more.
+// The launch bounds ask for two blocks on a multiprocessor: without them the compiler spilled a few
+// bytes to fit one block more.
 [[maybe_unused]] constexpr int kBlocksPerSm = 2;
 
-// One thread: one vector of V channels of one output position.
+// A thread takes one vector of V channels of one output position.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     average_pool2d_forward(WindowTile w, const T* __restrict__ x, T* __restrict__ y) {
@@ -26,17 +26,17 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
 #pragma unroll 3
     for (int s = columns.begin; s < columns.end; ++s) {
       const Pack<float, V> value =
-          widen(load<V * sizeof(T)>(x + w.in_offset(at.image, top + r, left + s) + at.channel));
+          to_f32(load<V * sizeof(T)>(x + w.in_offset(at.image, top + r, left + s) + at.channel));
 #pragma unroll
       for (int i = 0; i < V; ++i) sum.lane[i] += value.lane[i];
     }
   const float scale = 1.0f / static_cast<float>(w.kernel * w.kernel);
 #pragma unroll
   for (int i = 0; i < V; ++i) sum.lane[i] *= scale;
-  store<V * sizeof(T)>(y + w.out_offset(at.image, at.row, at.column) + at.channel, narrow<T>(sum));
+  store<V * sizeof(T)>(y + w.out_offset(at.image, at.row, at.column) + at.channel, from_f32<T>(sum));
 }
 
-// A gather over the windows that hold one input position.
+// A thread gathers for one vector of one input position from the windows that hold it.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     average_pool2d_backward(WindowTile w, const T* __restrict__ grad_y, T* __restrict__ grad_x) {
@@ -50,11 +50,11 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
 #pragma unroll 2
     for (int j = columns.begin; j < columns.end; ++j) {
       const Pack<float, V> grad =
-          widen(load<V * sizeof(T)>(grad_y + w.out_offset(at.image, i, j) + at.channel));
+          to_f32(load<V * sizeof(T)>(grad_y + w.out_offset(at.image, i, j) + at.channel));
 #pragma unroll
       for (int lane = 0; lane < V; ++lane) sum.lane[lane] = fmaf(scale, grad.lane[lane], sum.lane[lane]);
     }
-  store<V * sizeof(T)>(grad_x + w.in_offset(at.image, at.row, at.column) + at.channel, narrow<T>(sum));
+  store<V * sizeof(T)>(grad_x + w.in_offset(at.image, at.row, at.column) + at.channel, from_f32<T>(sum));
 }
 
 template <class T, int V>
@@ -72,7 +72,7 @@ void run_backward(Context& context, const Window& window, const T* grad_y, T* gr
 }
 
 template <class T>
-bool wide(const Window& w, const T* a, const T* b) {
+bool window_fits_vectors(const Window& w, const T* a, const T* b) {
   return w.channels % kVector<T, true> == 0 && aligned(a, 16) && aligned(b, 16);
 }
 
@@ -82,7 +82,7 @@ template <>
 template <class T>
 void AveragePool2d<kGpu>::forward(Context& context, const Window& w, const T* x, T* y) {
   check_element<T>(context);
-  const auto run = wide<T>(w, x, y) ? run_forward<T, kVector<T, true>> : run_forward<T, 1>;
+  const auto run = window_fits_vectors<T>(w, x, y) ? run_forward<T, kVector<T, true>> : run_forward<T, 1>;
   run(context, w, x, y);
 }
 template void AveragePool2d<kGpu>::forward(Context&, const Window&, const float*, float*);
@@ -92,7 +92,8 @@ template <>
 template <class T>
 void AveragePool2d<kGpu>::backward(Context& context, const Window& w, const T* grad_y, T* grad_x) {
   check_element<T>(context);
-  const auto run = wide<T>(w, grad_y, grad_x) ? run_backward<T, kVector<T, true>> : run_backward<T, 1>;
+  const auto run =
+      window_fits_vectors<T>(w, grad_y, grad_x) ? run_backward<T, kVector<T, true>> : run_backward<T, 1>;
   run(context, w, grad_y, grad_x);
 }
 template void AveragePool2d<kGpu>::backward(Context&, const Window&, const float*, float*);

@@ -1,6 +1,6 @@
-// y[n,i,j,c] = 1 / kernel^2 * sum over r,s of x[n, i*stride - padding + r, j*stride - padding + s, c], zero
-// outside the image (padding counts in the mean). x [N,H,W,C], y [N,OH,OW,C]. No aliasing; overwrites its
-// outputs. Floor: s (E_in + E_out) bytes.
+// y[n,i,j,c] = 1 / kernel^2 * sum over r,s of x[n, i*stride - padding + r, j*stride - padding + s, c],
+// where x is zero outside the image (padding counts in the mean). x [N,H,W,C], y [N,OH,OW,C]; OH and OW as in
+// max_pool2d.h. No aliasing; outputs are overwritten. Floor: s (E_in + E_out) bytes.
 #pragma once
 
 #include "kernels/common/context.h"

@@ -7,7 +7,7 @@
 namespace saccade {
 
 namespace {
-constexpr int64_t kChannelBlock = 512;  // channels that one task sums: they stay in the first-level cache
+constexpr int64_t kChannelBlock = 512;  // channels of one task: their sums stay in the first-level cache
 
 // Calls body(sample, first channel, end channel) in parallel over samples and blocks of channels.
 template <class Body>
@@ -27,7 +27,7 @@ void check_corners(const BinPoolShape& s, const int32_t* corner) {
   for (int64_t n = 0; n < s.batch; ++n) s.check_corner(n, corner + 3 * n);
 }
 
-// Calls body(cell) for each cell of sample n's bin; a cell counts pixels from the start of all samples.
+// Calls body(cell) for each cell of sample n's bin; `cell` counts from the first cell of the batch.
 template <class Body>
 void for_each_bin_cell(const BinPoolShape& s, int64_t n, const int32_t* first, Body body) {
   for (int64_t t = first[0]; t < first[0] + s.bin_t; ++t)

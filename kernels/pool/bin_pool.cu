@@ -1,5 +1,4 @@
-#include "kernels/common/launch.h"
-#include "kernels/common/vector.h"
+#include "kernels/common/columns.h"
 #include "kernels/pool/bin_pool.h"
 #include "kernels/pool/bin_pool.plain.h"
 
@@ -8,7 +7,9 @@ namespace saccade {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr uint32_t kOwnCells = 8;  // of a thread of the backward pass: its division is paid once
+// Of the forward pass: without this bound the compiler spilled a few bytes to fit one block more on a multiprocessor.
+[[maybe_unused]] constexpr int kBlocksPerSm = 4;
+constexpr uint32_t kOwnCells = 8;  // cells of a thread of the backward pass, which divides once for all
 
 struct Sizes {
   uint32_t batch, time, height, width, channels, bin_t, bin_h, bin_w, bin_cells;
@@ -28,46 +29,37 @@ __device__ __forceinline__ float not_a_number() {
   return __uint_as_float(0x7fc00000u);
 }
 
-// A block: blockDim.x vectors of V channels of sample blockIdx.x; its blockDim.y rows of threads share the
-// cells.
+// A block: one tile of channels (kernels/common/columns.h) of sample blockIdx.x; its rows of threads share the cells.
 template <class T, int V>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     bin_pool_forward(Sizes s, const T* __restrict__ features, const int32_t* __restrict__ corners,
                      T* __restrict__ output) {
-  __shared__ float sums[V * kThreads];
+  alignas(16) __shared__ float sums[V * kThreads];
   const uint32_t channel = (blockIdx.y * blockDim.x + threadIdx.x) * V;
-  const uint32_t thread = threadIdx.y * blockDim.x + threadIdx.x;
-  const bool inside = channel < s.channels;
   const int32_t* corner = corners + 3 * static_cast<int64_t>(blockIdx.x);
   const bool held = s.holds(corner);
   const T* volume =
       features + static_cast<int64_t>(blockIdx.x) * s.time * s.height * s.width * s.channels + channel;
 
   Pack<float, V> sum = {};
-  if (inside && held) {
+  if (channel < s.channels && held) {
 #pragma unroll 4
     for (uint32_t i = threadIdx.y; i < s.bin_cells; i += blockDim.y) {
       const int64_t cell = s.bin_cell(corner, i);
-      const Pack<float, V> x = widen(load<V * sizeof(T)>(volume + cell * s.channels));
+      const Pack<float, V> x = to_f32(load<V * sizeof(T)>(volume + cell * s.channels));
 #pragma unroll
       for (int lane = 0; lane < V; ++lane) sum.lane[lane] += x.lane[lane];
     }
   }
-#pragma unroll
-  for (int lane = 0; lane < V; ++lane) sums[lane * kThreads + thread] = sum.lane[lane];
+  put_columns(sums, sum);
   __syncthreads();
-  if (threadIdx.y != 0 || !inside) return;
-  Pack<float, V> mean;
-#pragma unroll
-  for (int lane = 0; lane < V; ++lane) {
-    float total = 0;
-    for (uint32_t y = 0; y < blockDim.y; ++y) total += sums[lane * kThreads + y * blockDim.x + threadIdx.x];
-    mean.lane[lane] = held ? total / static_cast<float>(s.bin_cells) : not_a_number();
-  }
-  store<V * sizeof(T)>(output + static_cast<int64_t>(blockIdx.x) * s.channels + channel, narrow<T>(mean));
+  if (!owns_channel<V>(s.channels)) return;
+  const float mean = held ? column_sum<V>(sums) / static_cast<float>(s.bin_cells) : not_a_number();
+  output[static_cast<int64_t>(blockIdx.x) * s.channels + own_channel<V>()] = static_cast<T>(mean);
 }
 
-// A thread: V channels of kOwnCells cells of sample blockIdx.z, which all get the same or nothing.
+// A thread writes V channels of kOwnCells cells of sample blockIdx.z:
+// those in the bin all get the same, the others 0.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
     bin_pool_backward(Sizes s, const T* __restrict__ grad_output, const int32_t* __restrict__ corners,
@@ -80,19 +72,19 @@ __global__ void __launch_bounds__(kThreads)
     const uint32_t t0 = corner[0], h0 = corner[1], w0 = corner[2];
     const bool held = s.holds(corner);
     Pack<float, V> share =
-        widen(load<V * sizeof(T)>(grad_output + static_cast<int64_t>(n) * s.channels + channel));
+        to_f32(load<V * sizeof(T)>(grad_output + static_cast<int64_t>(n) * s.channels + channel));
     Pack<float, V> none;
 #pragma unroll
     for (int i = 0; i < V; ++i) {
       share.lane[i] = held ? share.lane[i] / static_cast<float>(s.bin_cells) : not_a_number();
       none.lane[i] = held ? 0.0f : not_a_number();
     }
-    const Pack<T, V> inside = narrow<T>(share), outside = narrow<T>(none);
+    const Pack<T, V> inside = from_f32<T>(share), outside = from_f32<T>(none);
     T* const volume = grad_features + static_cast<int64_t>(n) * cells * s.channels + channel;
 #pragma unroll
     for (uint32_t i = 0; i < kOwnCells; ++i) {
       const uint32_t cell = first + i * blockDim.y, row = cell / s.width, t = row / s.height;
-      // Unsigned: below the corner wraps to far above the bin.
+      // Unsigned: a position below the corner wraps to far above the bin.
       const bool in_bin =
           t - t0 < s.bin_t && row - t * s.height - h0 < s.bin_h && cell - row * s.width - w0 < s.bin_w;
       if (cell < cells)
@@ -101,7 +93,8 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// The same for the cells of the bin alone, added to what is there.
+// Adds the gradient to the cells of the bin and leaves all others alone.
+// A thread takes V channels of one cell.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
     bin_pool_backward_add(Sizes s, const T* __restrict__ grad_output, const int32_t* __restrict__ corners,
@@ -116,16 +109,16 @@ __global__ void __launch_bounds__(kThreads)
     const uint32_t cell = held ? s.bin_cell(corner, number) : number;
     T* at = grad_features + (static_cast<int64_t>(n) * cells + cell) * s.channels + channel;
     const Pack<float, V> grad =
-        widen(load<V * sizeof(T)>(grad_output + static_cast<int64_t>(n) * s.channels + channel));
-    Pack<float, V> sum = widen(load<V * sizeof(T)>(at));
+        to_f32(load<V * sizeof(T)>(grad_output + static_cast<int64_t>(n) * s.channels + channel));
+    Pack<float, V> sum = to_f32(load<V * sizeof(T)>(at));
 #pragma unroll
     for (int i = 0; i < V; ++i)
       sum.lane[i] = held ? sum.lane[i] + grad.lane[i] / static_cast<float>(s.bin_cells) : not_a_number();
-    store<V * sizeof(T)>(at, narrow<T>(sum));
+    store<V * sizeof(T)>(at, from_f32<T>(sum));
   }
 }
 
-Sizes narrowed(const BinPoolShape& s) {
+Sizes sizes_of(const BinPoolShape& s) {
   constexpr int64_t kMost = int64_t{1} << 31;
   check(s.batch < kMost && s.cells() * s.channels < kMost, "bin_pool: a volume of ", s.cells(), " cells and ",
         s.channels, " channels is too large for one launch");
@@ -134,38 +127,26 @@ Sizes narrowed(const BinPoolShape& s) {
           u(s.bin_t), u(s.bin_h), u(s.bin_w),  u(s.bin_cells())};
 }
 
-// Threads of a block beside each other in the channels: a warp, or as few as cover them.
-unsigned lanes_across(unsigned vectors) {
-  unsigned x = 1;
-  while (x < kWarp && x < vectors) x *= 2;
-  return x;
-}
-
 template <class T, int V>
 void run_forward(Context& context, const BinPoolShape& shape, const T* features, const int32_t* corner,
                  T* output) {
-  const unsigned vectors = static_cast<unsigned>(shape.channels / V), x = lanes_across(vectors);
-  launch(bin_pool_forward<T, V>, {blocks_for(shape.batch, 1), (vectors + x - 1) / x}, dim3(x, kThreads / x),
-         0, context.stream(), narrowed(shape), features, corner, output);
+  const ColumnTile tile(shape.channels / V, kThreads);
+  launch(bin_pool_forward<T, V>, {blocks_for(shape.batch, 1), tile.tiles}, tile.block(), 0, context.stream(),
+         sizes_of(shape), features, corner, output);
 }
 
 template <class T, int V>
 void run_backward(Context& context, const BinPoolShape& shape, const T* grad_output, const int32_t* corner,
                   bool accumulate, T* grad_features) {
-  const Sizes s = narrowed(shape);
-  const unsigned samples = s.batch < 65535 ? s.batch : 65535, vectors = s.channels / V;
+  const Sizes s = sizes_of(shape);
+  const unsigned samples = s.batch < 65535 ? s.batch : 65535;
   if (accumulate)
     return launch(bin_pool_backward_add<T, V>,
                   {blocks_for(shape.bin_cells() * (shape.channels / V), kThreads), samples}, kThreads, 0,
                   context.stream(), s, grad_output, corner, grad_features);
-  const unsigned x = lanes_across(vectors), y = kThreads / x;
-  launch(bin_pool_backward<T, V>, {blocks_for(shape.cells(), y * kOwnCells), (vectors + x - 1) / x, samples},
-         dim3(x, y), 0, context.stream(), s, grad_output, corner, grad_features);
-}
-
-template <class T>
-bool wide(int64_t channels, const T* a, const T* b) {
-  return channels % kVector<T, true> == 0 && aligned(a, 16) && aligned(b, 16);
+  const ColumnTile tile(shape.channels / V, kThreads);
+  launch(bin_pool_backward<T, V>, {blocks_for(shape.cells(), tile.y * kOwnCells), tile.tiles, samples},
+         tile.block(), 0, context.stream(), s, grad_output, corner, grad_features);
 }
 
 }  // namespace
@@ -178,7 +159,8 @@ void BinPool<kGpu>::forward(Context& context, const BinPoolShape& s, const T* fe
   s.check_sizes();
   if (context.kernels == Kernels::plain)
     return each(context, s.batch * s.channels, PlainBinPool<T>{s, features, corner, output});
-  const auto run = wide(s.channels, features, output) ? run_forward<T, kVector<T, true>> : run_forward<T, 1>;
+  const auto run =
+      fits_vectors<T>(s.channels, features, output) ? run_forward<T, kVector<T, true>> : run_forward<T, 1>;
   run(context, s, features, corner, output);
 }
 template void BinPool<kGpu>::forward(Context&, const BinPoolShape&, const float*, const int32_t*, float*);
@@ -190,9 +172,8 @@ void BinPool<kGpu>::backward(Context& context, const BinPoolShape& s, const T* g
                              const int32_t* corner, bool accumulate, T* grad_features) {
   check_element<T>(context);
   s.check_sizes();
-  const auto run = wide(s.channels, grad_output, static_cast<const T*>(grad_features))
-                       ? run_backward<T, kVector<T, true>>
-                       : run_backward<T, 1>;
+  const auto run = fits_vectors<T>(s.channels, grad_output, grad_features) ? run_backward<T, kVector<T, true>>
+                                                                           : run_backward<T, 1>;
   run(context, s, grad_output, corner, accumulate, grad_features);
 }
 template void BinPool<kGpu>::backward(Context&, const BinPoolShape&, const float*, const int32_t*, bool,

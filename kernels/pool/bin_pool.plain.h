@@ -1,4 +1,4 @@
-// bin_pool.h, plainly: a thread for each output.
+// The plain kernel of bin_pool.h, forward only: a thread for each output.
 #pragma once
 
 #include "kernels/common/each.h"

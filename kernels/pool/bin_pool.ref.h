@@ -1,4 +1,3 @@
-// The equation of bin_pool.h in plain serial code.
 #pragma once
 
 #include "kernels/pool/bin_pool.h"

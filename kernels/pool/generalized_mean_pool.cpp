@@ -9,7 +9,7 @@
 namespace saccade {
 
 namespace {
-constexpr int64_t kBlock = 64;  // channels whose sums stay in registers and L1
+constexpr int64_t kBlock = 64;  // channels of one task: their sums stay in registers and L1
 
 struct Cube {
   float operator()(float u) const { return u * u * u; }
@@ -63,7 +63,7 @@ void GeneralizedMeanPool<Device::cpu>::backward(Context& context, int64_t batch,
   const int64_t blocks = (channels + kBlock - 1) / kBlock;
   const float power = *p, clamp = static_cast<float>(epsilon), scale = 1.0f / static_cast<float>(positions);
   const bool cube = power == 3.0f;
-  // One partial of grad_p for each task: the split is the same for any number of threads.
+  // Each task has its own partial sum of grad_p: the split is the same for any number of threads.
   Context::Scratch scratch(context, static_cast<size_t>(batch * blocks) * sizeof(double));
   double* partial = scratch.as<double>();
   parallel_for(context, batch * blocks, 2048 / (positions + 1) + 1, [&](int64_t begin, int64_t end) {

@@ -16,7 +16,7 @@ struct Sizes {
   float epsilon;
 };
 
-// max(x, epsilon), and epsilon for a NaN, as the equation's reference has it.
+// max(x, epsilon), and epsilon for a NaN, as in generalized_mean_pool.ref.h.
 __device__ __forceinline__ float clamped(float x, float epsilon) {
   return x >= epsilon ? x : epsilon;
 }
@@ -25,14 +25,14 @@ __device__ __forceinline__ float power_of(float x, float p) {  // x > 0
   return expf(p * logf(x));
 }
 
-// A block: one tile of channels of one sample; its rows of threads share the positions. p = 3 needs neither
-// exponential nor logarithm; which it is, is the same for all threads.
+// A block takes one tile of channels of one sample; its rows of threads share the positions. p = 3 needs
+// neither an exponential nor a logarithm; all threads branch alike.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
     generalized_mean_pool_forward(Sizes s, const T* __restrict__ x, const T* __restrict__ p,
                                   T* __restrict__ y) {
   alignas(16) __shared__ float sums[V * kThreads];
-  const uint32_t first = blockIdx.y * blockDim.x * V, channel = first + threadIdx.x * V;
+  const uint32_t channel = (blockIdx.y * blockDim.x + threadIdx.x) * V;
   const float power = static_cast<float>(*p);
   const bool cube = power == 3.0f;
   Pack<float, V> sum = {};
@@ -40,7 +40,7 @@ __global__ void __launch_bounds__(kThreads)
     const T* image = x + blockIdx.x * s.positions * s.channels + channel;
 #pragma unroll 4
     for (int64_t q = threadIdx.y; q < s.positions; q += blockDim.y) {
-      const Pack<float, V> value = widen(load<V * sizeof(T)>(image + q * s.channels));
+      const Pack<float, V> value = to_f32(load<V * sizeof(T)>(image + q * s.channels));
 #pragma unroll
       for (int i = 0; i < V; ++i) {
         const float u = clamped(value.lane[i], s.epsilon);
@@ -50,17 +50,15 @@ __global__ void __launch_bounds__(kThreads)
   }
   put_columns(sums, sum);
   __syncthreads();
-  const uint32_t column = thread_in_block();
-  if (column >= blockDim.x * V || first + column >= s.channels) return;
-  float total = 0;
-  for (uint32_t row = 0; row < blockDim.y; ++row) total += column_value<V>(sums, row, column);
+  if (!owns_channel<V>(s.channels)) return;
+  const float total = column_sum<V>(sums);
   const float mean = total / static_cast<float>(s.positions);
-  y[static_cast<int64_t>(blockIdx.x) * s.channels + first + column] =
+  y[static_cast<int64_t>(blockIdx.x) * s.channels + own_channel<V>()] =
       static_cast<T>(cube ? cbrtf(mean) : power_of(mean, 1.0f / power));
 }
 
-// The same tile. Leaves the block's share of grad_p * p in partial[blockIdx.y, blockIdx.x]. grad_x and
-// partial may be null, partial without kSlope alone.
+// A block takes the same tile and with kSlope writes its part of grad_p * p to
+// partial[blockIdx.y, blockIdx.x]. grad_x may be null, and without kSlope partial, too.
 template <class T, int V, bool kSlope>
 __global__ void __launch_bounds__(kThreads)
     generalized_mean_pool_backward(Sizes s, const T* __restrict__ grad_y, const T* __restrict__ x,
@@ -72,8 +70,8 @@ __global__ void __launch_bounds__(kThreads)
   float share = 0;
   if (channel < s.channels) {
     const int64_t out = static_cast<int64_t>(blockIdx.x) * s.channels + channel;
-    const Pack<float, V> mean = widen(load<V * sizeof(T)>(y + out));
-    Pack<float, V> weight = widen(load<V * sizeof(T)>(grad_y + out)), inverse, sum = {};
+    const Pack<float, V> mean = to_f32(load<V * sizeof(T)>(y + out));
+    Pack<float, V> weight = to_f32(load<V * sizeof(T)>(grad_y + out)), inverse, sum = {};
 #pragma unroll
     for (int i = 0; i < V; ++i) {
       weight.lane[i] /= static_cast<float>(s.positions);
@@ -82,7 +80,7 @@ __global__ void __launch_bounds__(kThreads)
     const int64_t image = blockIdx.x * s.positions * s.channels + channel;
     for (int64_t q = threadIdx.y; q < s.positions; q += blockDim.y) {
       const int64_t at = image + q * s.channels;
-      const Pack<float, V> value = widen(load<V * sizeof(T), Use::once>(x + at));
+      const Pack<float, V> value = to_f32(load<V * sizeof(T), Use::once>(x + at));
       Pack<float, V> grad;
 #pragma unroll
       for (int i = 0; i < V; ++i) {
@@ -95,7 +93,7 @@ __global__ void __launch_bounds__(kThreads)
         }
         grad.lane[i] = value.lane[i] >= s.epsilon ? weight.lane[i] * slope : 0.0f;
       }
-      if (grad_x) store<V * sizeof(T)>(grad_x + at, narrow<T>(grad));
+      if (grad_x) store<V * sizeof(T)>(grad_x + at, from_f32<T>(grad));
     }
 #pragma unroll
     for (int i = 0; i < V; ++i) share += weight.lane[i] * mean.lane[i] * sum.lane[i];
@@ -116,9 +114,9 @@ __global__ void __launch_bounds__(kThreads)
   if (threadIdx.x == 0) *grad_p = static_cast<T>(total / static_cast<float>(*p));
 }
 
-Sizes narrowed(int64_t positions, int64_t channels, double epsilon) {
+Sizes sizes_of(int64_t positions, int64_t channels, double epsilon) {
   check(positions >= 1 && channels < (int64_t{1} << 31), "generalized_mean_pool: ", positions,
-        " positions of ", channels, " channels");
+        " positions of ", channels, " channels cannot be pooled");
   return {positions, static_cast<uint32_t>(channels), static_cast<float>(epsilon)};
 }
 
@@ -162,12 +160,12 @@ template <class T>
 void GeneralizedMeanPool<kGpu>::forward(Context& context, int64_t batch, int64_t positions, int64_t channels,
                                         double epsilon, const T* x, const T* p, T* y) {
   check_element<T>(context);
-  const Sizes s = narrowed(positions, channels, epsilon);
+  const Sizes s = sizes_of(positions, channels, epsilon);
   if (context.kernels == Kernels::plain)
     return each(context, batch * channels, PlainGeneralizedMean<T>{positions, channels, s.epsilon, x, p, y});
-  constexpr int kWide = kVector<T, true>;
-  const bool wide = channels % kWide == 0 && aligned(x, 16) && aligned(y, 16);
-  const auto run = wide ? run_forward<T, kWide> : run_forward<T, 1>;
+  constexpr int kPerVector = kVector<T, true>;
+  const bool vectorized = channels % kPerVector == 0 && aligned(x, 16) && aligned(y, 16);
+  const auto run = vectorized ? run_forward<T, kPerVector> : run_forward<T, 1>;
   run(context, batch, s, x, p, y);
 }
 template void GeneralizedMeanPool<kGpu>::forward(Context&, int64_t, int64_t, int64_t, double, const float*,
@@ -181,13 +179,13 @@ void GeneralizedMeanPool<kGpu>::backward(Context& context, int64_t batch, int64_
                                          double epsilon, const T* grad_y, const T* x, const T* p, const T* y,
                                          T* grad_x, T* grad_p) {
   check_element<T>(context);
-  constexpr int kWide = kVector<T, true>;
-  const bool wide =
-      channels % kWide == 0 && aligned(grad_y, 16) && aligned(x, 16) && aligned(y, 16) && aligned(grad_x, 16);
+  constexpr int kPerVector = kVector<T, true>;
+  const bool vectorized = channels % kPerVector == 0 && aligned(grad_y, 16) && aligned(x, 16) &&
+                          aligned(y, 16) && aligned(grad_x, 16);
   const auto run = context.kernels == Kernels::plain ? plain_backward<T>
-                   : wide                            ? run_backward<T, kWide>
+                   : vectorized                      ? run_backward<T, kPerVector>
                                                      : run_backward<T, 1>;
-  run(context, batch, narrowed(positions, channels, epsilon), grad_y, x, p, y, grad_x, grad_p);
+  run(context, batch, sizes_of(positions, channels, epsilon), grad_y, x, p, y, grad_x, grad_p);
 }
 template void GeneralizedMeanPool<kGpu>::backward(Context&, int64_t, int64_t, int64_t, double, const float*,
                                                   const float*, const float*, const float*, float*, float*);

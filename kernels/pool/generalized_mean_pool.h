@@ -1,8 +1,9 @@
-// Generalized-mean pooling: y[n,c] = (mean over positions of max(x[n,q,c], epsilon)^p)^(1/p).
-// x [N,P,C], y [N,C], p [1] on the device (it is learned), p > 0; epsilon > 0 and epsilon^p must be a normal
-// number. p = 1 is the mean, p -> infinity the maximum. Overwrites its outputs. Source: Radenovic, Tolias,
-// Chum, "Fine-tuning CNN image retrieval with no human annotation", 2018, eq. 3. Floor: forward s (N P C + N
-// C) bytes, backward 2 s N P C. p = 3 is special-cased: no exponential, no logarithm.
+// Generalized-mean pooling: y[n,c] = (mean over positions q of max(x[n,q,c], epsilon)^p)^(1/p).
+// x [N,P,C], y [N,C], p [1] on the device (it is learned). p > 0; epsilon > 0, and epsilon^p must be a
+// normal number. p = 1 is the mean, p -> infinity the maximum; p = 3 is computed without exponential and
+// logarithm. Outputs are overwritten.
+// Source: Radenovic, Tolias, Chum, "Fine-tuning CNN image retrieval with no human annotation", 2018, eq. 3.
+// Floor: forward s (N P C + N C) bytes, backward 2 s N P C.
 #pragma once
 
 #include "kernels/common/context.h"

@@ -1,4 +1,4 @@
-// generalized_mean_pool.h, plainly: a thread for each mean, and in the gradient one more for p.
+// The plain kernels of generalized_mean_pool.h: a thread for each mean, and in the gradient one more for p.
 #pragma once
 
 #include "kernels/common/each.h"
@@ -31,7 +31,7 @@ struct PlainGeneralizedMeanGradient {
   float epsilon;
   const T *grad_y, *x, *p, *y;
   T* grad_x;      // or null
-  float* slopes;  // [N, C]: what each mean adds to grad_p
+  float* slopes;  // [N, C]: each mean's part of grad_p
 
   __device__ void operator()(int64_t item) const {
     const int64_t image = item / channels * positions * channels + item % channels;

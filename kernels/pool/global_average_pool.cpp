@@ -10,8 +10,8 @@ template <>
 template <>
 void GlobalAveragePool<Device::cpu>::forward(Context& context, int64_t batch, int64_t positions,
                                              int64_t channels, const float* x, float* y) {
-  constexpr int64_t kChannels = 256;  // a block of partial sums stays in L1
-  constexpr int64_t kRun = 32;        // positions summed before they join the total: less rounding
+  constexpr int64_t kChannels = 256;  // channels of one task: their partial sums stay in L1
+  constexpr int64_t kRun = 32;        // positions that are summed before they join the total: less rounding
   const int64_t blocks = (channels + kChannels - 1) / kChannels;
   const float scale = 1.0f / static_cast<float>(positions);
   const int64_t grain =

@@ -9,37 +9,34 @@ namespace saccade {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kPositions = 8;  // that a thread of the gradient writes
+constexpr int kPositions = 8;  // positions that a thread of the gradient writes
 
-// A block: one tile of channels of one sample; its rows of threads share the positions.
+// A block takes one tile of channels of one sample; its rows of threads share the positions.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
     global_average_pool_forward(int64_t positions, uint32_t channels, const T* __restrict__ x,
                                 T* __restrict__ y) {
   alignas(16) __shared__ float sums[V * kThreads];
-  const uint32_t first = blockIdx.y * blockDim.x * V, channel = first + threadIdx.x * V;
+  const uint32_t channel = (blockIdx.y * blockDim.x + threadIdx.x) * V;
   Pack<float, V> sum = {};
   if (channel < channels) {
     const T* image = x + blockIdx.x * positions * channels + channel;
 #pragma unroll 4
     for (int64_t q = threadIdx.y; q < positions; q += blockDim.y) {
-      const Pack<float, V> value = widen(load<V * sizeof(T)>(image + q * channels));
+      const Pack<float, V> value = to_f32(load<V * sizeof(T)>(image + q * channels));
 #pragma unroll
       for (int i = 0; i < V; ++i) sum.lane[i] += value.lane[i];
     }
   }
   put_columns(sums, sum);
   __syncthreads();
-  const uint32_t column = thread_in_block();
-  if (column >= blockDim.x * V || first + column >= channels) return;
-  float total = 0;
-  for (uint32_t row = 0; row < blockDim.y; ++row) total += column_value<V>(sums, row, column);
-  y[static_cast<int64_t>(blockIdx.x) * channels + first + column] =
+  if (!owns_channel<V>(channels)) return;
+  const float total = column_sum<V>(sums);
+  y[static_cast<int64_t>(blockIdx.x) * channels + own_channel<V>()] =
       static_cast<T>(total / static_cast<float>(positions));
 }
 
-// blockIdx.x counts `parts` parts of each sample; a thread keeps its channels and writes kPositions
-// positions.
+// blockIdx.x counts `parts` parts of each sample. A thread writes kPositions positions of its channels.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
     global_average_pool_backward(int64_t positions, uint32_t parts, uint32_t channels,
@@ -48,10 +45,10 @@ __global__ void __launch_bounds__(kThreads)
   if (channel >= channels) return;
   const uint32_t sample = blockIdx.x / parts, part = blockIdx.x - sample * parts;
   Pack<float, V> grad =
-      widen(load<V * sizeof(T)>(grad_y + static_cast<int64_t>(sample) * channels + channel));
+      to_f32(load<V * sizeof(T)>(grad_y + static_cast<int64_t>(sample) * channels + channel));
 #pragma unroll
   for (int i = 0; i < V; ++i) grad.lane[i] /= static_cast<float>(positions);
-  const Pack<T, V> out = narrow<T>(grad);
+  const Pack<T, V> out = from_f32<T>(grad);
   T* image = grad_x + sample * positions * channels + channel;
 #pragma unroll
   for (int k = 0; k < kPositions; ++k) {
@@ -76,11 +73,6 @@ void run_backward(Context& context, int64_t batch, int64_t positions, int64_t ch
          context.stream(), positions, parts, channels, grad_y, grad_x);
 }
 
-template <class T>
-bool wide(int64_t channels, const T* a, const T* b) {
-  return channels % kVector<T, true> == 0 && aligned(a, 16) && aligned(b, 16);
-}
-
 }  // namespace
 
 template <>
@@ -91,7 +83,7 @@ void GlobalAveragePool<kGpu>::forward(Context& context, int64_t batch, int64_t p
   check(positions >= 1, "global_average_pool: no position");
   if (context.kernels == Kernels::plain)
     return each(context, batch * channels, PlainGlobalAveragePool<T>{positions, channels, x, y});
-  const auto run = wide<T>(channels, x, y) ? run_forward<T, kVector<T, true>> : run_forward<T, 1>;
+  const auto run = fits_vectors<T>(channels, x, y) ? run_forward<T, kVector<T, true>> : run_forward<T, 1>;
   run(context, batch, positions, channels, x, y);
 }
 template void GlobalAveragePool<kGpu>::forward(Context&, int64_t, int64_t, int64_t, const float*, float*);
@@ -103,7 +95,8 @@ void GlobalAveragePool<kGpu>::backward(Context& context, int64_t batch, int64_t 
                                        const T* grad_y, T* grad_x) {
   check_element<T>(context);
   check(positions >= 1, "global_average_pool: no position");
-  const auto run = wide<T>(channels, grad_y, grad_x) ? run_backward<T, kVector<T, true>> : run_backward<T, 1>;
+  const auto run =
+      fits_vectors<T>(channels, grad_y, grad_x) ? run_backward<T, kVector<T, true>> : run_backward<T, 1>;
   run(context, batch, positions, channels, grad_y, grad_x);
 }
 template void GlobalAveragePool<kGpu>::backward(Context&, int64_t, int64_t, int64_t, const float*, float*);

@@ -1,5 +1,5 @@
 // y[n,c] = mean over the P positions of x[n,p,c].   x [N,P,C] (an image is P = H*W), y [N,C].
-// Overwrites its outputs. P >= 1. Floor: s (N P C + N C) bytes.
+// Outputs are overwritten. P >= 1. Floor: s (N P C + N C) bytes.
 #pragma once
 
 #include "kernels/common/context.h"

@@ -1,4 +1,4 @@
-// global_average_pool.h, plainly: a thread for each output.
+// The plain kernel of global_average_pool.h, forward only: a thread for each output.
 #pragma once
 
 #include "kernels/common/each.h"

@@ -5,9 +5,9 @@
 namespace saccade {
 
 namespace {
-constexpr int64_t kBlock = 64;  // channels kept in registers and L1 while the taps go by
+constexpr int64_t kBlock = 64;  // channels that stay in registers and L1 while the loop passes the taps
 
-// One output position, channels [0, count): `pixel` is tap (0, 0) of the window, which may lie outside.
+// Pools channels [0, count) of one output position. `pixel` is tap (0, 0), which may lie outside the image.
 void pool_block(const Window& w, Window::Range rows, Window::Range columns, const float* pixel, int64_t count,
                 float* y, uint8_t* tap) {
   float best[kBlock];
@@ -56,8 +56,7 @@ void MaxPool2d<Device::cpu>::forward(Context& context, const Window& w, const fl
   });
 }
 
-// A gather: each input position asks the windows that hold it, so rows are independent and the order is
-// fixed.
+// Each input position gathers from the windows that hold it, so rows are independent and the order is fixed.
 template <>
 template <>
 void MaxPool2d<Device::cpu>::backward(Context& context, const Window& w, const float* grad_y,

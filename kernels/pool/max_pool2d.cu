@@ -9,12 +9,13 @@ namespace saccade {
 namespace {
 
 constexpr int kThreads = 256;
-// At least so many blocks on a multiprocessor, which leaves the compiler the registers: on its own it spilled
-// a few bytes to fit one more.
+// The launch bounds ask for two blocks on a multiprocessor: without them the compiler spilled a few
+// bytes to fit one block more.
 [[maybe_unused]] constexpr int kBlocksPerSm = 2;
 constexpr int kInFlight = 3;  // taps of a row whose loads are issued before the first is used
 
-// One thread: one vector of V channels of one output position. Windows that overlap meet again in L1.
+// A thread takes one vector of V channels of one output position.
+// Windows that overlap find their inputs in L1.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     max_pool2d_forward(WindowTile w, const T* __restrict__ x, T* __restrict__ y, uint8_t* __restrict__ tap) {
@@ -24,7 +25,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   const auto rows = w.taps(at.row, w.height), columns = w.taps(at.column, w.width);
   const int top = at.row * w.stride - w.padding, left = at.column * w.stride - w.padding;
 
-  // The first tap stands until one is larger, so that a window of -infinity names it.
+  // The first tap wins until one is larger, so that a window full of -infinity has a winner.
   Pack<float, V> best;
   int winner[V];
 #pragma unroll
@@ -40,7 +41,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
 #pragma unroll
       for (int u = 0; u < kInFlight; ++u) {
         if (first + u >= columns.end) continue;
-        const Pack<float, V> value = widen(loaded[u]);
+        const Pack<float, V> value = to_f32(loaded[u]);
 #pragma unroll
         for (int i = 0; i < V; ++i) {
           const float v = value.lane[i], b = best.lane[i];
@@ -56,11 +57,11 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
   Pack<uint8_t, V> index;
 #pragma unroll
   for (int i = 0; i < V; ++i) index.lane[i] = static_cast<uint8_t>(winner[i]);
-  store<V * sizeof(T)>(y + out, narrow<T>(best));
+  store<V * sizeof(T)>(y + out, from_f32<T>(best));
   store<V>(tap + out, index);
 }
 
-// A gather: one vector of one input position asks the windows that hold it whether it won them.
+// A thread gathers for one vector of one input position from the windows that it won.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
     max_pool2d_backward(WindowTile w, const T* __restrict__ grad_y, const uint8_t* __restrict__ tap,
@@ -76,18 +77,18 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm)
       const int r = at.row + w.padding - i * w.stride, s = at.column + w.padding - j * w.stride;
       const int index = r * w.kernel + s;
       const int64_t out = w.out_offset(at.image, i, j) + at.channel;
-      const Pack<float, V> grad = widen(load<V * sizeof(T)>(grad_y + out));
+      const Pack<float, V> grad = to_f32(load<V * sizeof(T)>(grad_y + out));
       const Pack<uint8_t, V> won = load<V>(tap + out);
 #pragma unroll
       for (int lane = 0; lane < V; ++lane) sum.lane[lane] += won.lane[lane] == index ? grad.lane[lane] : 0.0f;
     }
-  store<V * sizeof(T)>(grad_x + w.in_offset(at.image, at.row, at.column) + at.channel, narrow<T>(sum));
+  store<V * sizeof(T)>(grad_x + w.in_offset(at.image, at.row, at.column) + at.channel, from_f32<T>(sum));
 }
 
 template <class T>
-bool wide(const Window& w, const T* a, const T* b, const uint8_t* tap) {
-  constexpr int kWide = kVector<T, true>;
-  return w.channels % kWide == 0 && aligned(a, 16) && aligned(b, 16) && aligned(tap, kWide);
+bool window_fits_vectors(const Window& w, const T* a, const T* b, const uint8_t* tap) {
+  constexpr int kPerVector = kVector<T, true>;
+  return w.channels % kPerVector == 0 && aligned(a, 16) && aligned(b, 16) && aligned(tap, kPerVector);
 }
 
 template <class T, int V>
@@ -112,7 +113,8 @@ void MaxPool2d<kGpu>::forward(Context& context, const Window& w, const T* x, T* 
   check_element<T>(context);
   if (context.kernels == Kernels::plain)
     return each(context, w.out_count(), PlainMaxPool2d<T>{WindowTile(w, 1, "max_pool2d"), x, y, tap});
-  const auto run = wide<T>(w, x, y, tap) ? run_forward<T, kVector<T, true>> : run_forward<T, 1>;
+  const auto run =
+      window_fits_vectors<T>(w, x, y, tap) ? run_forward<T, kVector<T, true>> : run_forward<T, 1>;
   run(context, w, x, y, tap);
 }
 template void MaxPool2d<kGpu>::forward(Context&, const Window&, const float*, float*, uint8_t*);
@@ -126,7 +128,8 @@ void MaxPool2d<kGpu>::backward(Context& context, const Window& w, const T* grad_
   if (context.kernels == Kernels::plain)
     return each(context, w.in_count(),
                 PlainMaxPool2dGradient<T>{WindowTile(w, 1, "max_pool2d"), grad_y, tap, grad_x});
-  const auto run = wide<T>(w, grad_y, grad_x, tap) ? run_backward<T, kVector<T, true>> : run_backward<T, 1>;
+  const auto run =
+      window_fits_vectors<T>(w, grad_y, grad_x, tap) ? run_backward<T, kVector<T, true>> : run_backward<T, 1>;
   run(context, w, grad_y, tap, grad_x);
 }
 template void MaxPool2d<kGpu>::backward(Context&, const Window&, const float*, const uint8_t*, float*);

@@ -1,7 +1,7 @@
 // y[n,i,j,c] = max over r,s of x[n, i*stride - padding + r, j*stride - padding + s, c].
-// x [N,H,W,C], y and tap [N,OH,OW,C]; OH = (H + 2 padding - kernel) / stride + 1. Padding never wins. Ties go
-// to the first tap in row-major order; a NaN wins. tap = r * kernel + s of the winner, which is all that the
-// gradient needs. No aliasing; overwrites its outputs.
+// x [N,H,W,C], y and tap [N,OH,OW,C]; OH = (H + 2 padding - kernel) / stride + 1, OW likewise. Padding never
+// wins. Ties go to the first tap in row-major order; a NaN wins. tap = r * kernel + s of the winner, which is
+// all that the gradient needs. No aliasing; outputs are overwritten.
 // Floor: forward s (E_in + E_out) + E_out bytes; windows that overlap read more than once, from the cache.
 #pragma once
 

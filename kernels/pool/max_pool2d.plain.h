@@ -1,4 +1,4 @@
-// max_pool2d.h, plainly: a thread for each output, and for each element of the gradient.
+// The plain kernels of max_pool2d.h: a thread for each output, and one for each element of the gradient.
 #pragma once
 
 #include "kernels/common/each.h"

@@ -10,7 +10,7 @@ namespace saccade {
 namespace {
 constexpr int64_t kBlock = 64;  // channels of one task
 
-// What one image row gives to every band that holds it, for a block of channels.
+// The sum and the maximum of one image row for a block of channels: each band that holds the row uses them.
 struct Row {
   float sum[kBlock], best[kBlock];
   int32_t winner[kBlock];

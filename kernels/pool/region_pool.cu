@@ -12,25 +12,25 @@ namespace saccade {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kChannels = 32;     // of a block: runs of at least 64 bytes
-constexpr int kUsualPieces = 16;  // that an image is cut into at least, to be read side by side
+constexpr int kChannels = 32;     // channels of a block: runs of at least 64 bytes
+constexpr int kUsualPieces = 16;  // pieces of an image, at least, which are read in parallel
 constexpr int kMostPieces = 2 * kMostBands + kUsualPieces;
 constexpr int kCells = 256;  // positions of a block of the gradient
 
 struct Sizes {
-  uint32_t batch, width, cells, channels;  // cells: of one image
+  uint32_t batch, width, cells, channels;  // `cells` is height * width
   bool average, maximum;
 };
 
-// The image's rows cut into pieces, so that each band is a run of them and every row is read once: piece p is
-// rows [cut[p], cut[p + 1]), band k is pieces [begin[k], end[k]).
+// The rows of an image, cut into pieces so that each band is a run of pieces and every row is read once:
+// piece p is rows [cut[p], cut[p + 1]), band k is pieces [begin[k], end[k]).
 struct Pieces {
   uint32_t bands, count;
   uint32_t cut[kMostPieces + 1];
   uint8_t begin[kMostBands], end[kMostBands];
 };
 
-// What a block keeps of its pieces, each [pieces, kChannels].
+// The sums and maxima of a block's pieces in shared memory, each [pieces, kChannels].
 struct PieceSums {
   float *sum, *best;
   int32_t* winner;
@@ -42,17 +42,18 @@ struct PieceSums {
   static size_t bytes(uint32_t pieces) { return pieces * kChannels * (2 * sizeof(float) + sizeof(int32_t)); }
 };
 
-// One vector of V channels of one piece.
+// Reduces one vector of V channels over one piece.
 template <class T, int V>
 __device__ __forceinline__ void reduce_piece(const T* __restrict__ image, uint32_t channels, uint32_t begin,
                                              uint32_t end, const PieceSums& to, uint32_t slot) {
-  Pack<float, V> sum = widen(load<V * sizeof(T)>(image + static_cast<int64_t>(begin) * channels)), best = sum;
+  Pack<float, V> sum = to_f32(load<V * sizeof(T)>(image + static_cast<int64_t>(begin) * channels)),
+                 best = sum;
   Pack<int32_t, V> winner;
 #pragma unroll
   for (int i = 0; i < V; ++i) winner.lane[i] = static_cast<int32_t>(begin);
 #pragma unroll 4
   for (uint32_t q = begin + 1; q < end; ++q) {
-    const Pack<float, V> value = widen(load<V * sizeof(T)>(image + static_cast<int64_t>(q) * channels));
+    const Pack<float, V> value = to_f32(load<V * sizeof(T)>(image + static_cast<int64_t>(q) * channels));
 #pragma unroll
     for (int i = 0; i < V; ++i) {
       sum.lane[i] += value.lane[i];
@@ -66,8 +67,8 @@ __device__ __forceinline__ void reduce_piece(const T* __restrict__ image, uint32
   store_lanes_shared(to.winner + slot, winner);
 }
 
-// A block: kChannels channels of one image. Its rows of threads reduce the pieces; then its threads join the
-// pieces of each (band, channel), in order.
+// A block takes kChannels channels of one image. Its rows of threads reduce the pieces; then its threads join
+// the pieces of each (band, channel), in order.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads, 3)
     region_pool_forward(Sizes s, Pieces pieces, const T* __restrict__ x, T* __restrict__ y,
@@ -100,21 +101,21 @@ __global__ void __launch_bounds__(kThreads, 3)
   }
 }
 
-// What the averages of the bands give to each position of image row `row`.
+// The gradient that the averages of the bands give to each position of image row `row`.
 template <class T>
 __device__ __forceinline__ float mean_gradient(const Sizes& s, const Bands& bands, uint32_t row,
                                                const T* __restrict__ grad, int64_t pitch) {
   float sum = 0;
   for (uint32_t k = 0; s.average && k < bands.count; ++k)
-    if (row - bands.begin[k] <
-        bands.end[k] - bands.begin[k])  // unsigned: above the band wraps to far below it
+    // Unsigned: a row above the band wraps to far below it.
+    if (row - bands.begin[k] < bands.end[k] - bands.begin[k])
       sum +=
           static_cast<float>(grad[k * pitch]) / static_cast<float>((bands.end[k] - bands.begin[k]) * s.width);
   return sum;
 }
 
-// A block: kCells positions of one image and kChannels channels, whose gradient is summed in shared memory by
-// one thread a channel and position. blockIdx.x counts `parts` parts of each image.
+// A block takes kCells positions of one image and kChannels channels. One thread a channel and position sums
+// the gradient in shared memory. blockIdx.x counts `parts` parts of each image.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads, 4)
     region_pool_backward(Sizes s, Bands bands, uint32_t parts, const T* __restrict__ grad_y,
@@ -124,7 +125,7 @@ __global__ void __launch_bounds__(kThreads, 4)
   const uint32_t end = begin + kCells < s.cells ? begin + kCells : s.cells;
   const uint32_t first = blockIdx.y * kChannels;
   const uint32_t c = threadIdx.x % kChannels, group = threadIdx.x / kChannels;
-  const int64_t pitch = static_cast<int64_t>(s.batch) * s.channels;  // from band to band
+  const int64_t pitch = static_cast<int64_t>(s.batch) * s.channels;  // from one band to the next
   const int64_t out = static_cast<int64_t>(image) * s.channels + first + c;
   if (first + c < s.channels)
     for (uint32_t row = begin / s.width + group; row * s.width < end; row += kThreads / kChannels) {
@@ -149,11 +150,11 @@ __global__ void __launch_bounds__(kThreads, 4)
   for (uint32_t q = begin + threadIdx.x / kVectors; q < end; q += kThreads / kVectors) {
     const Pack<float, V> grad = load_lanes<V>(sums + (q - begin) * kChannels + channel);
     const int64_t at = (static_cast<int64_t>(image) * s.cells + q) * s.channels + first + channel;
-    store<V * sizeof(T)>(grad_x + at, narrow<T>(grad));
+    store<V * sizeof(T)>(grad_x + at, from_f32<T>(grad));
   }
 }
 
-Sizes narrowed(const RegionShape& s) {
+Sizes sizes_of(const RegionShape& s) {
   constexpr int64_t kMost = int64_t{1} << 30;
   check(s.batch < kMost && s.height * s.width < kMost && s.channels < 65536 * kChannels,
         "region_pool: ", s.batch, " images of ", s.height, "x", s.width, " with ", s.channels,
@@ -187,7 +188,7 @@ Pieces cut_rows(int64_t height, const RowRange* bands, int64_t count) {
 
 template <class T, int V>
 void run_forward(Context& context, const RegionShape& shape, const T* x, T* y, int32_t* winner) {
-  const Sizes s = narrowed(shape);
+  const Sizes s = sizes_of(shape);
   const unsigned vectors = kChannels / V;
   for (int64_t k = 0; k < shape.count; k += kMostBands) {
     const Pieces pieces =
@@ -224,7 +225,7 @@ Bands bands_of(const RegionShape& s) {
 template <class T, int V>
 void run_backward(Context& context, const RegionShape& shape, const T* grad_y, const int32_t* winner,
                   T* grad_x) {
-  const Sizes s = narrowed(shape);
+  const Sizes s = sizes_of(shape);
   const unsigned parts = blocks_for(s.cells, kCells);
   launch(region_pool_backward<T, V>,
          {blocks_for(static_cast<int64_t>(parts) * s.batch, 1), blocks_for(s.channels, kChannels)}, kThreads,
@@ -238,8 +239,9 @@ template <class T>
 void RegionPool<kGpu>::forward(Context& context, const RegionShape& s, const T* x, T* y, int32_t* winner) {
   check_element<T>(context);
   if (context.kernels == Kernels::plain) return plain_forward(context, s, x, y, winner);
-  constexpr int kWide = kVector<T, true>;
-  const auto run = s.channels % kWide == 0 && aligned(x, 16) ? run_forward<T, kWide> : run_forward<T, 1>;
+  constexpr int kPerVector = kVector<T, true>;
+  const auto run =
+      s.channels % kPerVector == 0 && aligned(x, 16) ? run_forward<T, kPerVector> : run_forward<T, 1>;
   run(context, s, x, y, winner);
 }
 template void RegionPool<kGpu>::forward(Context&, const RegionShape&, const float*, float*, int32_t*);
@@ -253,9 +255,9 @@ void RegionPool<kGpu>::backward(Context& context, const RegionShape& s, const T*
   if (context.kernels == Kernels::plain)
     return each(context, s.batch * s.height * s.width * s.channels,
                 PlainRegionPoolGradient<T>{s, bands_of(s), grad_y, winner, grad_x});
-  constexpr int kWide = kVector<T, true>;
+  constexpr int kPerVector = kVector<T, true>;
   const auto run =
-      s.channels % kWide == 0 && aligned(grad_x, 16) ? run_backward<T, kWide> : run_backward<T, 1>;
+      s.channels % kPerVector == 0 && aligned(grad_x, 16) ? run_backward<T, kPerVector> : run_backward<T, 1>;
   run(context, s, grad_y, winner, grad_x);
 }
 template void RegionPool<kGpu>::backward(Context&, const RegionShape&, const float*, const int32_t*, float*);

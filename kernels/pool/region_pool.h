@@ -1,11 +1,13 @@
-// Pools over bands of whole rows, which may overlap (the stripes and pyramids of part-based
-// re-identification):
+// Pools over bands of whole rows, which may overlap: stripes and pyramids of part-based re-identification.
+//
 //   y[k,n,c] = average of x[n,h,w,c] over begin_k <= h < end_k and all w   (if `average`)
 //            + maximum of the same                                         (if `maximum`)
+//
 // x [N,H,W,C], y and winner [K,N,C]: the bands come first, so that each is a slice. winner = h * W + w of the
-// maximum, the first of equals; it is written only if `maximum`. No aliasing; overwrites its outputs. Source
-// of the sum of both: Zheng et al., "Pyramidal person re-identification via multi-loss dynamic training",
-// 2019. On CUDA the gradient takes up to 56 bands; beyond, an Error names the number.
+// maximum, the first of equals; it is written only if `maximum`. No aliasing; outputs are overwritten. On
+// CUDA the gradient takes up to 56 bands; more are an Error.
+// Source: Zheng et al., "Pyramidal person re-identification via multi-loss dynamic training", 2019 (the
+// sum of average and maximum).
 // Floor: s (E + K N C) bytes (+ 4 K N C for the winners): each row is read once, however many bands hold it.
 #pragma once
 

@@ -1,4 +1,5 @@
-// region_pool.h, plainly: a thread for each output of a band, and for each element of the gradient.
+// The plain kernels of region_pool.h: a thread for each output of a band,
+// and one for each element of the gradient.
 #pragma once
 
 #include "kernels/common/each.h"
@@ -7,7 +8,7 @@
 namespace saccade {
 inline namespace SACCADE_TARGET {
 
-constexpr int kMostBands = 56;  // that the arguments of one launch hold
+constexpr int kMostBands = 56;  // bands that fit in the arguments of one launch
 
 struct Bands {
   uint32_t count, begin[kMostBands], end[kMostBands];
@@ -18,8 +19,8 @@ struct PlainRegionPool {
   RegionShape s;
   RowRange band;
   const T* x;
-  T* y;             // of the band, [N, C]
-  int32_t* winner;  // likewise
+  T* y;             // [N, C] of the band
+  int32_t* winner;  // [N, C] of the band
 
   __device__ void operator()(int64_t item) const {
     const T* image = x + item / s.channels * s.height * s.width * s.channels + item % s.channels;

@@ -12,7 +12,7 @@ struct Window {
   int64_t batch = 0, height = 0, width = 0, channels = 0;  // of the input
   int64_t kernel = 1, stride = 1, padding = 0;
 
-  // Largest kernel: a position in the window is kept in one byte.
+  // The largest kernel: one byte holds a position in the window.
   static constexpr int64_t kLargest = 15;
 
   int64_t out_height() const { return (height + 2 * padding - kernel) / stride + 1; }

@@ -1,5 +1,4 @@
-// A Window inside a kernel: 32-bit sizes, and from the number of a thread to the vector of V channels that it
-// computes.
+// A Window inside a kernel: 32-bit sizes, and the vector of V channels that a thread takes by its number.
 #pragma once
 
 #include "kernels/common/launch.h"
@@ -11,7 +10,7 @@ inline namespace SACCADE_TARGET {
 struct WindowTile {
   int height, width, out_height, out_width, channels, kernel, stride, padding;
   uint32_t vectors;              // of V channels in a pixel
-  uint32_t in_items, out_items;  // threads that a pass over the input and one over the output need
+  uint32_t in_items, out_items;  // threads of a pass over the input, and of one over the output
 
   struct Range {
     int begin, end;
@@ -26,7 +25,7 @@ struct WindowTile {
     return {last < kernel ? 0 : (last - kernel) / stride + 1, end < out_size ? end : out_size};
   }
 
-  // Vector `item` of an image batch of height x width pixels.
+  // The place of vector number `item` in a batch of images with rows x columns pixels.
   struct Place {
     int image, row, column, channel;
   };
@@ -51,11 +50,11 @@ struct WindowTile {
           w.batch, " images of ", w.height, "x", w.width, " with ", w.channels,
           " channels are too many for one launch");
     check(w.height < kMost / 2 && w.width < kMost / 2 && w.stride < kMost / 2, op,
-          ": too large an image or stride");
-    const auto narrow = [](int64_t value) { return static_cast<int>(value); };
-    height = narrow(w.height), width = narrow(w.width), channels = narrow(w.channels);
-    out_height = narrow(w.out_height()), out_width = narrow(w.out_width());
-    kernel = narrow(w.kernel), stride = narrow(w.stride), padding = narrow(w.padding);
+          ": the image or the stride is too large");
+    const auto in_32_bits = [](int64_t value) { return static_cast<int>(value); };
+    height = in_32_bits(w.height), width = in_32_bits(w.width), channels = in_32_bits(w.channels);
+    out_height = in_32_bits(w.out_height()), out_width = in_32_bits(w.out_width());
+    kernel = in_32_bits(w.kernel), stride = in_32_bits(w.stride), padding = in_32_bits(w.padding);
     vectors = static_cast<uint32_t>(w.channels / vector);
     in_items = static_cast<uint32_t>(w.in_count() / vector);
     out_items = static_cast<uint32_t>(w.out_count() / vector);

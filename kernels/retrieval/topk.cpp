@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t kBlock = 256;
 
-// (a, i) before (b, j), where neither place is empty.
+// Whether (a, i) stands before (b, j); neither place is empty.
 template <bool kLargest>
 bool before(float a, int64_t i, float b, int64_t j) {
   if (kLargest ? a > b : a < b) return true;
@@ -20,7 +20,7 @@ bool before(float a, int64_t i, float b, int64_t j) {
   return std::isnan(b);
 }
 
-// Whether anything in the block can enter past `worst`: one vector comparison an element.
+// Whether any of x may enter before `worst`: one comparison for each element, vectorized.
 template <bool kLargest>
 bool any_enters(const float* x, int64_t count, float worst) {
   int enters = 0;

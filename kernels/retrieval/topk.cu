@@ -12,14 +12,14 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / 32;
-constexpr int kPer = 4;                          // columns that a thread takes of a chunk
-constexpr int kChunk = kThreads * kPer;          // columns looked at together
-constexpr int64_t kShared = 1024;                // places whose two lists fit in shared memory
-constexpr int64_t kScratch = int64_t{64} << 20;  // bytes of the lists that don't
+constexpr int kPer = 4;                          // columns of a chunk that a thread takes
+constexpr int kChunk = kThreads * kPer;          // columns that a block takes at a time
+constexpr int64_t kShared = 1024;                // the largest k whose two lists fit in shared memory
+constexpr int64_t kScratch = int64_t{64} << 20;  // bytes of the lists that do not fit there
 
-// An item is one 64-bit key: integers compare as the items stand, values first, then indices, so no two items
-// are equal and no order of work can show. Numbers keep their order (negated where the largest are wanted);
-// NaN comes after them, an empty place last of all.
+// An item is one 64-bit key. Comparing keys compares values first, then indices, so no two items are equal
+// and the result does not depend on the order of the work. Numbers keep their order (inverted where the
+// largest are wanted); a NaN comes after them, and an empty place last of all.
 constexpr uint64_t kEmpty = ~uint64_t{0};
 constexpr uint32_t kNan = 0xfffffffeu;
 
@@ -68,9 +68,9 @@ __device__ __forceinline__ void sort_keys(uint64_t* keys, uint32_t size) {
     }
 }
 
-// A block a row. Its k best so far stand sorted in one of two lists; of each chunk of columns only those that
-// stand before the last of them are kept, sorted and merged into the other list: a key's place is its own
-// rank plus the number of keys below it in the other list.
+// A block takes a row. Its k best so far stand sorted in one of two lists. Of each chunk of columns the block
+// keeps only those that come before the last of the k, sorts them and merges both into the other list: a
+// key's place there is its own rank plus the number of keys below it among the others.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
     topk_update(uint32_t columns, uint32_t first_column, uint32_t k, bool largest, const T* __restrict__ x,
@@ -94,7 +94,7 @@ __global__ void __launch_bounds__(kThreads)
     uint32_t count = 0;
 #pragma unroll
     for (int p = 0; p < kPer; p += V) {
-      // Vectors of V neighbors; without them the lanes of a warp are the neighbors.
+      // A thread takes vectors of V neighbors; with V = 1 the lanes of a warp take neighbors.
       const uint32_t c = chunk + (V > 1 ? threadIdx.x * V : p * kThreads + threadIdx.x);
       Pack<T, V> value = {};
       if (c < columns) value = load<V * sizeof(T)>(x + c);
@@ -113,7 +113,7 @@ __global__ void __launch_bounds__(kThreads)
       if (w < warp) place += warp_counts[w];
       total += warp_counts[w];
     }
-    if (total == 0) {  // the same for the whole block
+    if (total == 0) {  // all threads of the block agree
       __syncthreads();
       continue;
     }
@@ -178,17 +178,17 @@ void TopK<kGpu>::update(Context& context, int64_t rows, int64_t columns, int64_t
   if (k == 0 || rows == 0 || columns == 0) return;
   if (context.kernels == Kernels::plain)
     return each(context, rows, PlainTopK<T>{columns, first, k, largest, x, pitch, values, indices});
-  const bool wide = columns % kPer == 0 && pitch % kPer == 0 && aligned(x, kPer * sizeof(T));
+  const bool vectorized = columns % kPer == 0 && pitch % kPer == 0 && aligned(x, kPer * sizeof(T));
   const int64_t row_bytes = 2 * k * static_cast<int64_t>(sizeof(uint64_t));
   const bool in_shared = k <= kShared;
   const int64_t together = in_shared ? rows : std::clamp<int64_t>(kScratch / row_bytes, 1, rows);
   Context::Scratch scratch(context, in_shared ? 0 : static_cast<size_t>(together * row_bytes));
   for (int64_t row = 0; row < rows; row += together)
-    launch(wide ? topk_update<T, kPer> : topk_update<T, 1>, blocks_for(std::min(together, rows - row), 1),
-           kThreads, in_shared ? static_cast<size_t>(row_bytes) : 0, context.stream(),
-           static_cast<uint32_t>(columns), static_cast<uint32_t>(first), static_cast<uint32_t>(k), largest,
-           x + row * pitch, pitch, in_shared ? nullptr : scratch.as<uint64_t>(), values + row * k,
-           indices + row * k);
+    launch(vectorized ? topk_update<T, kPer> : topk_update<T, 1>,
+           blocks_for(std::min(together, rows - row), 1), kThreads,
+           in_shared ? static_cast<size_t>(row_bytes) : 0, context.stream(), static_cast<uint32_t>(columns),
+           static_cast<uint32_t>(first), static_cast<uint32_t>(k), largest, x + row * pitch, pitch,
+           in_shared ? nullptr : scratch.as<uint64_t>(), values + row * k, indices + row * k);
 }
 template void TopK<kGpu>::update(Context&, int64_t, int64_t, int64_t, int64_t, bool, const float*, int64_t,
                                  float*, int64_t*);

@@ -1,4 +1,4 @@
-// topk.h, plainly: a thread for each row keeps its k best in order by insertion.
+// The plain kernel of topk.h: a thread for each row keeps its k best in order by insertion.
 #pragma once
 
 #include "kernels/common/each.h"
@@ -21,7 +21,7 @@ struct PlainTopK {
     int64_t* const index = indices + row * k;
     for (int64_t c = 0; c < columns; ++c) {
       const T value = x[row * pitch + c];
-      int64_t place = k;  // behind all that stand before it: of equals the lower index
+      int64_t place = k;  // after all items that stand before it
       while (place > 0 && before(value, first + c, best[place - 1], index[place - 1])) --place;
       if (place == k) continue;
       for (int64_t i = k - 1; i > place; --i) best[i] = best[i - 1], index[i] = index[i - 1];

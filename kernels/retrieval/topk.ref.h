@@ -26,7 +26,7 @@ void TopK<Device::reference>::clear(Context&, int64_t rows, int64_t k, T* values
   std::fill(indices, indices + rows * k, int64_t{-1});
 }
 
-// Sorts what is kept together with what comes.
+// Sorts the kept items together with the new ones.
 template <>
 template <class T>
 void TopK<Device::reference>::update(Context&, int64_t rows, int64_t columns, int64_t first, int64_t k,

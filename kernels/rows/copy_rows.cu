@@ -9,16 +9,17 @@ namespace saccade {
 
 namespace {
 constexpr unsigned kThreads = 256;
-constexpr int kInFlight = 4;  // words of a thread
-constexpr int kParts = 8;     // of a launch
+constexpr int kInFlight = 4;  // words that a thread moves
+constexpr int kParts = 8;     // parts of a launch
 
-// Nothing is computed, so the kernels know words of bytes and no element type. The columns of a launch are
-// the words 0 .. end[kParts - 1] of a row; part k has those below end[k] and not below end[k - 1].
+// Nothing is computed, so the kernel moves words of bytes and knows no element type.
+// The columns of a launch are the words 0 .. end[kParts - 1] of a row; part k has those
+// from end[k - 1] up to but not including end[k].
 struct PartTable {
   uint8_t* at[kParts];
   uint32_t end[kParts];
 
-  // Where a word lies in its part; null where that has no data.
+  // The address of a word in its part; null if the part has no data.
   template <int Bytes>
   __device__ __forceinline__ uint8_t* find(uint32_t row, uint32_t column) const {
     uint8_t* data = at[0];
@@ -30,8 +31,8 @@ struct PartTable {
   }
 };
 
-// kCut: from the rows of `whole`, which are `pitch` words apart, into the parts; otherwise from the parts,
-// and zeros where one has no data.
+// kCut: copies from the rows of `whole`, which are `pitch` words apart, into the parts. Otherwise copies from
+// the parts into `whole`, with zeros where a part has no data.
 template <int Bytes, bool kCut>
 __global__ void __launch_bounds__(kThreads)
     move_columns(uint32_t words, Divider width, PartTable parts, uint8_t* __restrict__ whole, int64_t pitch) {
@@ -54,7 +55,7 @@ __global__ void __launch_bounds__(kThreads)
     if (to[u]) store<Bytes>(to[u], word[u]);
 }
 
-// The parts of one launch, parts[first ..]; `whole` is their first column's first row.
+// Moves `count` parts in one launch; `whole` points to the first row of their first column.
 template <bool kCut, class T, class U>
 void run(Context& context, int64_t rows, const Columns<T>* parts, int count, U* whole, int64_t pitch) {
   while (kCut && count > 0 && !parts[count - 1].data) --count;
@@ -67,7 +68,7 @@ void run(Context& context, int64_t rows, const Columns<T>* parts, int count, U* 
         reinterpret_cast<uintptr_t>(parts[k].data) | static_cast<uint64_t>(parts[k].width * sizeof(T));
   }
   if (rows * width == 0) return;
-  with_widest_word(together, [&]<int Bytes>() {
+  with_largest_word(together, [&]<int Bytes>() {
     constexpr int64_t kPerBlock = kInFlight * static_cast<int64_t>(kThreads), kBytes = sizeof(T);
     const int64_t words = rows * (width * kBytes / Bytes);
     check(words < (int64_t{1} << 31) - kPerBlock, "a matrix of ", rows, " x ", width,

@@ -1,7 +1,7 @@
-// Matrices of the same number of rows beside each other: put together (concatenation), and taken apart
-// (splitting, slices). A part without data has columns all the same: join() writes zeros there, cut() leaves
-// them out. No aliasing. Floor: each byte of the parts that have data read and written once; join() writes
-// the zeros too.
+// Joins matrices with the same number of rows side by side, and cuts one apart: the registry's concat,
+// split and slice_columns. A part without data has columns all the same: join() writes zeros there,
+// cut() leaves them out. No aliasing.
+// Floor: each byte of the parts with data read and written once; join() writes the zeros, too.
 #pragma once
 
 #include <vector>
@@ -20,7 +20,7 @@ struct Columns {
 
 template <Device D>
 struct CopyRows {
-  // y [rows, sum of the widths] = the parts from left to right, in one launch for each eight of them
+  // y [rows, sum of the widths] = the parts from left to right, eight parts in a launch.
   template <class T>
   static void join(Context&, int64_t rows, const std::vector<Columns<const T>>& parts, T* y);
 

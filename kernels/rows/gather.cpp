@@ -19,14 +19,14 @@ template <>
 void Gather<Device::cpu>::scatter_add(Context& context, int64_t rows, int64_t picked, int64_t width,
                                       const float* x, const int64_t* index, float* y) {
   check_index(rows, picked, index);
-  // A counting sort of 0..picked-1 by row: row j owns order[last[j-1] .. last[j]).
+  // A counting sort of 0..picked-1 by row. Afterwards row j owns order[last[j-1] .. last[j]).
   Context::Scratch scratch(context, static_cast<size_t>(rows + 1 + picked) * sizeof(int64_t));
   int64_t *first = scratch.as<int64_t>(), *order = first + rows + 1;
   std::fill(first, first + rows + 1, 0);
   for (int64_t k = 0; k < picked; ++k) ++first[index[k] + 1];
   for (int64_t j = 0; j < rows; ++j) first[j + 1] += first[j];
   for (int64_t k = 0; k < picked; ++k) order[first[index[k]]++] = k;
-  const int64_t* last = first;  // each start has moved to its row's end
+  const int64_t* last = first;  // the sort has moved each row's start to its end
   parallel_for(context, rows, 16384 / (width + 1) + 1, [&](int64_t begin, int64_t end) {
     for (int64_t j = begin; j < end; ++j) {
       float* to = y + j * width;

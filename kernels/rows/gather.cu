@@ -11,11 +11,11 @@ namespace saccade {
 
 namespace {
 
-// scatter_add sorts the numbers k = 0..picked-1 by the row that each goes to, so that a row's k stand side by
-// side and rise, and then sums row by row: no atomics, one order. The sort is a radix sort from the lowest
-// digit up, and each of its passes keeps the order of equal digits:
+// scatter_add sorts the numbers k = 0..picked-1 by their row index[k], so that the k of a row stand side by
+// side and rise, and then sums row by row: no atomics, one order. It is a radix sort from the lowest digit
+// up; each pass keeps the order of equal digits:
 //   count   each block counts the digits of its tile of keys,
-//   scan    turns counts[digit][block] into where that block's keys of that digit go,
+//   scan    turns counts[digit][block] into the place where that block's keys of that digit begin,
 //   place   each block writes its keys there, in their order.
 
 constexpr int kThreads = 256;
@@ -23,9 +23,9 @@ constexpr int kWarps = kThreads / kWarp;
 constexpr int kDigitBits = 8;
 constexpr uint32_t kDigits = 1u << kDigitBits;
 constexpr int kRounds = 8;                      // keys of a thread
-constexpr uint32_t kTile = kThreads * kRounds;  // of a block: each warp takes kWarp * kRounds neighbors
+constexpr uint32_t kTile = kThreads * kRounds;  // keys of a block: each warp takes kWarp * kRounds neighbors
 constexpr unsigned kScanThreads = 1024;
-static_assert(kDigits == kThreads, "a thread a digit");
+static_assert(kDigits == kThreads, "a block has a thread for each digit");
 
 struct Keys {
   uint32_t* key;    // the row, or `rows` where the index is outside
@@ -41,7 +41,7 @@ __global__ void __launch_bounds__(kThreads)
   out.place[k] = k;
 }
 
-// The lanes of this warp whose digit is the own one, among those that hold a key.
+// The lanes of this warp that hold a key with the same digit as the calling lane.
 __device__ __forceinline__ unsigned lanes_with(uint32_t digit, bool holds) {
   unsigned lanes = __ballot_sync(kAllLanes, holds);
 #pragma unroll
@@ -53,7 +53,7 @@ __device__ __forceinline__ unsigned lanes_with(uint32_t digit, bool holds) {
   return lanes;
 }
 
-// counts[warp][digit] of the block's tile.
+// counts[warp][digit] = the number of keys with that digit in the warp's part of the block's tile.
 __device__ __forceinline__ void count_tile(uint32_t picked, int shift, const uint32_t* key,
                                            uint32_t (*counts)[kDigits]) {
   const uint32_t warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
@@ -65,7 +65,7 @@ __device__ __forceinline__ void count_tile(uint32_t picked, int shift, const uin
     const uint32_t k = first + round * kWarp;
     const uint32_t digit = k < picked ? key[k] >> shift & (kDigits - 1) : 0;
     const unsigned lanes = lanes_with(digit, k < picked);
-    // The first of the lanes counts for all; the others of the warp hold other digits.
+    // The first lane of each digit counts for all lanes with it.
     if (k < picked && (lanes & ((1u << lane) - 1)) == 0) counts[warp][digit] += __popc(lanes);
     __syncwarp();
   }
@@ -83,7 +83,7 @@ __global__ void __launch_bounds__(kThreads)
   totals[threadIdx.x * gridDim.x + blockIdx.x] = total;
 }
 
-// totals[i] becomes the sum of those before it. One block.
+// Replaces totals[i] by the sum of all totals before it. Runs as one block.
 __global__ void __launch_bounds__(kScanThreads) scatter_scan(uint32_t count, uint32_t* totals) {
   __shared__ uint32_t warps[kScanThreads / kWarp];
   const uint32_t warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
@@ -91,7 +91,7 @@ __global__ void __launch_bounds__(kScanThreads) scatter_scan(uint32_t count, uin
   for (uint32_t first = 0; first < count; first += kScanThreads) {
     const uint32_t i = first + threadIdx.x;
     const uint32_t own = i < count ? totals[i] : 0;
-    uint32_t sum = own;  // of the lanes up to this one
+    uint32_t sum = own;  // becomes the sum of the lanes up to this one
 #pragma unroll
     for (unsigned step = 1; step < kWarp; step *= 2) {
       const uint32_t other = __shfl_up_sync(kAllLanes, sum, step);
@@ -116,7 +116,7 @@ __global__ void __launch_bounds__(kThreads)
   count_tile(picked, shift, in.key, counts);
   uint32_t next = totals[threadIdx.x * gridDim.x + blockIdx.x];
 #pragma unroll
-  for (int w = 0; w < kWarps; ++w) {  // counts become where each warp's next key of the digit goes
+  for (int w = 0; w < kWarps; ++w) {  // each count becomes the place of that warp's next key of the digit
     const uint32_t count = counts[w][threadIdx.x];
     counts[w][threadIdx.x] = next;
     next += count;
@@ -139,7 +139,7 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// first[j] = how many keys are below j: row j owns places first[j] .. first[j + 1].
+// first[j] = the number of keys below j: row j owns places first[j] .. first[j + 1].
 __global__ void __launch_bounds__(kThreads)
     scatter_first(uint32_t picked, uint32_t rows, const uint32_t* __restrict__ key,
                   uint32_t* __restrict__ first) {
@@ -168,11 +168,11 @@ __global__ void __launch_bounds__(kThreads)
   Pack<float, V> sum = {};
 #pragma unroll 4
   for (uint32_t at = first[row]; at < end; ++at) {
-    const Pack<float, V> term = widen(load<V * sizeof(T), Use::once>(x + place[at] * width + column));
+    const Pack<float, V> term = to_f32(load<V * sizeof(T), Use::once>(x + place[at] * width + column));
 #pragma unroll
     for (int i = 0; i < V; ++i) sum.lane[i] += term.lane[i];
   }
-  store<V * sizeof(T)>(y + row * width + column, narrow<T>(sum));
+  store<V * sizeof(T)>(y + row * width + column, from_f32<T>(sum));
 }
 
 template <class T, int V>
@@ -182,13 +182,14 @@ void run_sum(Context& context, int64_t rows, int64_t width, const T* x, const ui
   unsigned across = 1;
   while (across < kThreads && across < vectors) across *= 2;
   const int64_t tiles = (vectors + across - 1) / across;
-  check(tiles < 65536, "scatter_add: rows of ", width, " elements are too wide for one launch");
+  check(tiles < 65536, "scatter_add: rows of ", width, " elements are too long for one launch");
   const unsigned down = kThreads / across;
   launch(scatter_sum<T, V>, {blocks_for(rows, down), static_cast<unsigned>(tiles)}, dim3(across, down), 0,
          context.stream(), rows, width, x, first, place, y);
 }
 
-// Sorts by key, of which the lowest `bits` are used, through `spare`. Returns where the result lies.
+// Sorts by the lowest `bits` of the keys; `spare` is memory of the same size.
+// Returns the one of both that holds the result.
 Keys sort(Context& context, uint32_t picked, int bits, Keys keys, Keys spare, uint32_t* totals) {
   const unsigned blocks = blocks_for(picked, kTile);
   for (int shift = 0; shift < bits; shift += kDigitBits) {
@@ -235,9 +236,9 @@ void Gather<kGpu>::scatter_add(Context& context, int64_t rows, int64_t picked, i
   const Keys sorted = sort(context, count, std::bit_width(last), keys, spare, totals);
   launch(scatter_first, blocks_for(rows + 1, kThreads), kThreads, 0, context.stream(), count, last,
          sorted.key, first);
-  constexpr int kWide = kVector<T, true>;
-  if (width % kWide == 0 && aligned(x, 16) && aligned(y, 16))
-    run_sum<T, kWide>(context, rows, width, x, first, sorted.place, y);
+  constexpr int kPerVector = kVector<T, true>;
+  if (width % kPerVector == 0 && aligned(x, 16) && aligned(y, 16))
+    run_sum<T, kPerVector>(context, rows, width, x, first, sorted.place, y);
   else
     run_sum<T, 1>(context, rows, width, x, first, sorted.place, y);
 }

@@ -1,4 +1,5 @@
-// gather.h, plainly: a thread for each element of y, which for a sum looks through the whole index.
+// The plain kernels of gather.h: a thread for each element of y,
+// which for a sum looks through the whole index.
 #pragma once
 
 #include "kernels/common/each.h"

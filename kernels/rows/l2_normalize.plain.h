@@ -1,4 +1,4 @@
-// l2_normalize.h, plainly: a thread for each row, twice along it.
+// The plain kernel of l2_normalize.h, forward only: a thread for each row goes along it twice.
 #pragma once
 
 #include "kernels/common/each.h"

@@ -1,5 +1,5 @@
-// Rows of bytes from one matrix to another, by index. Nothing is computed, so the kernel knows bytes and no
-// element type, and takes the widest access that every row's start and width allow.
+// Copies rows from one matrix to another, by index (gather.h). Nothing is computed, so the kernel moves bytes
+// and knows no element type; its accesses are as large as the start and the length of every row allow.
 #pragma once
 
 #include "kernels/common/launch.h"
@@ -20,7 +20,7 @@ struct RowMove {
 namespace move_detail {
 
 constexpr int kThreads = 256;
-constexpr int kInFlight = 4;  // rows of a thread
+constexpr int kInFlight = 4;  // rows that a thread moves
 
 // A block is a tile of blockDim.x words side by side and kInFlight * blockDim.y rows.
 template <int Bytes>
@@ -55,7 +55,7 @@ void run(Context& context, const RowMove& m) {
   while (x < kThreads && x < words) x *= 2;
   const unsigned y = kThreads / x;
   const int64_t tiles = (words + x - 1) / x;
-  check(tiles < 65536, "rows of ", m.width, " bytes are too wide for one launch");
+  check(tiles < 65536, "rows of ", m.width, " bytes are too long for one launch");
   launch(move_rows<Bytes>,
          {blocks_for(m.rows, kInFlight * static_cast<int64_t>(y)), static_cast<unsigned>(tiles)}, dim3(x, y),
          0, context.stream(), m);
@@ -67,10 +67,10 @@ inline uint64_t bits_of(const void* x, const void* y) {
   return reinterpret_cast<uintptr_t>(x) | reinterpret_cast<uintptr_t>(y);
 }
 
-// Calls run.operator()<Bytes>() with the widest access that divides every number of bytes that went into
-// `together` by an or: addresses, widths, pitches.
+// Calls run.operator()<Bytes>() with the largest access that divides all of the numbers whose bitwise or is
+// `together`: addresses, row lengths and pitches in bytes.
 template <class Run>
-void with_widest_word(uint64_t together, Run&& run) {
+void with_largest_word(uint64_t together, Run&& run) {
   if (together % 16 == 0) return run.template operator()<16>();
   if (together % 8 == 0) return run.template operator()<8>();
   if (together % 4 == 0) return run.template operator()<4>();
@@ -79,8 +79,8 @@ void with_widest_word(uint64_t together, Run&& run) {
 }
 
 inline void move_rows(Context& context, const RowMove& m) {
-  with_widest_word(bits_of(m.x, m.y) | static_cast<uint64_t>(m.width),
-                   [&]<int Bytes>() { move_detail::run<Bytes>(context, m); });
+  with_largest_word(bits_of(m.x, m.y) | static_cast<uint64_t>(m.width),
+                    [&]<int Bytes>() { move_detail::run<Bytes>(context, m); });
 }
 
 }  // namespace SACCADE_TARGET

@@ -8,7 +8,7 @@ template <>
 template <>
 void Transpose<Device::cpu>::forward(Context& context, int64_t rows, int64_t columns, const float* x,
                                      float* y) {
-  constexpr int64_t kTile = 16;  // one cache line each way
+  constexpr int64_t kTile = 16;  // rows and columns: one cache line each
   parallel_for(context, (columns + kTile - 1) / kTile, 16384 / (kTile * (rows + 1)) + 1,
                [&](int64_t begin, int64_t end) {
                  for (int64_t tile = begin; tile < end; ++tile) {

@@ -9,11 +9,12 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kTile = 64;  // rows and columns of a block
-// One column more, so that the words of a column lie in different banks; two where two elements share a word.
+// One more column than kTile, so that the words of a column lie in different banks;
+// two where two elements share a word.
 template <class T>
 constexpr int kPitch = kTile + 4 / static_cast<int>(sizeof(T));
 
-// Reads the tile along rows of x, writes it along rows of y, both in vectors of V elements.
+// Reads a tile along the rows of x and writes it along the rows of y, both in vectors of V elements.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads) transpose(int64_t rows, int64_t columns, uint32_t tiles_across,
                                                       const T* __restrict__ x, T* __restrict__ y) {
@@ -59,10 +60,11 @@ void Transpose<kGpu>::forward(Context& context, int64_t rows, int64_t columns, c
   if (rows == 0 || columns == 0) return;
   if (context.kernels == Kernels::plain)
     return each(context, rows * columns, PlainTranspose<T>{rows, columns, x, y});
-  constexpr int kWide = kVector<T, true>;
+  constexpr int kPerVector = kVector<T, true>;
   const int64_t down = (rows + kTile - 1) / kTile, across = (columns + kTile - 1) / kTile;
-  const bool wide = rows % kWide == 0 && columns % kWide == 0 && aligned(x, 16) && aligned(y, 16);
-  launch(wide ? transpose<T, kWide> : transpose<T, 1>, blocks_for(down * across, 1), kThreads, 0,
+  const bool vectorized =
+      rows % kPerVector == 0 && columns % kPerVector == 0 && aligned(x, 16) && aligned(y, 16);
+  launch(vectorized ? transpose<T, kPerVector> : transpose<T, 1>, blocks_for(down * across, 1), kThreads, 0,
          context.stream(), rows, columns, across, x, y);
 }
 template void Transpose<kGpu>::forward(Context&, int64_t, int64_t, const float*, float*);

@@ -1,4 +1,5 @@
-// y[c,r] = x[r,c].   x [rows, columns], y [columns, rows]. No aliasing. Floor: 2 s E bytes.
+// y[c,r] = x[r,c]: the registry's transpose2d, which is its own gradient.
+// x [rows, columns], y [columns, rows]. No aliasing. Floor: 2 s E bytes.
 #pragma once
 
 #include "kernels/common/context.h"

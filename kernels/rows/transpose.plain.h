@@ -1,4 +1,4 @@
-// transpose.h, plainly: a thread for each element of y.
+// The plain kernel of transpose.h: a thread for each element of y.
 #pragma once
 
 #include "kernels/common/each.h"

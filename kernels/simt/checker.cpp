@@ -11,7 +11,7 @@
 #ifdef SACCADE_SIMT_RACE
 #include <sys/mman.h>
 #include <unistd.h>
-// Of ThreadSanitizer's runtime: how it is told that memory starts a new life where it lies.
+// These functions of ThreadSanitizer's runtime tell it that memory begins a new life at the same address.
 extern "C" void __tsan_java_init(uintptr_t begin, uintptr_t bytes);
 extern "C" void __tsan_java_alloc(uintptr_t begin, uintptr_t bytes);
 extern "C" void __tsan_java_free(uintptr_t begin, uintptr_t bytes);
@@ -24,7 +24,8 @@ namespace saccade::simt {
 
 namespace {
 
-// Not memset: ThreadSanitizer would see a write of the host, unordered with the block before.
+// Fills memory without memset, in which ThreadSanitizer would see a write of the host,
+// unordered with the block before.
 [[maybe_unused]] void poison(char* begin, char* end) {
   auto bytes = static_cast<size_t>(end - begin);
   asm volatile("rep stosb" : "+D"(begin), "+c"(bytes) : "a"(kPoison) : "memory");
@@ -53,9 +54,9 @@ bool separate_buffers() {
 
 namespace {
 
-// AddressSanitizer's list of global variables, in the program's section asan_globals. The kernels' shared
-// arrays are those that a function of a .cu file or of a header of kernels/ holds: all else there has a
-// qualified name.
+// An entry of AddressSanitizer's list of global variables, in the program's section asan_globals. The
+// kernels' shared arrays are those that a function of a .cu file or of a header of kernels/ holds: all other
+// globals there have a qualified name.
 struct Global {
   char* begin;
   size_t bytes, bytes_with_redzone;
@@ -67,7 +68,7 @@ struct Global {
   } * location;
   uintptr_t indicator;
 };
-extern "C" char __data_start[], _end[];  // of what can be written
+extern "C" char __data_start[], _end[];  // the ends of the memory that can be written
 extern "C" __attribute__((weak, visibility("hidden"))) Global __start_asan_globals[], __stop_asan_globals[];
 
 bool is_shared_array(const Global& global) {
@@ -101,7 +102,7 @@ void checker::fresh_shared_memory(void* dynamic, size_t bytes) {
   const auto begin = reinterpret_cast<uintptr_t>(__start_simt_shared) / 16 * 16;
   const size_t whole = (reinterpret_cast<uintptr_t>(__stop_simt_shared) - begin + 15) / 16 * 16;
   static const bool once = (__tsan_java_init(begin, whole), false);
-  if (once) return;  // never: it is there to be initialized
+  if (once) return;  // never: the variable only has to be initialized
   __tsan_java_free(begin, whole);
   __tsan_java_alloc(begin, whole);
 #endif
@@ -177,7 +178,7 @@ std::vector<std::string> take_findings() {
   return std::exchange(findings(), {});
 }
 
-// UndefinedBehaviorSanitizer calls the first at each finding, and tells of it through the second.
+// UndefinedBehaviorSanitizer calls __ubsan_on_report at each finding; the other function returns its text.
 extern "C" void __ubsan_get_current_report_data(const char** kind, const char** message, const char** file,
                                                 unsigned* line, unsigned* column, char** address);
 extern "C" void __ubsan_on_report() {

@@ -1,7 +1,8 @@
-// What the sanitizers have to be told of fibers, blocks and barriers, and what they found. The same executor is built
-// plain, for races (SACCADE_SIMT_RACE: the kernels under ThreadSanitizer), for memory (SACCADE_SIMT_MEMORY: under
-// AddressSanitizer) and for traffic (SACCADE_SIMT_TRAFFIC). Where a build does not need a call, it is empty. None of the
-// files of kernels/simt/ is itself instrumented: the scheduler's own state is nobody's race.
+// What the executor tells the sanitizers about fibers, blocks and barriers, and what they found. The executor
+// is built without a checker, for races (SACCADE_SIMT_RACE: the kernels under ThreadSanitizer), for memory
+// (SACCADE_SIMT_MEMORY: under AddressSanitizer) and for traffic (SACCADE_SIMT_TRAFFIC). A call that a build
+// does not need is empty there. The files of kernels/simt/ are not instrumented themselves: the scheduler's
+// own state would look like a race.
 #pragma once
 
 #include <cstddef>
@@ -18,18 +19,19 @@
 
 namespace saccade::simt {
 
-// The order in which blocks and threads take their turns; 0 is the order of their numbers. SACCADE_SIMT_SEED in the
-// environment sets it, too; without either it is 1.
+// The seed of the order in which blocks and threads take their turns; 0 is the order of their numbers. The
+// environment variable SACCADE_SIMT_SEED sets it, too; the default is 1.
 void set_seed(uint64_t seed);
 uint64_t seed();
 
-// What this build of the device looks for: "race", "memory", "traffic", or "" where it only runs.
+// What this build of the device looks for: "race", "memory", "traffic", or "" where it only runs kernels.
 const char* checker_name();
 
 // The findings since the last call, one text each: the sanitizer's report with the lines of the kernel.
 std::vector<std::string> take_findings();
 
-// Each buffer of the device as an allocation of its own, as large as asked for and poisoned: in the memory checker.
+// In the memory checker each buffer of the device is an allocation of its own,
+// exactly as large as asked for, and poisoned.
 #ifdef SACCADE_SIMT_MEMORY
 constexpr bool kSeparateBuffers = true;
 #else
@@ -42,20 +44,22 @@ constexpr bool kCountsTraffic = true;
 constexpr bool kCountsTraffic = false;
 #endif
 
-// How many blocks in a row have threads of their own, unordered with each other. ThreadSanitizer takes what one of its
-// fibers does for ordered, and a new fiber for each block would cost more than the block.
+// The number of blocks in a row that have threads of their own, unordered with each other.
+// For ThreadSanitizer all that one fiber does is ordered, and a new fiber for each block
+// would cost more than the block.
 #ifdef SACCADE_SIMT_RACE
 constexpr unsigned kSetsOfThreads = 3;
 #else
 constexpr unsigned kSetsOfThreads = 1;
 #endif
 
-// How many threads of a block ThreadSanitizer is asked to tell apart. It lends 255 places to the threads that run, and of one
-// that has lost its place it reports nothing: three blocks' threads have to fit. In a block, threads 80 apart are one to it:
-// a race between just these two stays hidden, any other shows. 80, as kernels pair threads that are a power of two apart.
+// The number of threads of a block that ThreadSanitizer tells apart. It has 255 places for running threads,
+// and reports nothing about a thread that has lost its place: the threads of three blocks have to fit. In a
+// block, threads that are 80 apart are one thread to it: a race between just these two stays hidden, any
+// other shows. It is 80 because kernels pair threads that are a power of two apart.
 constexpr unsigned kToldApart = 80;
 
-// Sanitizers make the frames of a kernel larger.
+// Sanitizers enlarge the stack frames of a kernel.
 #if defined(SACCADE_SIMT_RACE) || defined(SACCADE_SIMT_MEMORY)
 constexpr size_t kStackBytes = size_t{256} << 10;
 #else
@@ -69,7 +73,7 @@ constexpr unsigned char kPoison = 0xFF;
 
 namespace checker {
 
-// The block's shared memory starts anew: poisoned, and nobody has touched it. `dynamic` has `bytes` in use.
+// Makes the block's shared memory new: poisoned, and touched by no thread. `bytes` of `dynamic` are in use.
 void fresh_shared_memory(void* dynamic, size_t bytes);
 
 // --- One CUDA thread as the sanitizer sees it ---
@@ -99,7 +103,7 @@ inline void destroy(Fiber& fiber) {
 inline void* current() {
   return __tsan_get_current_fiber();
 }
-// Without the flag, a switch orders what came before it with what comes after, and no race is left to see.
+// Without the flag a switch would order everything before it with everything after it, and hide every race.
 inline void become(void* fiber) {
   __tsan_switch_to_fiber(fiber, __tsan_switch_to_fiber_no_sync);
 }
@@ -125,7 +129,7 @@ inline void release(void*) {}
 inline void acquire(void*) {}
 #endif
 
-// Around a switch of stacks: `leave` before it, `arrive` after it, on the other stack.
+// A switch of stacks calls `leave` before it and `arrive` after it, on the other stack.
 #ifdef SACCADE_SIMT_MEMORY
 inline void leave(Fiber& from, const Fiber& to) {
   __sanitizer_start_switch_fiber(&from.fake_stack, to.stack_bottom, to.stack_bytes);

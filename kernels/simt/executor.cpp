@@ -1,4 +1,4 @@
-// The scheduler of Device::simt: blocks one after the other, the threads of a block as fibers in turn.
+// The scheduler of Device::simt: it runs one block after the other, and the threads of a block as fibers.
 #include <algorithm>
 #include <boost/context/fiber.hpp>
 #include <boost/context/protected_fixedsize_stack.hpp>
@@ -26,7 +26,7 @@ namespace context = boost::context;
 
 constexpr unsigned kLanes = 32;
 constexpr unsigned kMostThreads = 1024;
-// Among the static shared arrays, so that both are fresh for a block at once.
+// Dynamic shared memory lies among the static shared arrays, so that one call makes both new for a block.
 alignas(16) __shared__ char dynamic_shared_bytes[kMostShared];
 
 enum class State : uint8_t { ready, at_barrier, at_exchange, done };
@@ -36,13 +36,13 @@ struct Thread {
   context::fiber scheduler;  // valid while it runs
   checker::Fiber checked;
   State state = State::done;
-  unsigned mask = 0;           // of the exchange that it waits at
-  bool orders_memory = false;  // which is a __syncwarp
+  unsigned mask = 0;           // of the exchange at which it waits
+  bool orders_memory = false;  // whether that exchange is a __syncwarp
   uint64_t given = 0;
   uint64_t received[kLanes] = {};
   unsigned received_lanes = 0;
-  Place place;          // of the barrier that it waits at
-  bool fenced = false;  // it has passed a __threadfence
+  Place place;          // of the barrier at which it waits
+  bool fenced = false;  // whether it has passed a __threadfence
 };
 
 std::string text(const char* name, uint3 at) {
@@ -67,7 +67,7 @@ const char* doing(State state) {
   return "";
 }
 
-// The order of threads and blocks: any is allowed, so a seed draws one. 0: as they are numbered.
+// The seed that draws the order of threads and blocks. Any order is allowed; 0 is the order of their numbers.
 uint64_t& seed_of_process() {
   static uint64_t seed = [] {
     const char* text = std::getenv("SACCADE_SIMT_SEED");
@@ -101,7 +101,7 @@ void numbers_below(std::vector<unsigned>& order, size_t count) {
   std::iota(order.begin(), order.end(), 0u);
 }
 
-// Says which stack it allocated: AddressSanitizer wants to know.
+// Allocates the stack of a fiber and notes where it lies, for AddressSanitizer.
 class Stacks {
  public:
   explicit Stacks(checker::Fiber& fiber) : fiber_(&fiber) {}
@@ -134,7 +134,7 @@ class Executor {
     gridDim = launch.grid;
     check(launch.shared_bytes <= kMostShared, "launch at ", launch.file, ":", launch.line, ": ",
           launch.shared_bytes, " bytes of dynamic shared memory");
-    // The static shared arrays are one set for the whole process.
+    // The process has one set of static shared arrays.
     static std::mutex one_launch;
     const std::lock_guard<std::mutex> lock(one_launch);
     running_ = true;
@@ -162,7 +162,7 @@ class Executor {
     running_ = false;
   }
 
-  // `counted_` is overwritten when all threads have come again, so when all have read it.
+  // The last thread to come overwrites `counted_`; by then all have read the count of the barrier before.
   unsigned barrier(bool predicate, Place place) {
     votes_ += predicate;
     threads_[current_]->place = place;
@@ -213,14 +213,14 @@ class Executor {
   }
 
  private:
-  // The threads of the next block are those from `first` on.
+  // Makes the threads from `first` on those of the next block.
   void select_threads(unsigned first) {
     while (all_threads_.size() < first + kMostThreads) all_threads_.push_back(nullptr);
     threads_ = all_threads_.data() + first;
     for (unsigned t = 0; t < count_; ++t)
       if (!threads_[t])
         threads_[t] = new_thread(t < kToldApart ? nullptr : &threads_[t - kToldApart]->checked);
-    checker::release(&started_);  // the stacks of new threads
+    checker::release(&started_);  // orders the stacks of new threads, too
   }
 
   std::unique_ptr<Thread> new_thread(const checker::Fiber* shared) {
@@ -235,7 +235,7 @@ class Executor {
           self.scheduler = std::move(scheduler);
           checker::arrive(self.checked, host_stack_);
           try {
-            for (;;) {  // a kernel a turn; the fiber is kept for the next block
+            for (;;) {  // a kernel in each round; the fiber is kept for the next block
               call_kernel();
               self.state = State::done;
               give_way(self);
@@ -251,8 +251,8 @@ class Executor {
 
   // Unwinds the threads that are still inside a kernel.
   void drop_threads() {
-    for (size_t i = all_threads_.size();
-         i-- > 0;) {  // those that share a fiber of ThreadSanitizer before its owner
+    // From the end: threads that share a fiber of ThreadSanitizer come before its owner.
+    for (size_t i = all_threads_.size(); i-- > 0;) {
       auto& thread = all_threads_[i];
       if (!thread) continue;
       checker::become(thread->checked);
@@ -270,7 +270,7 @@ class Executor {
     checker::acquire(&started_);
     try {
       call_(body_);
-    } catch (const std::exception&) {  // not boost's unwinding of a fiber that is thrown away
+    } catch (const std::exception&) {  // boost's unwinding of a dropped fiber is no std::exception
       failure_ = std::current_exception();
     }
     checker::release(&ended_);
@@ -304,7 +304,7 @@ class Executor {
     if constexpr (kCountsTraffic) traffic_detail::end_block();
   }
 
-  // All that the chosen threads did before is seen by all of them from here on.
+  // Orders memory: from here on, each of the chosen threads sees all that any of them did before.
   template <class Chosen>
   void order_memory([[maybe_unused]] unsigned first, [[maybe_unused]] unsigned count,
                     [[maybe_unused]] Chosen chosen) {
@@ -363,8 +363,7 @@ class Executor {
     self.scheduler = std::move(self.scheduler).resume();
   }
 
-  // Threads of one block that wait at two barriers have parted ways; some GPUs let that pass, none promises
-  // it.
+  // Fails if threads of one block wait at different barriers. Some GPUs let that pass, but none promises it.
   void check_same_barrier(Place place) {
     for (unsigned t = 0; t < count_; ++t) {
       const Place other = threads_[t]->place;
@@ -374,8 +373,8 @@ class Executor {
     }
   }
 
-  // Gives the lanes of `mask` each other's values if all that still run have come. Lanes that have left take
-  // no part.
+  // Gives the lanes of `mask` each other's values if all that still run have come;
+  // lanes that have left take no part.
   bool complete(unsigned warp, unsigned mask) {
     unsigned lanes = 0;
     for (unsigned l = 0; l < kLanes; ++l) {
@@ -401,7 +400,7 @@ class Executor {
     return true;
   }
 
-  // Thread t has left: an exchange that waited for it alone goes on without it.
+  // Thread t has left: completes the exchanges that waited for it alone.
   void complete_without(unsigned t) {
     for (unsigned l = 0; l < kLanes; ++l) {
       const unsigned other = t / kLanes * kLanes + l;
@@ -410,7 +409,7 @@ class Executor {
     }
   }
 
-  // Nobody can go on: names one that waits and one that it waits for.
+  // No thread can go on: fails with a thread that waits and one for which it waits.
   [[noreturn]] void report_stuck() {
     unsigned waiting = 0;
     while (threads_[waiting]->state == State::done) ++waiting;
@@ -428,7 +427,7 @@ class Executor {
                 doing(threads_[missing]->state)));
   }
 
-  // Where ThreadSanitizer keeps what barriers order; new for each block, as blocks are not ordered.
+  // ThreadSanitizer's objects for what barriers order; new for each block, as blocks are not ordered.
   struct Barriers {
     uint64_t block, warp[kMostThreads / kLanes];
   };
@@ -438,17 +437,17 @@ class Executor {
 
   std::vector<std::unique_ptr<Thread>> all_threads_;  // created once
   std::unique_ptr<Thread>* threads_ = nullptr;        // those of the running block
-  std::vector<unsigned> blocks_, turns_;              // in the order in which they run
+  std::vector<unsigned> blocks_, turns_;              // blocks and threads in the order in which they run
   std::unique_ptr<Barriers> barriers_;
   std::unique_ptr<char, Free> owned_shared_;  // dynamic shared memory with redzones
-  uint64_t started_ = 0, ended_ = 0;          // the launch: the host before it, the host after it
+  uint64_t started_ = 0, ended_ = 0;          // order a launch after and before the work of the host
   void* host_ = nullptr;
   checker::Fiber host_stack_;
   Launch launch_{};
   void (*call_)(void*) = nullptr;
   void* body_ = nullptr;
   unsigned count_ = 0, current_ = 0, arrived_ = 0;
-  unsigned votes_ = 0, counted_ = 0;  // true predicates at the barrier that fills, and at the last full one
+  unsigned votes_ = 0, counted_ = 0;  // true predicates at the barrier in progress, and at the last one
   bool running_ = false;
   std::exception_ptr failure_;
 };

@@ -1,5 +1,5 @@
 // CUDA's functions of one thread: bits, fast mathematics, cache hints, atomics. Fast mathematics is exact
-// here; a kernel that leans on the error of __expf must prove itself on a GPU.
+// here: whether a kernel tolerates the error of __expf can only be tested on a GPU.
 #pragma once
 
 #include <bit>
@@ -12,7 +12,7 @@
 namespace saccade::simt {
 
 void fence();
-bool fenced(const void* address);  // before an atomic: whether a fence of this thread came before it
+bool fenced(const void* address);  // for an atomic: whether this thread has passed a fence
 [[noreturn]] void fail(const char* what);
 
 inline void check_aligned(const void* p, size_t bytes) {
@@ -20,8 +20,8 @@ inline void check_aligned(const void* p, size_t bytes) {
     fail("an unaligned vector access");
 }
 
-// A hint goes to the caches in front of global memory. On a GPU such an access to shared memory goes astray.
-// (The memory checker keeps its shared arrays apart, so it can't tell.)
+// Cache hints are for global memory alone; on a GPU a hinted access to shared memory reaches a wrong address.
+// (In the memory checker the shared arrays do not lie together, so it cannot check this.)
 #ifdef SACCADE_SIMT_MEMORY
 inline void check_global(const void*) {}
 #else
@@ -68,7 +68,7 @@ inline unsigned __byte_perm(unsigned x, unsigned y, unsigned selector) {
   for (unsigned i = 0; i < 4; ++i) {
     const unsigned choice = selector >> (4 * i) & 0xfu;
     unsigned byte = static_cast<unsigned>(bytes >> (8 * (choice & 7u))) & 0xffu;
-    if (choice & 8u) byte = byte & 0x80u ? 0xffu : 0;  // its sign, eight times
+    if (choice & 8u) byte = byte & 0x80u ? 0xffu : 0;  // the sign of the byte, eight times
     out |= byte << (8 * i);
   }
   return out;
@@ -99,7 +99,7 @@ inline double __longlong_as_double(long long word) {
 }
 
 // --- Whole numbers ---
-inline int __mul24(int x, int y) {  // of the low 24 bits, signed
+inline int __mul24(int x, int y) {  // the product of the low 24 bits, signed
   const auto low = [](int v) { return static_cast<int>(static_cast<unsigned>(v) << 8) >> 8; };
   return static_cast<int>(static_cast<int64_t>(low(x)) * low(y));
 }
@@ -112,7 +112,7 @@ inline int __mulhi(int x, int y) {
 inline unsigned __umulhi(unsigned x, unsigned y) {
   return static_cast<unsigned>(static_cast<uint64_t>(x) * y >> 32);
 }
-__extension__ typedef __int128 saccade_int128;  // no ISO type: -Wpedantic refuses the plain name
+__extension__ typedef __int128 saccade_int128;  // not an ISO type, which -Wpedantic refuses
 __extension__ typedef unsigned __int128 saccade_uint128;
 inline unsigned long long __umul64hi(unsigned long long x, unsigned long long y) {
   return static_cast<unsigned long long>(static_cast<saccade_uint128>(x) * y >> 64);
@@ -121,7 +121,7 @@ inline long long __mul64hi(long long x, long long y) {
   return static_cast<long long>(static_cast<saccade_int128>(x) * y >> 64);
 }
 
-// Of floats: the one that is a number, as fminf and fmaxf.
+// Of a number and a NaN, min and max return the number, like fminf and fmaxf.
 template <class A, class B>
 requires(std::is_arithmetic_v<A>&& std::is_arithmetic_v<B>) constexpr std::common_type_t<A, B> min(A a, B b) {
   using T = std::common_type_t<A, B>;
@@ -253,8 +253,9 @@ inline float __uint2float_rn(unsigned x) {
 // --- Loads and stores with a hint for the caches ---
 namespace saccade::simt {
 
-// The instrumentation of -fsanitize=thread sees four accesses where a kernel makes one of 16 bytes. So in
-// such a build the vector accesses are made out of its sight, and reported as what they are.
+// The instrumentation of -fsanitize=thread sees four accesses where a kernel makes one of 16 bytes.
+// In such a build, vector accesses are therefore made without instrumentation, and reported as the
+// one access that they are.
 #ifdef SACCADE_SIMT_REPORTS
 extern "C" void __tsan_read16(void*);
 extern "C" void __tsan_write16(void*);
@@ -351,8 +352,9 @@ void __stwt(T* p, std::type_identity_t<T> value) {
   saccade::simt::hinted_store(p, value);
 }
 
-// --- Atomics: each returns the value that was there. They order no other memory, as on a GPU; __threadfence
-// does, for the atomics before and after it. ---
+// --- Atomics ---
+// Each returns the value before. As on a GPU they order no other memory;
+// __threadfence does, with the atomics before and after it.
 inline void __threadfence() {
   saccade::simt::fence();
 }

@@ -7,18 +7,18 @@
 
 namespace saccade::simt {
 
-// Null when there is no memory left. Released by std::free.
+// Returns null when there is no memory left. std::free releases it.
 void* allocate(size_t alignment, size_t bytes);
 
-// Whether each buffer is to be an allocation of its own, exactly as large as asked for, so that the memory checker sees
-// every access beside it: no pool, no arena.
+// Whether each buffer must be an allocation of its own, exactly as large as asked for, without pool or arena:
+// in the memory checker, which then sees every access beside a buffer.
 bool separate_buffers();
 
 }  // namespace saccade::simt
 
 namespace saccade {
 
-// The same of any device; false for all but simt.
+// The same for any device; false for all but simt.
 bool separate_buffers(Device device);
 
 }  // namespace saccade

@@ -1,5 +1,5 @@
-// What a stretch of work did on Device::simt: its launches, copies and fills, in order. It stands for a captured CUDA
-// graph, and shows whether a step can be one: what is replayed comes from here alone.
+// A recording of work on Device::simt: its launches, copies and fills, in order. It stands for a captured
+// CUDA graph, and shows whether a step can be one, as a replay runs nothing but the recording.
 #pragma once
 
 #include <array>
@@ -16,11 +16,11 @@ struct Command {
   enum Kind : uint8_t { launch, copy, fill } kind;
   const void* kernel;               // of a launch
   std::array<unsigned, 6> shape;    // of a launch: grid x, y, z and block x, y, z
-  size_t bytes;                     // dynamic shared memory, or what is copied or filled
-  std::vector<uint64_t> arguments;  // pointers and numbers; a struct counts by its size alone
+  size_t bytes;                     // of dynamic shared memory, or copied, or filled
+  std::vector<uint64_t> arguments;  // pointers and numbers; of a struct only the size
   std::function<void()> run;
 
-  // The same work on the same addresses.
+  // Whether the other command is the same work on the same addresses.
   bool same_as(const Command& other) const {
     return kind == other.kind && kernel == other.kernel && shape == other.shape && bytes == other.bytes &&
            arguments == other.arguments;
@@ -31,13 +31,13 @@ struct Recording {
   std::vector<Command> commands;
 };
 
-// The recording that this thread's work goes to; null: none.
+// The recording into which this thread's work goes; null if the work runs at once.
 Recording*& active_recording();
 
 template <class T>
 uint64_t word_of(const T& argument) {
   if constexpr (std::is_pointer_v<T>) return reinterpret_cast<uintptr_t>(argument);
-  uint64_t word = sizeof(T);  // of a struct: its padding has no fixed value
+  uint64_t word = sizeof(T);  // for a struct, whose padding has no fixed value
   if constexpr (std::is_arithmetic_v<T> || std::is_enum_v<T>) {
     word = 0;
     std::memcpy(&word, &argument, sizeof(T));
@@ -45,7 +45,8 @@ uint64_t word_of(const T& argument) {
   return word;
 }
 
-// Runs `run`, or writes it down where there is a recording. The one door for launches, copies and fills.
+// Calls `run`, or records it if there is an active recording.
+// All launches, copies and fills pass through here.
 template <class Run, class... Arguments>
 void submit(Command::Kind kind, const void* kernel, const std::array<unsigned, 6>& shape, size_t bytes,
             Run&& run, const Arguments&... arguments) {

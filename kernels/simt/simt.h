@@ -1,6 +1,6 @@
-// The CUDA language on the host: what a .cu file sees in place of <cuda_runtime.h> when it is compiled for
-// Device::simt. Each CUDA thread is a fiber, each block runs alone; a barrier and a warp's exchange are where
-// one fiber gives way to the next. See kernels/simt/README.md.
+// The CUDA language on the host: a .cu file that is compiled for Device::simt sees this instead of
+// <cuda_runtime.h>. Each CUDA thread is a fiber, and blocks run one at a time; at a barrier or an exchange of
+// its warp, a fiber gives way to the next. See kernels/simt/README.md.
 #pragma once
 
 #include <cmath>
@@ -19,15 +19,15 @@
 #define __launch_bounds__(...)
 #define __constant__ static
 #define __grid_constant__
-// One block runs at a time, so one set of arrays is enough. They lie side by side, to be made fresh for each block;
-// the memory checker finds them by itself and keeps redzones between them.
+// One block runs at a time, so one set of shared arrays is enough. They lie side by side, so that they can be
+// made new for each block; the memory checker finds them by itself and keeps redzones between them.
 #ifdef SACCADE_SIMT_MEMORY
 #define __shared__ static
 #else
 #define __shared__ static __attribute__((section("simt_shared")))
 #endif
 
-// Where the running thread stands. constinit: read without a check that it was initialized.
+// The indices of the running thread. constinit: they are read without a check that they are initialized.
 extern constinit thread_local uint3 threadIdx, blockIdx;
 extern constinit thread_local dim3 blockDim, gridDim;
 constexpr int warpSize = 32;
@@ -41,9 +41,9 @@ struct Launch {
   int line;
 };
 
-// Runs `call(body)` once for each thread of each block. Throws Error with the launch, block and thread where
-// a kernel breaks a rule: a barrier that part of its block does not reach, an exchange with a lane that is
-// elsewhere, an unaligned vector access.
+// Calls `call(body)` once for each thread of each block. Throws Error, which names the launch, block and
+// thread, when a kernel breaks a rule: a barrier that a part of the block does not reach, an exchange with a
+// lane that is elsewhere, an unaligned vector access.
 void run(const Launch& launch, void (*call)(void*), void* body);
 
 template <class Body>
@@ -52,16 +52,16 @@ void run(const Launch& launch, Body& body) {
       launch, [](void* b) { (*static_cast<Body*>(b))(); }, &body);
 }
 
-// A line of a kernel where threads meet: all must come to the same one.
+// The line of a barrier: all threads of a block must come to the same one.
 struct Place {
   const char* file = nullptr;
   int line = 0;
 };
 
-// Waits for all threads of the block that have not left; how many of them brought a true predicate.
+// Waits for all threads of the block; returns how many of them gave a true predicate.
 unsigned barrier(bool predicate, Place place);
 
-// What the lanes of a warp gave to an exchange; `lanes` says which took part.
+// The values that the lanes of a warp gave to an exchange; `lanes` has a bit for each lane that took part.
 struct Exchanged {
   const uint64_t* values;
   unsigned lanes;
@@ -69,7 +69,7 @@ struct Exchanged {
 Exchanged exchange(unsigned mask, uint64_t value);
 void warp_barrier(unsigned mask);  // an exchange that also orders memory
 unsigned lane();
-unsigned lanes_that_run();  // of the running thread's warp: those that have not left the kernel
+unsigned lanes_that_run();  // the lanes of the running thread's warp that have not left the kernel
 void* dynamic_shared_memory();
 
 template <class T>
@@ -103,13 +103,14 @@ inline void __syncwarp(unsigned mask = 0xffffffffu) {
   saccade::simt::warp_barrier(mask);
 }
 
-// Fibers do not run in step, so which lanes are active together has no answer here: all that have not left.
-// Kernels vote with __ballot_sync instead.
+// All lanes that have not left: fibers do not run in lockstep, so there is no better answer. Kernels vote
+// with __ballot_sync instead.
 inline unsigned __activemask() {
   return saccade::simt::lanes_that_run();
 }
 
-// Lanes are grouped by `width`; a source outside the own group is the own lane.
+// Shuffles work in groups of `width` lanes; where the source is outside of the group,
+// a lane receives its own value.
 template <class T>
 T __shfl_sync(unsigned mask, T value, int source, int width = 32) {
   const unsigned group = saccade::simt::lane() & ~static_cast<unsigned>(width - 1);

@@ -22,10 +22,10 @@ namespace {
 constexpr unsigned kLanes = 32;
 constexpr size_t kPageSectors = 2048;
 
-// What is known of one sector of memory.
+// The state of one sector of memory.
 struct Sector {
-  uint32_t slot = 0;    // of the cache, from 1; 0: not there
-  uint8_t touched = 0;  // 1 read before it was written, 2 written
+  uint32_t slot = 0;    // of the cache, from 1; 0: not in the cache
+  uint8_t touched = 0;  // bits: 1 read before it was written, 2 written
 };
 
 class Memory {
@@ -54,7 +54,7 @@ class Memory {
   Page* last_ = nullptr;
 };
 
-// A ring of slots, the least recently used sector behind slot 0.
+// A ring of slots; the least recently used sector follows slot 0.
 class Cache {
  public:
   void touch(Sector& sector, bool write) {
@@ -69,7 +69,7 @@ class Cache {
     }
     Slot& slot = slots_[sector.slot];
     slot.dirty |= write;
-    if (slots_[0].older == sector.slot) return;  // the newest already
+    if (slots_[0].older == sector.slot) return;  // it is the newest already
     unlink(sector.slot);
     insert_newest(sector.slot);
   }
@@ -83,7 +83,7 @@ class Cache {
   static constexpr uint32_t kSlots = kCacheBytes / kSectorBytes;
   struct Slot {
     Sector* sector = nullptr;
-    uint32_t newer = 0, older = 0;  // of slot 0: the oldest, the newest
+    uint32_t newer = 0, older = 0;  // for slot 0: the oldest and the newest slot
     bool dirty = false;
   };
   void unlink(uint32_t slot) {
@@ -129,18 +129,18 @@ struct Measurement {
   }
 };
 
-// What the lanes of a warp asked for when they came to an instruction for the same time.
+// The addresses for which the lanes of a warp asked at their n-th visit to an instruction.
 struct Request {
   uint32_t instruction;
-  uint32_t lanes = 0;  // those that came, as bits
+  uint32_t lanes = 0;  // a bit for each lane that came
   uint8_t bytes;
   bool write;
   std::array<uintptr_t, kLanes> address;
 };
 
 struct Warp {
-  std::vector<Request> requests;                      // in the order in which the first lane came to them
-  std::vector<std::vector<uint32_t>> by_instruction;  // their places, by visit
+  std::vector<Request> requests;                      // in the order in which their first lanes came
+  std::vector<std::vector<uint32_t>> by_instruction;  // the places of requests, by instruction and visit
 
   void clear() {
     requests.clear();
@@ -152,7 +152,7 @@ Measurement* measurement = nullptr;
 Measurement::Kernel* kernel = nullptr;
 std::vector<Warp> warps;
 std::vector<std::vector<uint32_t>> visits;  // by thread and instruction
-// The instructions of the launch, numbered as they come.
+// The instructions of the launch, in the order in which they first ran.
 std::vector<const void*> instructions;
 std::unordered_map<const void*, uint32_t> numbers;
 struct Recent {
@@ -164,7 +164,7 @@ std::array<Recent, 1024> recent;
 constexpr unsigned kNobody = ~0u;
 unsigned running = kNobody;
 std::array<traffic_detail::Range, 2> registers = {};  // of the running thread
-uintptr_t host_stack = 0;  // the kernel's parameters lie there: constant memory on a GPU
+uintptr_t host_stack = 0;  // holds the kernel's parameters, which are constant memory on a GPU
 
 bool is_shared(uintptr_t address) {
   return address >= reinterpret_cast<uintptr_t>(__start_simt_shared) &&
@@ -214,7 +214,7 @@ void record(const void* instruction, void* at, unsigned bytes, bool write) {
   request.address[running % kLanes] = address;
 }
 
-// How often the banks are gone through for the words that these lanes ask for.
+// The number of passes through the banks for the words that these lanes ask for.
 unsigned passes_of(const Request& request, unsigned lanes) {
   std::array<uintptr_t, 4 * kLanes> words;
   unsigned count = 0;
@@ -244,7 +244,7 @@ void count_shared(Counts& counts, const Request& request) {
 void count_global(Counts& counts, const Request& request) {
   struct Part {
     uintptr_t sector;
-    uint32_t bytes;  // which of them, as bits
+    uint32_t bytes;  // a bit for each byte that is asked for
   };
   std::array<Part, 2 * kLanes> parts;
   unsigned count = 0;
@@ -253,7 +253,7 @@ void count_global(Counts& counts, const Request& request) {
     for (const uintptr_t end = at + request.bytes; at < end;) {
       const uintptr_t sector = at / kSectorBytes, stop = std::min(end, (sector + 1) * kSectorBytes);
       const auto bytes = static_cast<uint32_t>(((uint64_t{1} << (stop - at)) - 1) << at % kSectorBytes);
-      unsigned i = count;  // neighbors come one after the other: search from the end
+      unsigned i = count;  // the lanes of one sector follow each other: search from the end
       while (i > 0 && parts[i - 1].sector != sector) --i;
       if (i > 0)
         parts[i - 1].bytes |= bytes;
@@ -317,7 +317,7 @@ void begin_launch(const char* file, int line, unsigned threads) {
   visits.assign(threads, {});
 }
 
-// The warps take turns, a request each: on a GPU they run side by side.
+// The warps take turns, one request in each, because on a GPU they run side by side.
 void end_block() {
   running = kNobody;
   if (!measurement) return;

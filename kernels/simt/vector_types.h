@@ -1,5 +1,4 @@
-// CUDA's vector types, with its alignments: a type of two, four or eight bytes a lane that is moved in one
-// access is aligned to its size, up to 16.
+// CUDA's vector types. As in CUDA, a type that is moved in one access is aligned to its size, up to 16 bytes.
 #pragma once
 
 struct char2 {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
-#include <filesystem>
 #include <numeric>
 
 #include "kernels/common/error.h"
@@ -11,8 +10,8 @@
 namespace saccade {
 namespace {
 
-// An attribute and the fields of the file that it is read from: one field with codes 1, 2, ..., or one yes /
-// no field for each answer.
+// An attribute and the fields of the file that it is read from: one field with codes 1, 2, ..., or for each
+// answer one field that says yes (2) or no (1).
 struct Source {
   Attribute attribute;
   std::vector<std::string> fields;
@@ -61,7 +60,7 @@ std::vector<Source> duke_sources() {
   };
 }
 
-// A code that is no small whole number becomes 0, which no attribute knows.
+// A code that is no whole number from 1 to 100 becomes 0, which is the code of no answer.
 std::vector<int> whole_numbers(const std::vector<double>& values) {
   std::vector<int> codes;
   for (const double v : values)
@@ -69,7 +68,7 @@ std::vector<int> whole_numbers(const std::vector<double>& values) {
   return codes;
 }
 
-// The halves of one file, read by name with errors that say where they are.
+// One half of a file. Its fields are read by name, and its errors say where they are.
 class Half {
  public:
   Half(const std::string& path, const char* name, const MatValue& value)
@@ -85,7 +84,7 @@ class Half {
     return pids;
   }
 
-  // [persons] codes of one field.
+  // The codes of one field, [persons].
   std::vector<int> codes(const std::string& name, size_t persons) const {
     const MatValue& value = field(name);
     check_input(value.kind == MatValue::Kind::numbers, where_, ".", name, " is not a row of numbers");
@@ -113,7 +112,7 @@ class Half {
   const MatValue& value_;
 };
 
-// The one answer that the fields of an attribute give for person i.
+// The answer that the fields of an attribute give for person i; `several` if they give more than one.
 int answer(const std::vector<std::vector<int>>& codes, size_t i, int64_t classes, bool* several) {
   *several = false;
   if (codes.size() == 1) {
@@ -171,9 +170,6 @@ void report_unknown(const char* half, const AttributeTable& table, AttributeSet*
 }  // namespace
 
 AttributeSet read_attributes(const std::string& path) {
-  std::error_code failure;
-  check_input(std::filesystem::exists(path, failure), path, ": no such file");
-  check_input(std::filesystem::is_regular_file(path, failure), path, ": is not a file");
   return attributes_in(read_mat_file(path), path);
 }
 

@@ -12,15 +12,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kTrain = "bounding_box_train";
-constexpr const char* kQuery = "query";
-constexpr const char* kGallery = "bounding_box_test";
-
 bool is_digit(char c) {
   return std::isdigit(static_cast<unsigned char>(c)) != 0;
 }
 
-// Reads a whole number of at most nine digits at `at` and moves behind it; -1 if there is none.
+// Reads a whole number of at most nine digits at `at` and moves past it; -1 if there is none.
 int read_number(const std::string& text, size_t* at) {
   const size_t begin = *at;
   int value = 0;
@@ -31,7 +27,7 @@ int read_number(const std::string& text, size_t* at) {
   return *at > begin ? value : -1;
 }
 
-// The camera of "_c1s1_..." or "_c2_...", at the "_"; -1 for any other text.
+// The camera of "_c1s1_..." or "_c2_...", where `at` is at the "_"; kNoCamera for any other text.
 int read_camera(const std::string& stem, size_t at) {
   if (at + 2 >= stem.size() || stem[at + 1] != 'c') return kNoCamera;
   at += 2;
@@ -40,7 +36,7 @@ int read_camera(const std::string& stem, size_t at) {
   return ends ? camera : kNoCamera;
 }
 
-// The camera of "C1T0001F001" behind the person; -1 for any other text.
+// The camera of "C1T0001F001", where `at` is at the "C"; kNoCamera for any other text.
 int read_mars_camera(const std::string& stem, size_t at) {
   if (at >= stem.size() || stem[at] != 'C') return kNoCamera;
   const int camera = read_number(stem, &++at);
@@ -49,9 +45,9 @@ int read_mars_camera(const std::string& stem, size_t at) {
 
 bool holds_a_set(const fs::path& dir, DatasetParts parts) {
   std::error_code failure;
-  return (parts.train && fs::is_directory(dir / kTrain, failure)) ||
-         (parts.query && fs::is_directory(dir / kQuery, failure)) ||
-         (parts.gallery && fs::is_directory(dir / kGallery, failure));
+  return (parts.train && fs::is_directory(dir / kTrainFolder, failure)) ||
+         (parts.query && fs::is_directory(dir / kQueryFolder, failure)) ||
+         (parts.gallery && fs::is_directory(dir / kGalleryFolder, failure));
 }
 
 fs::path find_root(const std::string& dir, DatasetParts parts) {
@@ -65,8 +61,8 @@ fs::path find_root(const std::string& dir, DatasetParts parts) {
   for (const fs::directory_entry& entry : entries)
     if (entry.is_directory(failure) && holds_a_set(entry.path(), parts)) found.push_back(entry.path());
   std::sort(found.begin(), found.end());
-  check_input(!found.empty(), dir, ": neither it nor a folder in it holds ", kTrain, ", ", kQuery, " and ",
-              kGallery);
+  check_input(!found.empty(), dir, ": neither it nor a folder in it holds ", kTrainFolder, ", ", kQueryFolder,
+              " and ", kGalleryFolder);
   check_input(found.size() == 1, dir, ": holds more than one data set (",
               found.empty() ? "" : found.front().filename().string(), ", ",
               found.empty() ? "" : found.back().filename().string(), "): name one of them");
@@ -160,9 +156,9 @@ ReidDataset load_reid_dataset(const std::string& dir, DatasetParts parts) {
   ReidDataset data;
   const fs::path root = find_root(dir, parts);
   data.root = root.string();
-  if (parts.train) data.train = load_part(root, kTrain, &data.notice);
-  if (parts.query) data.query = load_part(root, kQuery, &data.notice);
-  if (parts.gallery) data.gallery = load_part(root, kGallery, &data.notice);
+  if (parts.train) data.train = load_part(root, kTrainFolder, &data.notice);
+  if (parts.query) data.query = load_part(root, kQueryFolder, &data.notice);
+  if (parts.gallery) data.gallery = load_part(root, kGalleryFolder, &data.notice);
   data.labels = labels_of(data.train, &data.train_ids);
 
   int64_t without = 0, all = 0;

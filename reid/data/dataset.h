@@ -1,4 +1,4 @@
-// Image re-identification sets in the layout of Market-1501, DukeMTMC-reID and whatever was made after them.
+// Re-identification sets of still pictures, in the layout that Market-1501 and many others have.
 #pragma once
 
 #include <cstdint>
@@ -16,39 +16,47 @@ struct ImageRecord {
   int camid = -1;  // camera as written in the name
 };
 
-// Reads person and camera from the last part of `path` alone:
-//   0002_c1s1_000451_03.jpg (Market-1501), 0001_c2_f0046182.jpg (DukeMTMC-reID), 0004C1T0001F001.jpg (MARS),
-//   -1_c3s1_000451_00.jpg (junk), 0002_anything.png (no camera).
-// False if the name does not begin with a person number (-1, 0, 1, ...) that ends at a "_" or at the
-// extension.
+// Reads person and camera from the file name, which is the last part of `path`:
+//   0002_c1s1_000451_03.jpg   Market-1501
+//   0001_c2_f0046182.jpg      DukeMTMC-reID
+//   0004C1T0001F001.jpg       MARS
+//   -1_c3s1_000451_00.jpg     junk
+//   0002_anything.png         no camera
+// False if the name does not begin with a person number (-1, 0, 1, ...) that ends at a "_", at MARS's "C" or
+// at the extension.
 bool parse_image_name(const std::string& path, int* pid, int* camid);
 
 // The pictures of one folder, sorted by name, whatever order the file system lists them in.
 struct Folder {
   std::vector<ImageRecord> images;
-  int64_t junk = 0;     // pictures of person -1, left out of `images` if asked
-  int64_t ignored = 0;  // files that are no pictures by their name (Thumbs.db), hidden files, folders
+  int64_t junk = 0;     // pictures of person -1 that were left out of `images`
+  int64_t ignored = 0;  // entries that are no pictures: other files (Thumbs.db), hidden files, folders
 };
 
-// What to do with a picture whose name tells no person: refuse it (InputError names it), or keep it with -1.
+// A picture whose name tells no person is refused by an InputError that names it, or kept as person -1.
 enum class UnnamedImages { refuse, keep };
 
-// InputError if `folder` cannot be listed or holds no picture.
+// keep_junk: pictures of person -1 are listed, too. InputError for no folder, and for one without pictures.
 Folder list_images(const std::string& folder, UnnamedImages unnamed = UnnamedImages::keep,
                    bool keep_junk = true);
+
+// The folders of a set.
+constexpr const char* kTrainFolder = "bounding_box_train";
+constexpr const char* kQueryFolder = "query";
+constexpr const char* kGalleryFolder = "bounding_box_test";
 
 struct ReidDataset {
   std::string root;  // the folder that holds bounding_box_train, query, bounding_box_test
   std::vector<ImageRecord> train, query, gallery;  // each sorted by name; without junk
 
-  // Class of each training picture: the rank of its person among the sorted numbers, so every process that
-  // reads the same pictures gets the same classes.
+  // The class of each training picture: the rank of its person among the sorted persons, so that every
+  // process that reads the same pictures gets the same classes.
   std::vector<int64_t> labels;
   std::vector<int> train_ids;  // train_ids[label] = person
   int64_t identities() const { return static_cast<int64_t>(train_ids.size()); }
 
-  bool has_cameras = false;  // every query and gallery picture tells its camera
-  std::string notice;        // what a person should know, in whole lines; may be empty
+  bool has_cameras = false;  // whether the name of every query and gallery picture tells its camera
+  std::string notice;        // what a user should know, in whole lines; may be empty
 };
 
 // Which folders to read; the others stay empty and may be missing.
@@ -59,10 +67,10 @@ struct DatasetParts {
 };
 
 // `dir` holds bounding_box_train, query and bounding_box_test, or is the parent of the one folder that does.
-// InputError: no such folder, more than one, an empty part, a picture whose name tells no person.
+// InputError: no such folder or more than one, a part without pictures, a picture whose name tells no person.
 ReidDataset load_reid_dataset(const std::string& dir, DatasetParts parts = {});
 
-// Class of each record by the sorted order of its person; `ids` receives the sorted persons.
+// The class of each record, which is the rank of its person; `ids` receives the sorted persons.
 std::vector<int64_t> labels_of(const std::vector<ImageRecord>& records, std::vector<int>* ids);
 
 }  // namespace saccade

@@ -2,46 +2,31 @@
 
 #include <stb/stb_image.h>
 #include <stb/stb_image_write.h>
+#include <zlib.h>
 
 #include <algorithm>
-#include <array>
 #include <cctype>
-#include <cerrno>
 #include <cmath>
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <memory>
 
 #include "kernels/common/error.h"
 #include "tensor/weights/atomic_file.h"
+#include "tensor/weights/byte_source.h"
 
 namespace saccade {
 namespace {
 
 constexpr int64_t kMostPixels = 64'000'000;
+constexpr uint64_t kMostBytes = uint64_t{1} << 30;  // of a file
 
-std::vector<uint8_t> read_file(const std::string& path) {
-  std::error_code failure;
-  check_input(!std::filesystem::is_directory(path, failure), path, ": is a folder, not a picture");
-  const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
-  check_input(file != nullptr, path, ": cannot be opened: ", std::strerror(errno));
-  std::vector<uint8_t> bytes;
-  const uintmax_t expected = std::filesystem::file_size(path, failure);
-  if (!failure) bytes.reserve(std::min<uintmax_t>(expected, 1u << 26));
-  uint8_t block[1 << 14];
-  while (const size_t got = std::fread(block, 1, sizeof block, file.get()))
-    bytes.insert(bytes.end(), block, block + got);
-  check_input(std::ferror(file.get()) == 0, path, ": cannot be read: ", std::strerror(errno));
-  return bytes;
-}
-
-// Walks a JPEG's segments to its end-of-image marker. A thumbnail's end marker lies inside an APP segment and
-// is stepped over with it.
+// Walks a JPEG's segments to its end-of-image marker. The end marker of a thumbnail lies inside an APP
+// segment and is passed over with it.
 bool jpeg_is_complete(const uint8_t* bytes, size_t size) {
-  size_t at = 2;  // behind the start-of-image marker
+  size_t at = 2;  // after the start-of-image marker
   while (at + 1 < size) {
-    if (bytes[at] != 0xff) {  // entropy-coded data, which the segment before started
+    if (bytes[at] != 0xff) {  // entropy-coded data, which belongs to the segment before
       ++at;
       continue;
     }
@@ -65,28 +50,13 @@ uint32_t big_endian(const uint8_t* bytes) {
          static_cast<uint32_t>(bytes[2]) << 8 | bytes[3];
 }
 
-// The checksum of a PNG chunk: CRC-32 with the reflected polynomial 0xedb88320.
-uint32_t crc32(const uint8_t* bytes, size_t size) {
-  static const std::array<uint32_t, 256> table = [] {
-    std::array<uint32_t, 256> made;
-    for (uint32_t i = 0; i < 256; ++i) {
-      made[i] = i;
-      for (int bit = 0; bit < 8; ++bit) made[i] = made[i] >> 1 ^ (made[i] & 1 ? 0xedb88320u : 0u);
-    }
-    return made;
-  }();
-  uint32_t crc = ~0u;
-  for (size_t i = 0; i < size; ++i) crc = crc >> 8 ^ table[(crc ^ bytes[i]) & 255];
-  return ~crc;
-}
-
-// Walks a PNG's chunks to the end of IEND. The decoder checks no sums, so this does.
+// Walks a PNG's chunks to the end of IEND. It also compares their checksums, which the decoder does not.
 bool png_is_complete(const uint8_t* bytes, size_t size, const std::string& name) {
   size_t at = 8;
   while (at + 12 <= size) {
     const size_t length = big_endian(bytes + at);
     if (length > size - at - 12) return false;
-    check_input(crc32(bytes + at + 4, length + 4) == big_endian(bytes + at + 8 + length), name,
+    check_input(crc32_z(0, bytes + at + 4, length + 4) == big_endian(bytes + at + 8 + length), name,
                 ": is damaged: the checksum of a chunk is wrong");
     if (std::memcmp(bytes + at + 4, "IEND", 4) == 0) return true;
     at += 12 + length;
@@ -94,10 +64,10 @@ bool png_is_complete(const uint8_t* bytes, size_t size, const std::string& name)
   return false;
 }
 
-// The source pixels and weights that make one output pixel.
+// The source pixels, from `first` on, whose weighted mean is one output pixel.
 struct Taps {
   int first = 0;
-  std::vector<float> weights;  // sum to one
+  std::vector<float> weights;  // their sum is 1
 };
 
 std::vector<Taps> triangle_taps(int from, int to) {
@@ -139,7 +109,7 @@ Image decode_image(const uint8_t* bytes, size_t size, const std::string& name) {
   const bool jpeg = size >= 3 && std::memcmp(bytes, "\xff\xd8\xff", 3) == 0;
   const bool png = size >= 8 && std::memcmp(bytes, "\x89PNG\r\n\x1a\n", 8) == 0;
   check_input(jpeg || png, name, ": is neither a JPEG nor a PNG");
-  check_input(size < (size_t{1} << 30), name, ": is larger than 1 GiB");
+  check_input(size < kMostBytes, name, ": is larger than 1 GiB");
   check_input(jpeg ? jpeg_is_complete(bytes, size) : png_is_complete(bytes, size, name), name,
               ": is truncated (its end marker is missing)");
   int width = 0, height = 0, channels = 0;
@@ -157,7 +127,10 @@ Image decode_image(const uint8_t* bytes, size_t size, const std::string& name) {
 }
 
 Image read_image(const std::string& path) {
-  const std::vector<uint8_t> bytes = read_file(path);
+  const ByteSource source(path);
+  check_input(source.size() < kMostBytes, path, ": is larger than 1 GiB");
+  std::vector<uint8_t> bytes(source.size());
+  source.read(0, bytes.data(), bytes.size());
   return decode_image(bytes.data(), bytes.size(), path);
 }
 
@@ -221,16 +194,7 @@ std::vector<uint8_t> encode_png(const Image& image) {
 
 void write_png(const std::string& path, const Image& image) {
   const std::vector<uint8_t> bytes = encode_png(image);
-  const std::string temporary = path + ".tmp";
-  FILE* file = std::fopen(temporary.c_str(), "wb");
-  if (!file) cannot_write(path, errno);
-  const bool written = std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
-  const bool closed = std::fclose(file) == 0;
-  if (!written || !closed || std::rename(temporary.c_str(), path.c_str()) != 0) {
-    const std::string reason = std::strerror(errno);
-    std::remove(temporary.c_str());
-    throw Error(concat(path, ": cannot be written: ", reason));
-  }
+  write_file(path, bytes.data(), bytes.size());
 }
 
 }  // namespace saccade

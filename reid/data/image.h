@@ -20,29 +20,34 @@ struct Image {
   const uint8_t* at(int y, int x) const { return pixels.data() + (static_cast<size_t>(y) * width + x) * 3; }
 };
 
-// Whether a file of this name is taken for a picture: .jpg, .jpeg or .png in any case, and not hidden (a Mac
-// leaves "._name.jpg" files that hold no picture).
+// Whether a file of this name is taken for a picture: its extension is .jpg, .jpeg or .png in any case, and
+// it is not hidden (macOS leaves "._name.jpg" files that hold no picture).
 bool has_image_name(const std::string& path);
 
-// Reads a JPEG or PNG; gray is spread to RGB, alpha dropped, EXIF orientation ignored.
-// InputError names the file and the reason: unreadable, empty, neither format, truncated, damaged, or more
-// than 64 million pixels. A JPEG without its end marker counts as truncated: the decoder would fill the rest
-// in gray.
+// Reads a JPEG or PNG. Gray becomes RGB, alpha is dropped, and the EXIF orientation is ignored. InputError
+// names the file and the reason: it cannot be read, is empty, has neither format, is truncated or damaged,
+// has 1 GiB or more, or more than 64 million pixels. A JPEG without its end marker counts as truncated, since
+// the decoder would fill the rest with gray.
 Image read_image(const std::string& path);
+
+// The same from memory; `name` stands for the path in messages.
 Image decode_image(const uint8_t* bytes, size_t size, const std::string& name);
 
-// Resizes by the triangle filter with half-pixel centers: output pixel x looks at the source around
-// (x + 0.5) * source_width / width, with weights 1 - |distance| / r, r = max(1, source_width / width), that
-// are renormalized at the edges. Enlarging, this is bilinear interpolation without aligned corners;
-// shrinking, it averages over what it covers (antialiased; Pillow's BILINEAR up to rounding). Rounded once,
-// at the end.
+// Resizes by the triangle filter with half-pixel centers, columns first, then rows. Output pixel x is the
+// mean of the source pixels j with the weights
+//
+//   w_j = max(0, 1 - |j + 0.5 - c| / r),  c = (x + 0.5) s,  r = max(1, s),  s = source_width / width
+//
+// over the pixels that exist, and likewise for y. This is bilinear interpolation without aligned corners when
+// it enlarges, and antialiased when it shrinks: Pillow's BILINEAR up to rounding. Values are rounded once, at
+// the end. Error for an empty image.
 void resize(const Image& from, int height, int width, uint8_t* to);  // to: [height, width, 3]
 Image resize(const Image& from, int height, int width);
 
+// The bytes of a PNG file. Error for an empty image.
 std::vector<uint8_t> encode_png(const Image& image);
 
-// Writes a PNG. InputError or Error names the file if it cannot be opened or written in full; nothing half written is
-// left behind.
+// Writes a PNG, whole or not at all. Throws what write_file() throws.
 void write_png(const std::string& path, const Image& image);
 
 }  // namespace saccade

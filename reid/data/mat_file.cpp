@@ -6,24 +6,24 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
-#include <fstream>
 #include <utility>
 
 #include "kernels/common/error.h"
+#include "tensor/weights/byte_source.h"
 
 namespace saccade {
 namespace {
 
-constexpr size_t kHeader = 128;          // text, then version 0x0100 and the mark of the byte order
+constexpr size_t kHeader = 128;          // text, then the version 0x0100 and the mark of the byte order
 constexpr size_t kMostBytes = 16 << 20;  // of a file, and of all that it unpacks to
-constexpr int kDeepest = 16;             // cells in structs in cells ...: more would exhaust the stack
+constexpr int kDeepest = 16;  // of cells in structs in cells ...; without a limit the stack could run out
 
-// Types of a data element.
+// The types of a data element.
 constexpr uint32_t kInt8 = 1, kUint8 = 2, kInt16 = 3, kUint16 = 4, kInt32 = 5, kUint32 = 6, kSingle = 7,
                    kDouble = 9, kInt64 = 12, kUint64 = 13, kMatrix = 14, kCompressed = 15, kUtf8 = 16,
                    kUtf16 = 17;
 
-// Classes of an array.
+// The classes of an array.
 constexpr uint32_t kCellClass = 1, kStructClass = 2, kCharClass = 4, kDoubleClass = 6, kUint64Class = 15;
 
 struct Element {
@@ -51,7 +51,7 @@ struct Source {
   }
 };
 
-// The elements that lie one after the other in a stretch of bytes.
+// The elements that lie one after another in a stretch of bytes.
 class Elements {
  public:
   Elements(std::span<const std::byte> bytes, const Source& source) : left_(bytes), source_(source) {}
@@ -59,8 +59,9 @@ class Elements {
   bool empty() const { return left_.empty(); }
   size_t bytes_left() const { return left_.size(); }
 
-  // A tag of type and length, 4 bytes each, then the data, padded to 8 bytes. Or, in 8 bytes in all: 2 of
-  // length, 2 of type and up to 4 of data.
+  // An element is a tag of type and length, 4 bytes each, then the data, padded to 8 bytes. A small element
+  // has 8 bytes in all: a word whose upper half is the length and whose lower half is the type, then up to 4
+  // bytes of data.
   Element next() {
     if (left_.size() < 8) source_.damaged("an element ends before its tag");
     const auto word = source_.number<uint32_t>(left_.data());
@@ -99,7 +100,7 @@ std::vector<double> numbers_as(std::span<const std::byte> data, const Source& so
   return numbers;
 }
 
-// Whole numbers may be stored in a narrower type than their class, so the element's type decides.
+// Whole numbers may be stored in a smaller type than their class says, so the type of the element decides.
 std::vector<double> numbers_of(const Element& element, const Source& source) {
   switch (element.type) {
     case kInt8:
@@ -160,7 +161,7 @@ struct Named {
 
 Named read_array(std::span<const std::byte> bytes, const Source& source, int depth);
 
-// The next array; one of no bytes at all is MATLAB's empty array.
+// The next array. MATLAB writes its empty array as an element without bytes.
 MatValue read_part(Elements& elements, const Source& source, int depth) {
   const auto data = elements.next_of(kMatrix, "a cell or a field is no array");
   return data.empty() ? MatValue() : read_array(data, source, depth + 1).value;
@@ -275,7 +276,7 @@ MatValue parse_mat_file(std::span<const std::byte> bytes, const std::string& nam
       memory = unpack(element.data, kMostBytes - unpacked, source);
       unpacked += memory.size();
       if (memory.size() < 8) source.damaged("a compressed variable is empty");
-      // Its length is left aside: libmatio writes a wrong one for some, and the stream has an end of its own.
+      // The length in its tag is ignored: libmatio writes a wrong one at times, and the stream knows its end.
       element = {source.number<uint32_t>(memory.data()), std::span<const std::byte>(memory).subspan(8)};
     }
     if (element.type != kMatrix || element.data.empty()) continue;
@@ -287,15 +288,11 @@ MatValue parse_mat_file(std::span<const std::byte> bytes, const std::string& nam
 }
 
 MatValue read_mat_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  const std::streamoff size = file.good() ? static_cast<std::streamoff>(file.tellg()) : -1;
-  check_input(size >= 0, path, ": cannot be read");
-  check_input(static_cast<uint64_t>(size) <= kMostBytes, path, ": is larger than ", kMostBytes >> 20, " MiB");
-  std::vector<char> bytes(static_cast<size_t>(size));
-  file.seekg(0);
-  file.read(bytes.data(), size);
-  check_input(file.good(), path, ": cannot be read");
-  return parse_mat_file(std::as_bytes(std::span(bytes)), path);
+  const ByteSource source(path);
+  check_input(source.size() <= kMostBytes, path, ": is larger than ", kMostBytes >> 20, " MiB");
+  std::vector<std::byte> bytes(source.size());
+  source.read(0, bytes.data(), bytes.size());
+  return parse_mat_file(bytes, path);
 }
 
 }  // namespace saccade

@@ -1,5 +1,4 @@
-// The values of a MATLAB v5 file (.mat), as far as lists of labels need them: numbers, text, cells and
-// structs.
+// The values of a MATLAB v5 file (.mat) that lists of labels need: numbers, text, cells and structs.
 #pragma once
 
 #include <cstddef>
@@ -18,14 +17,14 @@ struct MatValue {
   std::vector<MatValue> parts;  // [count] cells, or the fields of one struct
   std::vector<std::string> names;  // of the fields
 
-  // Null if this is no struct with that field.
+  // The field of this name, or null if this is no struct with that field.
   const MatValue* field(const std::string& name) const;
 };
 
-// A file as the struct of its variables. Everything is checked before it is used, whatever the bytes are;
-// the layout is chapter 1 of "MAT-File Format", The MathWorks. InputError names the file and what is wrong
-// (not v5, truncated, a length beyond its element, dimensions that do not fit their data, a damaged zlib
-// stream, more than 16 MiB unpacked, deep nesting).
+// A file as the struct of its variables. Everything is checked before it is used, whatever the bytes are; the
+// layout is that of "MAT-File Format", The MathWorks, chapter 1. InputError names the file and what is wrong:
+// it cannot be opened, is not v5, is truncated, has a length beyond its element, dimensions that do not fit
+// their data, a damaged zlib stream, more than 16 MiB (packed or unpacked), or deep nesting.
 MatValue read_mat_file(const std::string& path);
 
 // The same from memory; `name` stands for the path in messages.

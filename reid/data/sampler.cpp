@@ -7,11 +7,12 @@
 
 #include "kernels/common/error.h"
 #include "kernels/common/philox.h"
+#include "reid/data/streams.h"
 
 namespace saccade {
 namespace {
 
-// The first `count` places become a random choice without repetition, in random order (Fisher and Yates).
+// Makes the first `count` places a random choice without repetition, in random order (Fisher and Yates).
 template <class T>
 void shuffle_front(std::vector<T>& values, size_t count, PhiloxStream& random) {
   for (size_t i = 0; i < count && i + 1 < values.size(); ++i)
@@ -51,7 +52,7 @@ PkSampler::PkSampler(const std::vector<int64_t>& labels, int64_t identities, int
 
 Batches PkSampler::batches(int64_t epoch) const {
   PhiloxStream random(seed_, data_stream(DataStream::sampler, epoch, 0));
-  std::vector<std::vector<std::vector<int64_t>>> groups;  // of each identity; taken from the back
+  std::vector<std::vector<std::vector<int64_t>>> groups;  // of each identity; batches take them from the back
   for (const auto& records : records_of_)
     groups.push_back(groups_of(records, static_cast<size_t>(images_), random));
   std::vector<size_t> available(groups.size());

@@ -8,7 +8,7 @@
 #define STB_IMAGE_WRITE_IMPLEMENTATION
 
 #ifdef __clang__
-// Its bit tricks shift negative numbers, which UBSan reports and every compiler we use defines.
+// stb shifts negative numbers, which UBSan reports although every compiler that we use defines it.
 #pragma clang attribute push(__attribute__((no_sanitize("undefined"))), apply_to = function)
 #endif
 #include <stb/stb_image.h>

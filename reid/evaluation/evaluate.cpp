@@ -14,14 +14,13 @@ namespace {
 
 constexpr int64_t kTileElements = int64_t{1} << 24;  // 64 MiB of distances at a time
 constexpr int64_t kMostTileRows = 256, kLeastTileRows = 16;
-constexpr int64_t kCountBlock = 4096;  // distances that stay in the first cache
-constexpr size_t kSortFrom =
-    512;  // more correct images than this: one sort is cheaper than counting for each
+constexpr int64_t kCountBlock = 4096;  // distances that stay in the first-level cache
+constexpr size_t kSortFrom = 512;      // correct images from which on one sort is cheaper than counting
 
-// A gallery image that takes no rank: every comparison with NaN is false, so no count sees it.
+// The distance of a gallery image that takes no rank: comparisons with NaN are false, and no count sees it.
 constexpr float kSkipped = std::numeric_limits<float>::quiet_NaN();
 
-// The gallery's images by person, each person's in order of index.
+// The gallery's images by person; those of one person by rising index.
 class GalleryIndex {
  public:
   explicit GalleryIndex(std::span<const int64_t> pids) : pids_(pids), order_(pids.size()) {
@@ -68,7 +67,7 @@ int64_t count_not_above(const float* row, int64_t begin, int64_t end, float dist
   return count;
 }
 
-// 1 + the number of kept images before each correct one: nearer, or as near with a lower index.
+// 1 + the number of images that stand before each correct one: nearer, or as near with a lower index.
 std::vector<int64_t> ranks_by_counting(const float* row, int64_t gallery,
                                        const std::vector<int64_t>& correct) {
   std::vector<int64_t> ranks(correct.size(), 1);
@@ -124,7 +123,7 @@ class Scorer {
         "is unknown)");
   }
 
-  // Marks what takes no rank. Returns the kept correct images, rising.
+  // Marks the images that take no rank. Returns the correct ones that do, rising.
   std::vector<int64_t> skip(int64_t q, float* row) const {
     for (const int64_t j : index_.of(-1)) row[j] = kSkipped;
     std::vector<int64_t> correct;
@@ -139,7 +138,7 @@ class Scorer {
     return correct;
   }
 
-  // `row` after skip().
+  // `row` is what skip() left.
   QueryResult score(int64_t q, const float* row, const std::vector<int64_t>& correct) const {
     if (correct.empty()) return {};
     if (options_.single_shot) return score_single_shot(q, row, correct);
@@ -198,7 +197,7 @@ void check_labels(const RetrievalSet& set, const char* side) {
               set.camids.size(), " camids");
 }
 
-// `row` after skip(): the nearest kept images.
+// The nearest images that take a rank; `row` is what skip() left.
 RankedList ranked_list(Context& context, int64_t q, const float* row, int64_t gallery, int64_t length,
                        const std::vector<int64_t>& correct) {
   const int64_t k = std::clamp(length, int64_t{0}, gallery);
@@ -212,7 +211,7 @@ RankedList ranked_list(Context& context, int64_t q, const float* row, int64_t ga
   return list;
 }
 
-// The first NaN of the row, or -1.
+// The index of the first NaN of the row, or -1.
 int64_t find_nan(const float* row, int64_t gallery) {
   int any = 0;
 #pragma omp simd reduction(| : any)
@@ -225,7 +224,7 @@ Evaluation average(const std::vector<QueryResult>& results, int64_t gallery) {
   mean.queries = static_cast<int64_t>(results.size());
   mean.gallery = gallery;
   mean.cmc.resize(static_cast<size_t>(std::min(kCmcLength, gallery)));
-  double draws = 0;  // of all queries; one each without single-shot
+  double draws = 0;  // of all queries together; one for each query without single-shot
   for (const QueryResult& result : results) {
     mean.of_query.push_back(result.score);
     if (result.score.correct == 0) continue;

@@ -2,18 +2,13 @@
 
 #include <algorithm>
 
+#include "tensor/shape.h"
 #include "tensor/weights/safetensors.h"
 
 namespace saccade {
 namespace {
 
-std::string text_of(const std::vector<int64_t>& shape) {
-  std::string text;
-  for (const int64_t size : shape) text.append(text.empty() ? "[" : ",").append(std::to_string(size));
-  return text.append(text.empty() ? "[]" : "]");
-}
-
-// The header is checked first, so that a wrong file costs neither time nor memory.
+// Looks for the names in the header first, so that a wrong file costs neither time nor memory.
 WeightFile read_only(const std::string& path, const std::vector<std::string>& names) {
   const SafetensorsHeader header = read_safetensors_header(path);
   for (const std::string& name : names) {
@@ -33,15 +28,15 @@ const HostTensor& tensor_of(const std::string& path, const WeightFile& file, con
   check_input(tensor->dtype == dtype_of<T>(), path, ": '", name, "' must be ", name_of(dtype_of<T>()),
               ", but is ", name_of(tensor->dtype));
   check_input(tensor->shape.size() == rank, path, ": '", name, "' must have ", rank, " dimension",
-              rank == 1 ? "" : "s", ", but is ", text_of(tensor->shape));
+              rank == 1 ? "" : "s", ", but is ", Shape(tensor->shape).text());
   return *tensor;
 }
 
 std::span<const int64_t> labels_of(const std::string& path, const WeightFile& file, const char* name,
                                    const HostTensor& matrix, size_t axis) {
   const HostTensor& labels = tensor_of<int64_t>(path, file, name, 1);
-  check_input(labels.shape[0] == matrix.shape[axis], path, ": '", name, "' is ", text_of(labels.shape),
-              ", which does not fit '", matrix.name, "' ", text_of(matrix.shape));
+  check_input(labels.shape[0] == matrix.shape[axis], path, ": '", name, "' is ", Shape(labels.shape).text(),
+              ", which does not fit '", matrix.name, "' ", Shape(matrix.shape).text());
   return labels.values<int64_t>();
 }
 

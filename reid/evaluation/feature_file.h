@@ -1,6 +1,6 @@
-// Features and distances of any origin, from safetensors files. Every function throws InputError: one line
-// with the file and the reason, for what safetensors.h refuses, missing tensors, other dtypes and shapes that
-// do not fit.
+// Features and distances of any origin, from safetensors files. What cannot be used is an InputError of one
+// line with the file and the reason: what safetensors.h refuses, a missing tensor, another dtype, shapes that
+// do not fit each other.
 #pragma once
 
 #include <string>
@@ -10,14 +10,15 @@
 
 namespace saccade {
 
-// `features` f32 [N,D], `pids` i64 [N], `camids` i64 [N]. The set looks into the file: keep both.
+// `features` f32 [N,D], `pids` i64 [N], `camids` i64 [N]. The set looks at the memory of the file.
 struct FeatureFile {
   WeightFile file;
   RetrievalSet set;
 };
 FeatureFile read_features(const std::string& path);
 
-// `distances` f32 [Q,G], `query_pids`, `query_camids` i64 [Q], `gallery_pids`, `gallery_camids` i64 [G].
+// `distances` f32 [Q,G], `query_pids` and `query_camids` i64 [Q], `gallery_pids` and `gallery_camids` i64
+// [G]. The sets look at the memory of the file.
 struct DistanceFile {
   WeightFile file;
   std::span<const float> distances;

@@ -9,7 +9,7 @@
 namespace saccade {
 namespace {
 
-constexpr int64_t kTile = 1024;  // images a side: 4 MiB of distances
+constexpr int64_t kTile = 1024;  // images on each side: 4 MiB of distances
 
 int64_t half_of(int64_t k1) {
   return static_cast<int64_t>(std::nearbyint(static_cast<double>(k1) / 2));
@@ -61,8 +61,8 @@ float Reranker::squared_distance(int64_t i, int64_t j) const {
   return squared_distance_of_key(query_.metric(), key);
 }
 
-// d2 is symmetric: each tile on or above the diagonal serves its rows and, transposed, its columns. No tile
-// crosses from the queries to the gallery.
+// d2 is symmetric, so each tile on or above the diagonal serves its rows and, transposed, its columns. No
+// tile holds both queries and gallery images on one side.
 void Reranker::find_neighbors(Context& context) {
   const int64_t images = count(), queries = query_.count();
   neighbors_.resize(static_cast<size_t>(images * kept_));
@@ -167,7 +167,7 @@ Reranker::SparseRow Reranker::mean_of_nearest(int64_t i, const std::vector<Spars
     const SparseRow& row = v[static_cast<size_t>(neighbors_[static_cast<size_t>(i * kept_ + p)])];
     all.insert(all.end(), row.begin(), row.end());
   }
-  // Stable: equal indices are added up in the order of their neighbors.
+  // The sort is stable, so that equal indices are added up in the order of their neighbors.
   std::stable_sort(all.begin(), all.end(), [](const Entry& a, const Entry& b) { return a.index < b.index; });
   SparseRow mean;
   for (const Entry& entry : all) {

@@ -1,21 +1,23 @@
 // k-reciprocal re-ranking (Zhong, Zheng, Cao, Li: "Re-ranking person re-identification with k-reciprocal
-// encoding", CVPR 2017), equal to its authors' code but without any N x N matrix, N = queries + gallery.
+// encoding", CVPR 2017). It gives what the authors' code gives, without an N x N matrix.
 //
-// All N images together, with the squared distances d2 of each row divided by the row's largest (the code's
-// column maximum, then transposed; a row of zeros stays as it is):
+// d2(i,j) is the squared distance between two of all N images, queries before the gallery; for cosine, that
+// between the normalized features. Equation numbers are those of the paper; round() goes to the even number
+// at a half.
 //
-//   d(i,j)    = d2(i,j) / max over all N of d2(i,.)
-//   N(i,k)    = the k+1 nearest of i, itself among them; ties to the lower index, queries before the gallery
-//   R(i,k)    = { j in N(i,k) : i in N(j,k) }
-//   R*(i)     = R(i,k1) and, for each c in R(i,k1), R(c, round(k1/2)) where more than 2/3 of it lie in
-//   R(i,k1) V(i,j)    = exp(-d(i,j)) / (sum over R*(i)) for j in R*(i), else 0            (eq. 7 and 12)
-//   V'(i,.)   = mean of V(j,.) over the k2 nearest j of i                          (eq. 11)
-//   J(q,g)    = 1 - m / (2 - m),  m = sum over j of min(V'(q,j), V'(g,j))          (eq. 10)
-//   result    = (1 - lambda) J(q,g) + lambda d(q,g)                                (eq. 13)
+//   d(i,j)   = d2(i,j) / max_l d2(i,l)                    (1 in place of a maximum of 0)
+//   N(i,k)   = the k+1 nearest of i, itself among them, ties to the lower index
+//   R(i,k)   = { j in N(i,k) : i in N(j,k) }
+//   R*(i)    = R(i,k1), joined by R(c, round(k1/2)) for each c in R(i,k1)
+//              of which more than 2/3 lie in R(i,k1)
+//   V(i,j)   = exp(-d(i,j)) / sum over l in R*(i) of exp(-d(i,l)) for j in R*(i), else 0      (eq. 7 and 12)
+//   V'(i,.)  = mean of V(j,.) over the k2 nearest j of i                                      (eq. 11)
+//   J(q,g)   = 1 - m / (2 - m),  m = sum over j of min(V'(q,j), V'(g,j))                      (eq. 10)
+//   result   = (1 - lambda) J(q,g) + lambda d(q,g)                                            (eq. 13)
 //
-// round() goes to the even number at a half. Sets smaller than k1 + 1 images work: neighbors end where the
-// images end. Held: max(k1 + 1, k2) neighbors and the sparse V and V' of each image, and one tile of
-// distances. The products are those of half an N x N matrix, and queries x gallery once more for the result.
+// Sets of fewer than k1 + 1 images work: their neighbors end where the images end. Memory: max(k1 + 1, k2)
+// neighbors and the sparse V and V' of each image, and one tile of distances. Work: the products of half an N
+// x N matrix, and of queries x gallery once more for the result.
 #pragma once
 
 #include <vector>
@@ -31,13 +33,12 @@ struct RerankOptions {
 
 class Reranker {
  public:
-  // Does the work for all images. For cosine d2 is the squared distance of the normalized features. The sets'
-  // features must outlive this. Throws InputError for what FeatureRows refuses, an empty side, different
-  // widths, k1 or k2 below 1 and lambda outside 0 to 1.
+  // Does the work for all images. The features of both sets must outlive this. InputError: what FeatureRows
+  // refuses, an empty side, different widths, k1 or k2 below 1, lambda outside 0 to 1, 2^31 images or more.
   Reranker(Context&, Metric, const RetrievalSet& query, const RetrievalSet& gallery,
            RerankOptions options = {});
 
-  // The final distances of queries [begin, end): [end - begin, gallery]. Fits DistanceRows of evaluate.h.
+  // The final distances of the queries [begin, end), [end - begin, gallery]: DistanceRows of evaluate.h.
   void rows(Context&, int64_t begin, int64_t end, float* distances) const;
 
  private:
@@ -45,7 +46,7 @@ class Reranker {
     int32_t index;
     float weight;
   };
-  using SparseRow = std::vector<Entry>;  // by rising index
+  using SparseRow = std::vector<Entry>;  // indices rise
 
   int64_t count() const { return query_.count() + gallery_.count(); }
   float squared_distance(int64_t i, int64_t j) const;

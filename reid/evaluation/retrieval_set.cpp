@@ -8,8 +8,8 @@
 namespace saccade {
 namespace {
 
-constexpr int64_t kRowBlock = 256, kColumnBlock = 512;  // fixed: the blocks decide the rounding
-constexpr float kMostSquared = 1e37f;                   // four of them still fit a float
+constexpr int64_t kRowBlock = 256, kColumnBlock = 512;  // the blocks decide the rounding, threads do not
+constexpr float kMostSquared = 1e37f;                   // four times this is still a float
 
 double squared_norm(const float* x, int64_t width) {
   double sum = 0;
@@ -18,7 +18,7 @@ double squared_norm(const float* x, int64_t width) {
   return sum;
 }
 
-// Products become keys where they lie, while they are in cache.
+// Turns products into keys where they lie, while they are in the cache.
 void products_to_keys(const FeatureRows& a, int64_t i, const FeatureRows& b, int64_t b0, int64_t b1,
                       float* row) {
   const float own = a.scale(i);
@@ -37,6 +37,8 @@ FeatureRows::FeatureRows(Context& context, Metric metric, const RetrievalSet& se
       count_(set.count()),
       width_(set.width),
       scale_(static_cast<size_t>(set.count())) {
+  check(metric == Metric::euclidean || metric == Metric::cosine,
+        "retrieval ranks by euclidean or cosine distance");
   check_input(width_ > 0 || count_ == 0, set.name, ": the features have no columns");
   check_input(static_cast<int64_t>(set.features.size()) == count_ * width_, set.name, ": ",
               set.features.size(), " feature values for ", count_, " images of width ", width_);
@@ -45,7 +47,7 @@ FeatureRows::FeatureRows(Context& context, Metric metric, const RetrievalSet& se
       const double square = squared_norm(row(i), width_);
       float& scale = scale_[static_cast<size_t>(i)];
       if (!(square < kMostSquared)) {
-        scale = -1;  // an exception must not leave a thread
+        scale = -1;  // reported below: an exception must not leave the parallel loop
       } else {
         scale = static_cast<float>(metric_ == Metric::euclidean ? square
                                                                 : 1 / std::max(std::sqrt(square), 1e-12));

@@ -9,9 +9,9 @@
 namespace saccade {
 namespace {
 
-// A glyph is a list of strokes, each a list of points "xy" on a grid with the digits 0..9, a..g: baseline at
-// 4, small letters to c, capitals to g, descenders to 0. A stroke that begins with "~" is the control polygon
-// of a smooth curve, which touches the middle of every inner side.
+// A glyph is a list of strokes, each a list of points "xy" on a grid of the digits 0..9, a..g. The baseline
+// is at y = 4; small letters reach up to c, capitals to g, and descenders down to 0. A stroke that begins
+// with "~" is the control polygon of a smooth curve, which touches the middle of every inner side.
 const std::map<char, const char*>& glyphs() {
   static const std::map<char, const char*> table = {
       {'A', "044g84 2969"},
@@ -105,15 +105,15 @@ const std::map<char, const char*>& glyphs() {
 
 constexpr double kCapital = 12;  // grid units from the baseline to the top of a capital
 constexpr double kBaseline = 4;
-constexpr double kGap = 3.4;  // between glyphs
-constexpr double kSpace = 3.6;
-constexpr double kDigit = 7;  // all digits take this width, so that numbers align
+constexpr double kGap = 3.4;    // between glyphs
+constexpr double kSpace = 3.6;  // the width of a space
+constexpr double kDigit = 7;    // the width of every digit, so that numbers align
 
 int grid_value(char c) {
   return c <= '9' ? c - '0' : c - 'a' + 10;
 }
 
-// Corner cutting (Chaikin, 1974): the limit is the quadratic B-spline of the polygon.
+// Cuts corners (Chaikin, 1974), which leads to the quadratic B-spline of the polygon.
 std::vector<Point> smooth(std::vector<Point> points) {
   const bool closed = points.front().x == points.back().x && points.front().y == points.back().y;
   for (int round = 0; round < 4; ++round) {
@@ -191,10 +191,10 @@ Canvas::Canvas(int height, int width, Color background)
   box(0, 0, width, height, background);
 }
 
-void Canvas::box(int x, int y, int box_width, int box_height, Color color, double opacity) {
+void Canvas::box(int x0, int y0, int x1, int y1, Color color, double opacity) {
   const uint8_t value[3] = {color.red, color.green, color.blue};
-  for (int row = std::max(y, 0); row < std::min(y + box_height, height()); ++row)
-    for (int column = std::max(x, 0); column < std::min(x + box_width, width()); ++column)
+  for (int row = std::max(y0, 0); row < std::min(y1, height()); ++row)
+    for (int column = std::max(x0, 0); column < std::min(x1, width()); ++column)
       for (int c = 0; c < 3; ++c) {
         uint8_t& to = image_.at(row, column)[c];
         to = static_cast<uint8_t>(std::lround(to + opacity * (value[c] - to)));
@@ -208,7 +208,7 @@ void Canvas::picture(const Image& picture, int x, int y) {
     std::memcpy(image_.at(y + row, x + begin), picture.at(row, begin), static_cast<size_t>(end - begin) * 3);
 }
 
-// Raises the coverage to that of a pen moved along the points.
+// Raises the coverage to that of a pen that is moved through the points.
 void Canvas::cover(const std::vector<Point>& points, double pen) {
   const double radius = pen / 2;
   for (size_t i = 0; i < points.size(); ++i) {

@@ -14,7 +14,7 @@ namespace {
 
 constexpr Color kPaper = {255, 255, 255}, kInk = {38, 42, 51}, kQuiet = {110, 116, 128};
 constexpr Color kGrid = {226, 229, 235}, kPlot = {249, 250, 252}, kFrame = {190, 195, 205};
-// Told apart by most color-blind readers (after Okabe and Ito), darkened for white paper.
+// Most color-blind readers can tell these apart (after Okabe and Ito); they are darkened for white paper.
 constexpr std::array<Color, 7> kColors = {{{0, 104, 178},
                                            {213, 94, 0},
                                            {0, 138, 100},
@@ -32,7 +32,7 @@ struct Range {
     high = empty ? value : std::max(high, value);
     empty = false;
   }
-  // Something to divide by.
+  // The same range, but never empty or of length 0: something to divide by.
   Range opened() const {
     if (empty) return {0, 1, false};
     if (high > low) return *this;
@@ -79,7 +79,7 @@ std::vector<std::vector<std::pair<double, double>>> runs_of(const std::vector<do
   return runs;
 }
 
-// Centered mean over about a thirtieth of the points; what is not finite takes no part and stays a gap.
+// A centered mean over about a thirtieth of the points. A value that is not finite takes no part.
 std::vector<double> moving_average(const std::vector<double>& y) {
   const int64_t half = std::max<int64_t>(1, static_cast<int64_t>(y.size()) / 60),
                 count = static_cast<int64_t>(y.size());
@@ -98,7 +98,7 @@ std::vector<double> moving_average(const std::vector<double>& y) {
   return mean;
 }
 
-// Whether more than every fifth point turns back: a loss does, a schedule does not.
+// Whether more than every fifth point reverses the direction: a loss does that, a schedule does not.
 bool is_noisy(const std::vector<double>& y) {
   size_t turns = 0;
   for (size_t i = 2; i < y.size(); ++i) turns += (y[i] - y[i - 1]) * (y[i - 1] - y[i - 2]) < 0;
@@ -135,7 +135,7 @@ void draw_line(Canvas& canvas, const Frame& frame, const std::vector<double>& x,
 }
 
 void draw_axes(Canvas& canvas, const Frame& frame, const std::string& x_label, bool label_x) {
-  canvas.box(frame.left, frame.top, frame.right - frame.left, frame.bottom - frame.top, kPlot);
+  canvas.box(frame.left, frame.top, frame.right, frame.bottom, kPlot);
   const std::vector<double> ys = axis_ticks(frame.y.low, frame.y.high, 6);
   const double y_step = ys.size() > 1 ? ys[1] - ys[0] : 1;
   for (const double value : ys) {
@@ -158,7 +158,7 @@ void draw_axes(Canvas& canvas, const Frame& frame, const std::string& x_label, b
     canvas.text(x_label, (frame.left + frame.right) / 2.0, frame.bottom + 42, 11, kInk, Align::center);
 }
 
-// On the line of the panel's title, from the right; a series that finds no room there is left out.
+// Stands on the line of the title and grows from the right; a series for which there is no room is left out.
 void draw_legend(Canvas& canvas, const Frame& frame, const Panel& panel) {
   const double room = frame.left + Canvas::text_width(panel.title, 13) + 40;
   double x = frame.right;
@@ -207,7 +207,7 @@ Range y_range(const Panel& panel) {
   }
   range = range.opened();
   const double margin = 0.06 * (range.high - range.low);
-  // Losses and rates stand on zero where they come near it.
+  // The axis of a loss or a rate begins at zero if the values come near it.
   range.low = range.low >= 0 && range.low < 0.35 * range.high ? 0 : range.low - margin;
   range.high += margin;
   return range;

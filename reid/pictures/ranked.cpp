@@ -39,7 +39,7 @@ struct Layout {
 
 void draw_cell(Canvas& canvas, const Layout& layout, const RankedPicture& picture, int x, int y,
                Color frame) {
-  canvas.box(x, y, layout.width + 2 * kBorder, layout.height + 2 * kBorder, frame);
+  canvas.box(x, y, x + layout.width + 2 * kBorder, y + layout.height + 2 * kBorder, frame);
   canvas.picture(resize(picture.image, layout.height, layout.width), x + kBorder, y + kBorder);
 }
 

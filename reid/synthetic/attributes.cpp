@@ -20,7 +20,7 @@ int draw(const std::vector<double>& odds, PhiloxStream* random) {
   return static_cast<int>(odds.size()) - 1;
 }
 
-// Any value but `value`, each as likely.
+// Any value but `value`, with equal probabilities.
 int another(int attribute, int value, PhiloxStream* random) {
   const auto count = static_cast<uint32_t>(attribute_table()[attribute].values.size());
   const int drawn = static_cast<int>(random->below(count - 1));
@@ -35,7 +35,7 @@ int common_value(int attribute) {
 AttributeValues draw_values(PhiloxStream* random) {
   AttributeValues values;
   for (int a = 0; a < kAttributes; ++a) values[a] = draw(attribute_table()[a].odds, random);
-  // Hair and dresses go with gender, as they do in the real set.
+  // Hair and dresses depend on gender, as they do in the real set.
   const bool female = values[kGender] == 1;
   values[kHair] = random->uniform() < (female ? 0.75f : 0.06f);
   values[kClothes] = random->uniform() < (female ? 0.35f : 0.0f) ? 0 : 1;
@@ -86,7 +86,7 @@ NoiseRates parse_noise(const std::string& text) {
     char* rest = nullptr;
     *rate = std::strtod(number.c_str(), &rest);
     check_input(!number.empty() && *rest == 0 && *rate >= 0 && *rate <= 1, "--noise: '", number, "' in '",
-                item, "' is not a chance from 0 to 1");
+                item, "' is not a rate from 0 to 1");
     start = end + 1;
   }
   return rates;

@@ -1,5 +1,5 @@
-// The twelve attributes of Market-1501, what the generator draws them from, and the noise of their
-// annotation. Source of names and codes: the attribute annotation of Market-1501 (Lin et al., "Improving
+// The twelve attributes of Market-1501, how often the generator draws each value, and the noise of their
+// annotation. Names and codes are those of the attribute annotation of Market-1501 (Lin et al., "Improving
 // person re-identification by attribute and identity learning", Pattern Recognition 2019).
 #pragma once
 
@@ -26,31 +26,30 @@ enum Attribute : int {
   kAttributes
 };
 
-// A value is an index from 0: in the `.mat` file the binary ones and the age are stored as value + 1, a
-// color as a field of its own per color (2 where it is the color, 1 elsewhere).
+// For each attribute the index of its value, from 0. The `.mat` file stores a binary attribute and the age as
+// index + 1, and has a field for each color, which says 2 where it is the color and 1 elsewhere.
 using AttributeValues = std::array<int, kAttributes>;
 
 struct AttributeInfo {
   std::string name;                 // "gender", ..., "age", "upcolor", "downcolor"
   std::vector<std::string> values;  // gender: "male", "female"
-  std::vector<double> odds;         // how often the generator draws each value; sums to 1
+  std::vector<double> odds;         // the probability of each value; their sum is 1
 };
 const std::array<AttributeInfo, kAttributes>& attribute_table();
 
-// The chances of the three kinds of noise, from 0 to 1.
+// The three kinds of noise, each from 0 to 1.
 struct NoiseRates {
-  double wrong =
-      0;  // of each attribute of each identity: the annotation says another value than the true one
-  double hidden = 0;  // of each attribute in each image: nothing of it is to be seen there
-  double rare =
-      0;  // share of the twelve attributes that are undiscriminating: all but a few identities agree
+  double wrong = 0;   // probability that an identity's annotation of an attribute is not the true value
+  double hidden = 0;  // probability that nothing of an attribute is to be seen in an image
+  double rare = 0;    // share of the attributes that are undiscriminating: nearly all identities agree
 };
-// "wrong=0.1,hidden=0.2" -> rates; kinds that are not named stay 0. InputError on anything else.
+
+// The rates of a text such as "wrong=0.1,hidden=0.2"; kinds that are not named stay 0. InputError otherwise.
 NoiseRates parse_noise(const std::string& text);
 
 struct IdentityAttributes {
   AttributeValues truth{}, annotated{};
-  std::array<bool, kAttributes> rare{};  // holds the rare value of an undiscriminating attribute
+  std::array<bool, kAttributes> rare{};  // whether it has the rare value of an undiscriminating attribute
 };
 
 struct AttributePlan {
@@ -58,8 +57,8 @@ struct AttributePlan {
   std::vector<IdentityAttributes> identities;
 };
 
-// Draws the attributes of `ids` identities. One random identity holds the rare value of each undiscriminating
-// attribute, and each other one does with a chance of 2 %.
+// Draws the attributes of `ids` identities. Of each undiscriminating attribute one random identity has the
+// rare value, and every other one has it with a probability of 2 %.
 AttributePlan plan_attributes(int ids, const NoiseRates& noise, uint64_t seed);
 
 }  // namespace saccade::synthetic

@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <memory>
 
 #include "kernels/common/error.h"
@@ -14,19 +13,6 @@
 
 namespace saccade::synthetic {
 namespace {
-
-// A file that was opened and then did not take its bytes is no fault of the input.
-[[noreturn]] void write_failed(const std::string& path, int reason) {
-  throw Error(concat(path, ": writing failed: ", std::strerror(reason)));
-}
-
-void put_in_place(const std::string& temporary, const std::string& path) {
-  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
-    const int reason = errno;
-    std::remove(temporary.c_str());
-    cannot_write(path, reason);
-  }
-}
 
 struct FreeVariable {
   void operator()(matvar_t* variable) const { Mat_VarFree(variable); }
@@ -41,8 +27,7 @@ Variable made(matvar_t* variable) {
   return Variable(variable);
 }
 
-// One field of the file: a binary attribute or the age as value + 1, or one color as 2 (it is) or 1 (it is
-// not).
+// One field of the file: a binary attribute or the age, or one color.
 struct Field {
   std::string name;
   Attribute attribute;
@@ -93,7 +78,7 @@ Variable index_cell(const std::vector<size_t>& people) {
 }
 
 Variable half(const std::vector<IdentityAttributes>& identities, bool train) {
-  std::vector<size_t> people;  // even numbers train: index 1 is person 2
+  std::vector<size_t> people;  // persons with even numbers train; index 1 is person 2
   for (size_t i = train ? 1 : 0; i < identities.size(); i += 2) people.push_back(i);
   const std::vector<Field> fields = fields_of(train);
   std::vector<const char*> names;
@@ -118,21 +103,7 @@ Variable half(const std::vector<IdentityAttributes>& identities, bool train) {
 
 }  // namespace
 
-void write_whole(const std::string& path, const void* bytes, size_t size) {
-  const std::string temporary = path + ".tmp";
-  std::FILE* file = std::fopen(temporary.c_str(), "wb");
-  if (!file) cannot_write(path, errno);
-  const bool written = std::fwrite(bytes, 1, size, file) == size;
-  const int reason = errno;
-  if (std::fclose(file) != 0 || !written) {
-    const int late = written ? errno : reason;
-    std::remove(temporary.c_str());
-    write_failed(path, late);
-  }
-  put_in_place(temporary, path);
-}
-
-std::vector<uint8_t> encode_jpeg(const std::vector<uint8_t>& rgb, int width, int height, int quality) {
+std::vector<uint8_t> encode_jpeg(const std::vector<uint8_t>& rgb, int height, int width, int quality) {
   std::vector<uint8_t> bytes;
   const auto append = [](void* to, void* data, int size) {
     const auto* from = static_cast<const uint8_t*>(data);
@@ -153,14 +124,14 @@ void write_market_attributes(const std::string& path, const std::vector<Identity
 
   const std::string temporary = path + ".tmp";
   errno = 0;
-  // A header of our own: libmatio's holds the time, and the same seed must give the same bytes.
+  // The header is ours, since libmatio's holds the time and the same seed must give the same bytes.
   std::unique_ptr<mat_t, CloseFile> file(
       Mat_CreateVer(temporary.c_str(), "MATLAB 5.0 MAT-file, Saccade synthesize", MAT_FT_MAT5));
   if (!file) cannot_write(path, errno ? errno : EIO);
   bool written = Mat_VarWrite(file.get(), root.get(), MAT_COMPRESSION_NONE) == 0;
   file.reset();
   const int reason = errno ? errno : EIO;
-  // libmatio does not say when the last bytes found no room, so the file is read back.
+  // libmatio does not say if there was no room for the last bytes, so the file is read back.
   if (written) {
     file.reset(Mat_Open(temporary.c_str(), MAT_ACC_RDONLY));
     const Variable back(file ? Mat_VarRead(file.get(), "market_attribute") : nullptr);
@@ -169,9 +140,13 @@ void write_market_attributes(const std::string& path, const std::vector<Identity
   }
   if (!written) {
     std::remove(temporary.c_str());
-    write_failed(path, reason);
+    throw Error(concat(path, ": writing failed: ", std::strerror(reason)));
   }
-  put_in_place(temporary, path);
+  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
+    const int failure = errno;
+    std::remove(temporary.c_str());
+    cannot_write(path, failure);
+  }
 }
 
 }  // namespace saccade::synthetic

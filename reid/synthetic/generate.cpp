@@ -2,18 +2,17 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <chrono>
 #include <cmath>
-#include <exception>
 #include <filesystem>
 #include <fstream>
-#include <mutex>
 #include <nlohmann/json.hpp>
 #include <thread>
 #include <vector>
 
 #include "kernels/common/error.h"
+#include "reid/data/dataset.h"
+#include "reid/data/for_each_index.h"
 #include "reid/synthetic/files.h"
 #include "reid/synthetic/scene.h"
 #include "reid/synthetic/streams.h"
@@ -25,9 +24,6 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kTrain = "bounding_box_train";
-constexpr const char* kQuery = "query";
-constexpr const char* kGallery = "bounding_box_test";
 constexpr const char* kMadeBy = "saccade synthesize";
 constexpr int kSequences = 3;
 
@@ -35,7 +31,7 @@ constexpr int kSequences = 3;
 struct PlannedImage {
   std::string file;  // relative to the set
   int person = 0;    // number in the name: -1 junk, 0 distractor
-  int subject = -1;  // index of the identity that is drawn; from `ids` on a person who is in no other picture
+  int subject = -1;  // the identity that is drawn; from `ids` on, a person who is in no other picture
   int camera = 0, sequence = 0;  // from 0
   Shot shot;
 };
@@ -72,7 +68,7 @@ std::string image_name(int person, int camera, int sequence, int frame, int box)
   return text;
 }
 
-// An attribute can be hidden if hiding it removes something: a thing that is worn, or a part of the body.
+// An attribute can be hidden if that removes something that is seen: a thing, or a part of the body.
 bool can_hide(const AttributeValues& values, int attribute) {
   switch (attribute) {
     case kHat:
@@ -82,17 +78,17 @@ bool can_hide(const AttributeValues& values, int attribute) {
       return values[attribute] == 1;
     case kGender:
     case kAge:
-      return false;  // to be seen all over the body
+      return false;  // the whole body shows these
     default:
       return true;
   }
 }
 
-HiddenAttributes draw_hidden(const AttributeValues& values, double chance, PhiloxStream* random) {
+HiddenAttributes draw_hidden(const AttributeValues& values, double rate, PhiloxStream* random) {
   HiddenAttributes hidden{};
-  for (int a = 0; a < kAttributes; ++a) hidden[a] = random->uniform() < chance && can_hide(values, a);
-  // What covers the torso hides sleeves and color together, and what covers the legs all that is said of
-  // them.
+  for (int a = 0; a < kAttributes; ++a) hidden[a] = random->uniform() < rate && can_hide(values, a);
+  // What covers the torso hides both its sleeves and its color, and what covers the legs hides all three
+  // attributes of them.
   hidden[kUp] = hidden[kUpColor];
   hidden[kDown] = hidden[kClothes] = hidden[kDownColor];
   return hidden;
@@ -151,9 +147,9 @@ class Planner {
       image.shot.street_offset = place + pace * static_cast<float>(k);
       image.shot.hidden = draw_hidden(attributes_.identities[identity].truth, options_.noise.hidden, &random);
       draw_box_error(options_.difficulty, &image.shot, &random);
-      add(train        ? kTrain
-          : k == query ? kQuery
-                       : kGallery,
+      add(train        ? kTrainFolder
+          : k == query ? kQueryFolder
+                       : kGalleryFolder,
           frame, 1 + static_cast<int>(random.below(4)), std::move(image));
     }
   }
@@ -195,10 +191,10 @@ class Planner {
     return image;
   }
 
-  // Pictures that share a person number need frames of their own.
+  // Distractors share one person number, and so does junk: each picture needs a frame number of its own.
   void add_apart(PlannedImage image) {
     const int frame = frame_[image.camera] += 25;
-    add(kGallery, frame, 0, std::move(image));
+    add(kGalleryFolder, frame, 0, std::move(image));
   }
 
   void add(const char* folder, int frame, int box, PlannedImage image) {
@@ -216,32 +212,9 @@ class Planner {
   const SetOptions& options_;
   const AttributePlan& attributes_;
   const std::vector<Camera>& cameras_;
-  std::vector<int> frame_;  // of the pictures without an identity, by camera
+  std::vector<int> frame_;  // the last one used for a picture without an identity, by camera
   std::vector<PlannedImage> images_;
 };
-
-// Calls work(i) for i from 0 to count - 1 on `threads` threads; the first exception stops all and is thrown
-// again.
-template <class Work>
-void for_each_index(int64_t count, int threads, Work&& work) {
-  std::atomic<int64_t> next{0};
-  std::mutex mutex;
-  std::exception_ptr failure;
-  const auto run = [&] {
-    try {
-      for (int64_t i = next++; i < count; i = next++) work(i);
-    } catch (...) {
-      next = count;
-      const std::lock_guard lock(mutex);
-      if (!failure) failure = std::current_exception();
-    }
-  };
-  std::vector<std::thread> crew;
-  for (int t = 1; t < threads; ++t) crew.emplace_back(run);
-  run();
-  for (std::thread& thread : crew) thread.join();
-  if (failure) std::rethrow_exception(failure);
-}
 
 double rounded(float value) {
   return std::round(static_cast<double>(value) * 1000) / 1000;
@@ -323,7 +296,7 @@ Json head_json(const SetOptions& options, bool complete) {
           {"height", kImageHeight}};
 }
 
-// One identity and one image a line, so the file can be read by people and by line tools.
+// Each item has a line of its own, so that people and line tools can read the file.
 std::string lines_of(const std::vector<Json>& items) {
   std::string text = "[";
   for (size_t i = 0; i < items.size(); ++i) text += (i ? ",\n  " : "\n  ") + items[i].dump();
@@ -353,11 +326,7 @@ std::string truth_text(const SetOptions& options, const AttributePlan& plan,
          "\n}\n";
 }
 
-void write_text(const std::string& path, const std::string& text) {
-  write_whole(path, text.data(), text.size());
-}
-
-// Makes `out` an empty set: creates it, or clears away what an earlier run of this program left there.
+// Makes `out` an empty set: creates it, or removes what an earlier run of this program left there.
 void prepare_folder(const SetOptions& options) {
   const fs::path out(options.out), truth = out / "truth.json";
   std::error_code ignored;
@@ -374,8 +343,9 @@ void prepare_folder(const SetOptions& options) {
   }
   try {
     fs::create_directories(out);
-    write_text(truth.string(), head_json(options, false).dump() + "\n");
-    for (const char* folder : {kTrain, kQuery, kGallery}) {
+    const std::string text = head_json(options, false).dump() + "\n";
+    write_file(truth.string(), text.data(), text.size());
+    for (const char* folder : {kTrainFolder, kQueryFolder, kGalleryFolder}) {
       fs::remove_all(out / folder);
       fs::create_directory(out / folder);
     }
@@ -396,9 +366,9 @@ SetSummary summarize(const SetOptions& options, const AttributePlan& plan,
   }
   for (const bool flag : plan.undiscriminating) summary.undiscriminating += flag;
   for (const PlannedImage& image : images) {
-    summary.train += image.file.rfind(kTrain, 0) == 0;
-    summary.query += image.file.rfind(kQuery, 0) == 0;
-    summary.gallery += image.person >= 0 && image.file.rfind(kGallery, 0) == 0;
+    summary.train += image.file.rfind(kTrainFolder, 0) == 0;
+    summary.query += image.file.rfind(kQueryFolder, 0) == 0;
+    summary.gallery += image.person >= 0 && image.file.rfind(kGalleryFolder, 0) == 0;
     summary.distractors += image.person == 0;
     summary.junk += image.person < 0;
     if (image.person <= 0) continue;
@@ -457,15 +427,16 @@ SetSummary make_image_set(const SetOptions& options, const std::function<void(in
         Picture picture = take(person.values, person.traits, cameras[image.camera], image.shot,
                                options.difficulty, &random);
         const std::vector<uint8_t> jpeg =
-            encode_jpeg(picture.rgb, kImageWidth, kImageHeight, cameras[image.camera].jpeg_quality);
-        write_whole(options.out + "/" + image.file, jpeg.data(), jpeg.size());
+            encode_jpeg(picture.rgb, kImageHeight, kImageWidth, cameras[image.camera].jpeg_quality);
+        write_file(options.out + "/" + image.file, jpeg.data(), jpeg.size());
         truths[i] = {std::move(picture.occluders), picture.visible};
         if (progress) progress(1);
       });
 
   write_market_attributes(options.out + "/market_attribute.mat", attributes.identities);
   SetSummary summary = summarize(options, attributes, images);
-  write_text(options.out + "/truth.json", truth_text(options, attributes, cameras, images, truths, summary));
+  const std::string text = truth_text(options, attributes, cameras, images, truths, summary);
+  write_file(options.out + "/truth.json", text.data(), text.size());
   summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return summary;
 }

@@ -1,5 +1,6 @@
-// Draws a pedestrian: a skeleton in three dimensions, seen in parallel projection, its parts painted from far
-// to near. Body axes: x to the body's left, y up, z forward; lengths in body heights, the ground at y = 0.
+// Draws a pedestrian: a skeleton in three dimensions, seen in parallel projection, whose parts are painted
+// from far to near. The axes of the body are x to its left, y up and z forward; lengths are in body heights,
+// and the ground is at y = 0.
 #include "reid/synthetic/person.h"
 
 #include <algorithm>
@@ -28,7 +29,7 @@ float hash01(int x, int y) {
   return static_cast<float>((h ^ (h >> 16)) & 0xffff) / 65535.0f;
 }
 
-// azimuth: radians around the body, 0 in front; height in body heights.
+// The color of the cloth at an azimuth (radians around the body, 0 in front) and a height (in body heights).
 Color cloth(const Garment& garment, float azimuth, float height) {
   const float u = azimuth * 0.1f, turn = 6.2832f * garment.frequency;
   const float across = std::sin(turn * u + garment.phase), down = std::sin(turn * height + garment.phase);
@@ -84,9 +85,9 @@ bool inside_print(const Print& print, float u, float v) {
 
 class Painter {
  public:
-  Painter(Canvas* canvas, const AttributeValues& values, const Traits& traits, const Pose& pose,
+  Painter(Raster* scene, const AttributeValues& values, const Traits& traits, const Pose& pose,
           const Light& light, const HiddenAttributes& hidden, bool labelled)
-      : canvas_(*canvas),
+      : scene_(*scene),
         values_(values),
         traits_(traits),
         pose_(pose),
@@ -122,7 +123,7 @@ class Painter {
   uint8_t label(PersonLabel which) const { return labelled_ ? which : kOther; }
   void later(float depth, std::function<void()> paint) { parts_.push_back({depth, std::move(paint)}); }
 
-  // Towards the camera, before the camera's pitch.
+  // How far towards the camera, before its pitch.
   float depth(Vec3 p) const { return -p.x * sin_ + p.z * cos_; }
   // The upper body leans forward by the identity's stoop.
   Vec3 lean(Vec3 p) const { return {p.x, p.y, p.z + traits_.stoop * std::max(p.y - traits_.leg, 0.0f)}; }
@@ -132,9 +133,9 @@ class Painter {
     return {pose_.feet.x + pose_.height * x, pose_.feet.y - pose_.height * y};
   }
   float px(float length) const { return length * pose_.height; }
-  // Half width on screen of an ellipse with half axes wx (left-right) and wz (front-back).
+  // Half the width in the picture of an ellipse with the half axes wx (left to right) and wz (front to back).
   float seen(float wx, float wz) const { return std::hypot(wx * cos_, wz * sin_); }
-  // Angle around the body of what is seen at s across a part, 0 in front.
+  // The azimuth of what is seen at s across a part, s from -1 to 1.
   float azimuth(float s) const {
     const float c = std::sqrt(std::max(1 - s * s, 0.0f));
     return std::atan2(s * cos_ - c * sin_, s * sin_ + c * cos_);
@@ -150,19 +151,19 @@ class Painter {
 
   void shadow() {
     const Point ground = project({0, 0, 0});
-    canvas_.paint({ground.x - px(0.22f), ground.y - px(0.06f), ground.x + px(0.22f), ground.y + px(0.06f)},
-                  kOther, [&](float x, float y, Color* color) {
-                    const float u = (x - ground.x) / px(0.2f), v = (y - ground.y) / px(0.045f);
-                    *color = {0.05f, 0.05f, 0.06f};
-                    return 0.5f * std::clamp(1 - u * u - v * v, 0.0f, 1.0f);
-                  });
+    scene_.paint({ground.x - px(0.22f), ground.y - px(0.06f), ground.x + px(0.22f), ground.y + px(0.06f)},
+                 kOther, [&](float x, float y, Color* color) {
+                   const float u = (x - ground.x) / px(0.2f), v = (y - ground.y) / px(0.045f);
+                   *color = {0.05f, 0.05f, 0.06f};
+                   return 0.5f * std::clamp(1 - u * u - v * v, 0.0f, 1.0f);
+                 });
   }
 
-  // A limb part between two joints with half widths wa and wb; color(t, s).
+  // The part of a limb between two joints with the half widths wa and wb; color(t, s) as in Raster::tube.
   void limb(Vec3 a, Vec3 b, float wa, float wb, PersonLabel which, float nearer,
             std::function<Color(float, float)> color) {
     later((depth(a) + depth(b)) / 2 + nearer, [=, this] {
-      canvas_.tube(
+      scene_.tube(
           project(a), project(b), px(std::max(wa, wb)), true, label(which),
           [&](float t) { return px(wa + (wb - wa) * t); }, color);
     });
@@ -210,13 +211,13 @@ class Painter {
     return lit(stripe ? traits_.stripe : cloth(traits_.lower, around, height), s, fold(height, s));
   }
 
-  // A dress hangs from the waist; long ones reach the calf, short ones the knee.
+  // A dress falls from the waist; a long one reaches the calf, a short one the knee.
   void skirt() {
     const float top = traits_.leg + 0.07f,
                 bottom = traits_.leg * (values_[kDown] == 0 ? 0.3f : 0.62f) + traits_.hem;
     const float waist = 0.078f * traits_.build, flare = (0.1f + 0.04f * traits_.trouser_width) * traits_.hip;
     later(-0.002f, [=, this] {
-      canvas_.tube(
+      scene_.tube(
           project(lean({0, top, 0})), project({0, bottom, 0.015f}), px(flare * 1.3f), false,
           label(kLowerBody),
           [&](float t) { return px(seen(1, 0.8f) * (waist + (flare - waist) * std::sqrt(t))); },
@@ -283,8 +284,8 @@ class Painter {
     const float chest_z = 0.06f * traits_.build, belly_z = 0.062f * traits_.build * traits_.build,
                 seat_z = 0.066f * traits_.hip;
     const auto half_width = [=, this](float t) {
-      const float at =
-          std::min(t * (top - bottom) / (top - hip), 1.0f);  // 0 neck, 1 hips; a coat hangs straight on
+      // 0 at the neck, 1 at the hips, from where a coat falls straight.
+      const float at = std::min(t * (top - bottom) / (top - hip), 1.0f);
       if (at < 0.14f) return seen(shoulder, chest_z) * (0.42f + 0.58f * std::sqrt(at / 0.14f));
       if (at < 0.6f)
         return seen(shoulder + (waist - shoulder) * smooth((at - 0.14f) / 0.46f),
@@ -293,7 +294,7 @@ class Painter {
                   belly_z + (seat_z - belly_z) * (at - 0.6f) / 0.4f);
     };
     later(0, [=, this] {
-      canvas_.tube(
+      scene_.tube(
           project(lean({0, top, 0})), project(lean({0, bottom, 0})), px(0.2f), false, label(kUpperBody),
           [&](float t) { return px(half_width(t)); },
           [&](float t, float s) {
@@ -310,8 +311,8 @@ class Painter {
          [this](float, float s) { return lit(traits_.skin * 0.9f, s); });
     later(depth(center) + 0.03f, [=, this] {
       const float width = px(seen(rx, rx * 1.15f));
-      canvas_.ellipse(project(center), width, px(ry), label(kHead),
-                      [&](float u, float v) { return lit(head_color(u, v), u); });
+      scene_.ellipse(project(center), width, px(ry), label(kHead),
+                     [&](float u, float v) { return lit(head_color(u, v), u); });
     });
     if (hidden_[kHair]) {
       hood(center, rx, ry);
@@ -337,7 +338,7 @@ class Painter {
 
   void hood(Vec3 center, float rx, float ry) {
     later(depth(center) + 0.031f, [=, this] {
-      canvas_.ellipse(
+      scene_.ellipse(
           project(center + Vec3{0, -0.004f, -0.006f}), px(rx * 1.35f), px(ry * 1.2f), label(kHead),
           [&](float u, float v) {
             const float w = std::sqrt(std::max(1 - u * u - v * v, 0.0f)), front = u * sin_ + w * cos_;
@@ -351,17 +352,17 @@ class Painter {
     const float width = rx * (traits_.hat_kind == 2 ? 1.1f : 1.16f);
     later(depth(center) + 0.04f, [=, this] {
       const auto color = [&](float u, float) { return lit(traits_.hat, u); };
-      canvas_.ellipse(project(crown), px(width), px(ry * (traits_.hat_kind == 1 ? 0.75f : 0.6f)),
-                      label(kHead), color);
+      scene_.ellipse(project(crown), px(width), px(ry * (traits_.hat_kind == 1 ? 0.75f : 0.6f)), label(kHead),
+                     color);
       const Vec3 brim = center + Vec3{0, ry * 0.36f, 0};
       if (traits_.hat_kind == 0) {  // a cap with its peak in front
-        canvas_.tube(
+        scene_.tube(
             project(brim), project(brim + Vec3{0, -0.004f, rx * 2.0f}), px(0.02f), true, label(kHead),
             [&](float) { return px(0.011f + 0.012f * std::fabs(cos_) * 0.5f); },
             [&](float, float) { return traits_.hat * 0.75f; });
       } else if (traits_.hat_kind == 2) {  // a brim all around
-        canvas_.ellipse(project(brim), px(rx * 2.1f), px(0.012f + 0.05f * std::sin(pose_.pitch)),
-                        label(kHead), [&](float, float) { return traits_.hat * 0.85f; });
+        scene_.ellipse(project(brim), px(rx * 2.1f), px(0.012f + 0.05f * std::sin(pose_.pitch)), label(kHead),
+                       [&](float, float) { return traits_.hat * 0.85f; });
       }
     });
   }
@@ -370,7 +371,7 @@ class Painter {
              bool pocket) {
     later(depth(center) + nearer, [=, this] {
       const Point p = project(center);
-      canvas_.rounded_box(
+      scene_.rounded_box(
           {p.x - px(half_width), p.y - px(half_height), p.x + px(half_width), p.y + px(half_height)},
           px(round), label(kCarried), [&](float u, float v) {
             const bool seam = pocket && std::fabs(v - 0.55f) < 0.03f;
@@ -397,7 +398,7 @@ class Painter {
     cased(hand + Vec3{0, -0.085f, 0}, seen(0.022f, 0.06f), 0.048f, 0.01f, traits_.handbag, 0.012f, false);
   }
 
-  Canvas& canvas_;
+  Raster& scene_;
   const AttributeValues& values_;
   const Traits& traits_;
   const Pose& pose_;
@@ -410,9 +411,9 @@ class Painter {
 
 }  // namespace
 
-void draw_person(Canvas* canvas, const AttributeValues& values, const Traits& traits, const Pose& pose,
+void draw_person(Raster* scene, const AttributeValues& values, const Traits& traits, const Pose& pose,
                  const Light& light, const HiddenAttributes& hidden, bool labelled) {
-  Painter(canvas, values, traits, pose, light, hidden, labelled).draw();
+  Painter(scene, values, traits, pose, light, hidden, labelled).draw();
 }
 
 }  // namespace saccade::synthetic

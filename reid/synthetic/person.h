@@ -1,5 +1,4 @@
-// A pedestrian: what is constant about an identity (attributes and continuous traits), and how it is drawn in
-// a pose.
+// A pedestrian: the attributes and continuous traits of an identity, and how it is drawn in a pose.
 #pragma once
 
 #include <array>
@@ -7,17 +6,18 @@
 
 #include "kernels/common/philox.h"
 #include "reid/synthetic/attributes.h"
-#include "reid/synthetic/canvas.h"
 #include "reid/synthetic/difficulty.h"
+#include "reid/synthetic/raster.h"
 
 namespace saccade::synthetic {
 
-// Cloth: a color, and a pattern in a second color that follows the body's surface.
+// Cloth: a color, and a pattern in a second color that follows the surface of the body.
 struct Garment {
   enum Pattern { plain, stripes, pinstripes, check, dots, band, block, mottled };
   Color base, accent;
   int pattern = plain;
-  float frequency = 20, phase = 0;  // cycles per body height; radians, or a place for `band` and `block`
+  float frequency = 20;  // cycles per body height
+  float phase = 0;       // radians; for `band` and `block` how high they are
 };
 
 // A print on the chest or back.
@@ -28,7 +28,7 @@ struct Print {
   float size = 0.05f, height = 0.73f;  // in body heights
 };
 
-// The continuous traits of an identity: what tells apart two people who share every attribute. Lengths are in
+// The continuous traits of an identity, which tell apart two people who share every attribute. Lengths are in
 // body heights, factors are around 1.
 struct Traits {
   float shoulder = 1, hip = 1, build = 1, head = 1, arm = 1;
@@ -46,10 +46,10 @@ struct Traits {
 Traits draw_traits(const AttributeValues& values, const Difficulty& difficulty, PhiloxStream* random);
 
 struct Pose {
-  Point feet;         // canvas position of the ground point under the body
-  float height = 1;   // pixels from sole to crown when standing upright, seen from the horizontal
-  float yaw = 0;      // radians, 0: walks towards the camera, pi: away from it, pi/2: towards the right
-  float pitch = 0;    // radians, how steeply the camera looks down
+  Point feet;         // pixels of the scene: the point of the ground under the body
+  float height = 1;   // pixels from sole to crown of the person standing upright, seen horizontally
+  float yaw = 0;      // radians; 0 walks towards the camera, pi/2 to the right, pi away from the camera
+  float pitch = 0;    // radians; how steeply the camera looks down
   float phase = 0;    // radians in the walking cycle
   float wrinkle = 0;  // seed of the folds
 };
@@ -59,7 +59,7 @@ struct Light {
   float ambient = 0.55f;      // share of the light that comes from everywhere
 };
 
-// Labels that a person leaves on the canvas.
+// The labels that a person leaves in the scene.
 enum PersonLabel : uint8_t {
   kOther = 0,
   kHead = 1,
@@ -69,12 +69,12 @@ enum PersonLabel : uint8_t {
   kPersonLabels = 5
 };
 
-// Attributes that do not show in this image, by index: hat, backpack, bag and handbag are not worn, hair is
-// under a hood.
+// Which attributes do not show in this image: a hidden hat, backpack, bag or handbag is not drawn, and hidden
+// hair is under a hood. What hides the others is drawn by `take` (scene.h).
 using HiddenAttributes = std::array<bool, kAttributes>;
 
-// `labelled` false: a bystander, which leaves the label kOther.
-void draw_person(Canvas* canvas, const AttributeValues& values, const Traits& traits, const Pose& pose,
+// Without `labelled` all of the person has the label kOther, as bystanders do.
+void draw_person(Raster* scene, const AttributeValues& values, const Traits& traits, const Pose& pose,
                  const Light& light, const HiddenAttributes& hidden, bool labelled);
 
 }  // namespace saccade::synthetic

@@ -1,4 +1,4 @@
-// What an identity looks like beyond its attributes.
+// Draws what an identity looks like beyond its attributes.
 #include <algorithm>
 #include <cmath>
 
@@ -54,7 +54,7 @@ float around(float mean, float spread, PhiloxStream* random) {
 Garment draw_garment(Color base, float plain, PhiloxStream* random) {
   Garment garment;
   garment.base = base;
-  // The second color is a lighter or darker shade, or any color: it never covers most of the cloth.
+  // The second color is a lighter or darker shade, or any color; it never covers most of the cloth.
   const float shade = random->uniform() < 0.5f ? 0.45f : 1.7f;
   garment.accent = random->uniform() < 0.5f ? any_color(random) : base * shade + Color{0.05f, 0.05f, 0.05f};
   garment.pattern = random->uniform() < plain ? Garment::plain : 1 + static_cast<int>(random->below(7));
@@ -63,9 +63,9 @@ Garment draw_garment(Color base, float plain, PhiloxStream* random) {
   return garment;
 }
 
-Print draw_print(float chance, PhiloxStream* random) {
+Print draw_print(float probability, PhiloxStream* random) {
   Print print;
-  print.shape = random->uniform() < chance ? 1 + static_cast<int>(random->below(5)) : Print::none;
+  print.shape = random->uniform() < probability ? 1 + static_cast<int>(random->below(5)) : Print::none;
   print.color = any_color(random);
   print.size = random->uniform(0.025f, 0.065f);
   print.height = random->uniform(0.66f, 0.76f);

@@ -80,16 +80,23 @@ void AtomicFile::write(const void* data, size_t count) {
   }
 }
 
-void AtomicFile::commit() {
-  if (fsync(file_) != 0) fail("writing to the disk");
+void AtomicFile::commit(Sync sync) {
+  if (sync == Sync::yes && fsync(file_) != 0) fail("writing to the disk");
   if (close(std::exchange(file_, -1)) != 0) fail("closing");
   if (std::rename(temporary_.c_str(), target_.c_str()) != 0) fail("renaming the finished file");
   temporary_.clear();
+  if (sync == Sync::no) return;
   // From here on the file is whole; a folder that cannot be synchronized (some network disks) is no failure.
   const int folder = open(folder_of(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) return;
   fsync(folder);
   close(folder);
+}
+
+void write_file(const std::string& path, const void* data, size_t count) {
+  AtomicFile file(path);
+  file.write(data, count);
+  file.commit(AtomicFile::Sync::no);
 }
 
 void check_output(const std::string& path) {

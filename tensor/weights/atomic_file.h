@@ -1,4 +1,4 @@
-// A file that appears whole or not at all: whatever happens while it is written, the old one stays.
+// A file that appears whole or not at all: whatever happens until it is complete, the old one stays.
 #pragma once
 
 #include <cstddef>
@@ -6,24 +6,27 @@
 
 namespace saccade {
 
-// Throws "<path>: <what>: <reason>" for the errno `reason`: Error where the disk is full or fails, else InputError.
+// Throws "<path>: <what>: <reason>" for an errno: Error where the disk is full or fails, else InputError.
 [[noreturn]] void cannot_write(const std::string& path, int reason, const char* what = "cannot write here");
 
 class AtomicFile {
  public:
-  // Creates `<path>.tmp.<process id>` beside `path`; a symbolic link stays, and the file that it names is replaced.
-  // InputError if `path` is a folder or another thing that is no file, or if the folder does not take it.
+  // Creates `<path>.tmp.<process id>` beside `path`; a symbolic link stays, and the file that it names is
+  // replaced. InputError if `path` is a folder or no regular file, or if the folder does not take it.
   explicit AtomicFile(std::string path);
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
   // Without commit() the temporary file is removed.
   ~AtomicFile();
 
-  // Throws Error(path and reason) when the disk is full or fails.
+  // Error, with path and reason, when the disk is full or fails.
   void write(const void* data, size_t count);
 
-  // To the disk (fsync), to its name (rename), and the name to the disk (fsync of the folder).
-  void commit();
+  // Whether commit() waits until the disk has the file and its name (fsync): yes for what cannot be remade.
+  enum class Sync { yes, no };
+
+  // Gives the file its name. Error like write().
+  void commit(Sync sync = Sync::yes);
 
  private:
   [[noreturn]] void fail(const char* what) const;
@@ -34,7 +37,10 @@ class AtomicFile {
   int file_ = -1;
 };
 
-// Throws what AtomicFile(path) would, and leaves nothing: for a program that computes long before it writes.
+// Writes a file whole or not at all, without waiting for the disk. Throws like AtomicFile.
+void write_file(const std::string& path, const void* data, size_t count);
+
+// Throws what AtomicFile(path) would and leaves nothing: for a program that will write after long work.
 void check_output(const std::string& path);
 
 }  // namespace saccade

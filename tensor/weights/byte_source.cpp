@@ -13,14 +13,14 @@
 namespace saccade {
 
 ByteSource::ByteSource(const std::string& path) : name_(path) {
-  // O_NONBLOCK: a FIFO must be refused below, not waited for.
+  // O_NONBLOCK: opening a FIFO must not wait for its writer; it is refused below.
   file_ = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  check_input(file_ >= 0, path, ": ", std::strerror(errno));
-  struct stat status;
-  const bool regular = fstat(file_, &status) == 0 && S_ISREG(status.st_mode);
-  if (!regular) {
+  check_input(file_ >= 0, path, ": cannot be opened: ", std::strerror(errno));
+  struct stat status {};
+  const bool known = fstat(file_, &status) == 0;
+  if (!known || !S_ISREG(status.st_mode)) {
     close(file_);
-    throw InputError(path + ": not a regular file");
+    throw InputError(path + (known && S_ISDIR(status.st_mode) ? ": is a folder" : ": is not a regular file"));
   }
   size_ = static_cast<uint64_t>(status.st_size);
 }

@@ -1,4 +1,4 @@
-// Bytes to read at any offset: a file, or memory that stands for one.
+// Bytes that can be read at any offset: a file, or memory that stands for one.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@ namespace saccade {
 
 class ByteSource {
  public:
-  // Opens a regular file. Throws InputError if it cannot be read.
+  // Opens a regular file. InputError if it cannot be opened or is something else.
   explicit ByteSource(const std::string& path);
   // Looks at `bytes`, which must outlive this; `name` stands for the path in messages.
   ByteSource(std::span<const std::byte> bytes, std::string name);
@@ -21,7 +21,7 @@ class ByteSource {
   uint64_t size() const { return size_; }
   const std::string& name() const { return name_; }
 
-  // Copies [offset, offset + count) to `to`. Throws InputError if the file ends before.
+  // Copies the bytes [offset, offset + count) to `to`. InputError if the file ends before.
   void read(uint64_t offset, void* to, size_t count) const;
 
  private:

@@ -9,14 +9,14 @@ std::vector<std::byte> to_memory(FileType type, std::vector<std::byte> raw) {
     for (std::byte& b : raw) b = b != std::byte{0} ? std::byte{1} : std::byte{0};
   }
   if (type != FileType::f16) return raw;
-  std::vector<std::byte> wide(raw.size() / sizeof(uint16_t) * sizeof(float));
+  std::vector<std::byte> floats(raw.size() / sizeof(uint16_t) * sizeof(float));
   for (size_t i = 0; i < raw.size() / sizeof(uint16_t); ++i) {
     uint16_t half;
     std::memcpy(&half, raw.data() + i * sizeof half, sizeof half);
     const float value = float_of_half(half);
-    std::memcpy(wide.data() + i * sizeof value, &value, sizeof value);
+    std::memcpy(floats.data() + i * sizeof value, &value, sizeof value);
   }
-  return wide;
+  return floats;
 }
 
 }  // namespace saccade

@@ -1,5 +1,4 @@
-// How elements lie in a weight file. Two kinds have no DType: f16 is widened to f32 on reading and bool
-// becomes u8.
+// How elements lie in a weight file. Two types have no DType: once read, f16 is f32 and bool is u8.
 #pragma once
 
 #include <bit>
@@ -13,6 +12,7 @@ namespace saccade {
 
 enum class FileType : uint8_t { f32, bf16, f64, i64, i32, u8, f16, boolean };
 
+// What elements of this type become in memory.
 constexpr DType memory_dtype(FileType type) {
   switch (type) {
     case FileType::f32:
@@ -45,12 +45,12 @@ inline float float_of_half(uint16_t half) {
   const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
   const uint32_t magnitude = half & 0x7fffu;
   if (magnitude >= 0x7c00u) return std::bit_cast<float>(sign | 0x7f800000u | (magnitude & 0x3ffu) << 13);
-  // Normal or not, the bits shifted into place are the value times 2^-112, and that product is exact.
+  // Normal or subnormal, the bits in their place are the value times 2^-112, so the product below is exact.
   return std::bit_cast<float>(sign |
                               std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude << 13) * 0x1p112f));
 }
 
-// Elements as the file has them become elements of memory_dtype(type).
+// The elements of `raw`, which are as the file has them, as elements of memory_dtype(type).
 std::vector<std::byte> to_memory(FileType type, std::vector<std::byte> raw);
 
 }  // namespace saccade

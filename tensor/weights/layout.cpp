@@ -1,10 +1,12 @@
 #include "tensor/weights/layout.h"
 
+#include <algorithm>
+
 namespace saccade {
 
 namespace {
 
-// For each of `count` matrices: to[c][r] = from[r][c]. Only the element's size matters.
+// For each of `count` matrices: to[c][r] = from[r][c]. Of a Word only its size matters.
 template <class Word>
 void transpose(int64_t count, int64_t rows, int64_t columns, const void* from, void* to) {
   const auto* source = static_cast<const Word*>(from);
@@ -46,20 +48,16 @@ void permute_krsc_to_oihw(DType dtype, std::span<const int64_t> shape, const voi
 }
 
 HostTensor permute_oihw_to_krsc(const HostTensor& weight) {
-  check_rank(weight.shape);
-  const auto& s = weight.shape;
-  HostTensor out{
-      weight.name, weight.dtype, {s[0], s[2], s[3], s[1]}, std::vector<std::byte>(weight.bytes.size())};
-  permute_oihw_to_krsc(weight.dtype, s, weight.bytes.data(), out.bytes.data());
+  HostTensor out = weight;
+  permute_oihw_to_krsc(weight.dtype, weight.shape, weight.bytes.data(), out.bytes.data());
+  std::rotate(out.shape.begin() + 1, out.shape.begin() + 2, out.shape.end());  // [o, i, h, w] -> [o, h, w, i]
   return out;
 }
 
 HostTensor permute_krsc_to_oihw(const HostTensor& weight) {
-  check_rank(weight.shape);
-  const auto& s = weight.shape;
-  HostTensor out{
-      weight.name, weight.dtype, {s[0], s[3], s[1], s[2]}, std::vector<std::byte>(weight.bytes.size())};
-  permute_krsc_to_oihw(weight.dtype, s, weight.bytes.data(), out.bytes.data());
+  HostTensor out = weight;
+  permute_krsc_to_oihw(weight.dtype, weight.shape, weight.bytes.data(), out.bytes.data());
+  std::rotate(out.shape.begin() + 1, out.shape.end() - 1, out.shape.end());  // [o, h, w, i] -> [o, i, h, w]
   return out;
 }
 

@@ -14,7 +14,7 @@ namespace {
 
 using Kind = PickleObject::Kind;
 
-// A ResNet-152 with optimizer state stays below a tenth of these.
+// A ResNet-152 with the state of its optimizer needs less than a tenth of these.
 constexpr size_t kMaxObjects = 1 << 20, kMaxMemo = 1 << 20, kMaxMarks = 1 << 10, kMaxGlobalName = 200;
 
 enum class Callable : uint8_t { storage, ordered_dict, size, tensor, parameter };
@@ -129,7 +129,7 @@ class Machine {
     marks_.push_back(stack_.size());
   }
 
-  // The stack's top `count` entries, which belong to no mark below.
+  // Takes the top `count` entries of the stack, none from below the last mark.
   std::vector<PickleRef> pop(size_t count) {
     const size_t floor = marks_.empty() ? 0 : marks_.back();
     require(count <= stack_.size() - floor, "it takes from an empty stack");
@@ -245,7 +245,7 @@ class Machine {
     require(false, "it calls a storage's type");
   }
 
-  // A state dictionary carries its modules' versions as an attribute: no use here.
+  // A state dictionary carries the versions of its modules as an attribute, which nobody needs here.
   void build() {
     pop(1);
     at(top(), Kind::dict, "what gets attributes");
@@ -270,7 +270,7 @@ class Machine {
     push(std::move(object));
   }
 
-  // One opcode. False at the end.
+  // Runs one opcode. False at the end.
   bool step() {
     at_ = next_;
     const auto opcode = number<uint8_t>();

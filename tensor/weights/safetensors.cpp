@@ -63,8 +63,8 @@ struct Header {
   uint64_t data_start = 0;
 };
 
-// Takes the header's JSON event by event: what does not belong there is refused on sight, so neither deep
-// nesting nor a wide tree is ever built.
+// Takes the header's JSON event by event. What does not belong there is refused on sight, so neither a deep
+// nor a broad tree is ever built.
 class HeaderParser : public nlohmann::json_sax<nlohmann::json> {
  public:
   HeaderParser(Header& header, std::string file) : header_(header), file_(std::move(file)) {}
@@ -196,7 +196,7 @@ void check_sizes(const std::vector<Entry>& entries, const std::string& file) {
     check_input(entry.begin <= entry.end, what, "its data ends before it begins");
     int64_t bytes = 0;
     try {
-      // Of what memory will hold and, for f16, of the doubled size: both must fit 63 bits.
+      // The bytes in memory, which for f16 are twice those of the file and must fit 63 bits, too.
       bytes = byte_count(entry.dtype(), entry.shape);
     } catch (const Error& error) {
       throw InputError(what + error.what());
@@ -240,7 +240,7 @@ Header read_header(const ByteSource& source) {
   source.read(kLengthBytes, text.data(), length);
   check_input(!text.empty() && text[0] == '{', file,
               ": not a safetensors file (its header does not start with '{')");
-  // The JSON parser would take a zero byte for the end.
+  // The JSON parser would take a zero byte for the end of the text.
   check_input(text.find('\0') == std::string::npos, file, ": the header has a zero byte");
 
   Header header;
@@ -364,7 +364,7 @@ void write_safetensors(const std::string& path, std::span<const TensorView> tens
   AtomicFile file(path);
   file.write(&length, sizeof length);
   file.write(header.data(), header.size());
-  std::vector<std::byte> scratch;  // one permuted weight
+  std::vector<std::byte> scratch;  // one weight in OIHW
   for (const size_t i : order) {
     const TensorView& tensor = tensors[i];
     const auto bytes = static_cast<size_t>(byte_count(tensor.dtype, tensor.shape));

@@ -1,10 +1,9 @@
-// The safetensors format: eight bytes of header length, a JSON
-// header {name: {dtype, shape, data_offsets}, "__metadata__": {text: text}}, then the data, dense and without
-// gaps.
+// The safetensors format: eight bytes of header length, a JSON header {name: {dtype, shape, data_offsets},
+// "__metadata__": {text: text}}, then the data, dense and without gaps.
 //
-// Readers check the whole header before they allocate any tensor. A file that is refused gives an InputError:
-// one line with the path and the reason. Read dtypes: F32, BF16, F64, I64, I32, U8 as they are; F16 becomes
-// f32 and BOOL becomes u8 (0 or 1). A tensor may start at any byte of the file.
+// Readers check the whole header before they allocate any tensor. A file that is refused is an InputError of
+// one line with the path and the reason. The dtypes F32, BF16, F64, I64, I32 and U8 are read as they are; F16
+// becomes f32 and BOOL becomes u8 (0 or 1). A tensor may start at any byte of the file.
 #pragma once
 
 #include <functional>
@@ -29,23 +28,22 @@ struct SafetensorsHeader {
   std::map<std::string, std::string> metadata;
 };
 
-// The header alone: costs nothing in the size of the weights, but is checked as strictly.
+// Reads the header alone and checks it as strictly. The cost does not grow with the size of the weights.
 SafetensorsHeader read_safetensors_header(const std::string& path);
 
-// A tensor to write, wherever its bytes are.
+// A tensor to write, whose bytes someone else keeps.
 struct TensorView {
   std::string name;
   DType dtype = DType::f32;
   std::vector<int64_t> shape;  // as in the file: OIHW for a convolution
   const void* data = nullptr;  // host memory, byte_count(dtype, shape) bytes
-  bool krsc = false;           // data is a KRSC convolution weight: written as OIHW, one tensor at a time
+  bool krsc = false;           // the data is a KRSC convolution weight, to be written as OIHW
 };
 
 // Writes atomically (see atomic_file.h): after an Error the old file is untouched and nothing else is left
-// behind. The same input gives the same bytes: the header lists tensors in the given order, the data lies by
-// falling element size (PyTorch's reader wants every tensor aligned to its element), the header is padded to
-// 8 bytes. Throws Error for names that are not UTF-8 or not unique, for dtypes that files do not hold, and
-// for a full disk.
+// behind. The same input gives the same bytes: the header lists the tensors in the given order and is padded
+// to 8 bytes, and the data lies by falling element size (PyTorch's reader needs every tensor aligned to its
+// element). Error for names that are not UTF-8 or not unique, dtypes that files do not hold, and a full disk.
 void write_safetensors(const std::string& path, std::span<const TensorView> tensors,
                        const std::map<std::string, std::string>& metadata);
 void write_safetensors(const std::string& path, const WeightFile& file);

@@ -125,7 +125,7 @@ class Collector {
     return std::string(object.text);
   }
 
-  // Names and texts repeat what the file may hold once: their sum is limited.
+  // What the file holds once, names and texts may repeat many times, so their sum is limited.
   void charge(size_t bytes) {
     text_ += bytes;
     check_input(text_ <= kMaxText, file_, ": its names and texts take more than ", kMaxText, " bytes");
@@ -195,7 +195,7 @@ class Collector {
 struct Strided {
   FileType type = FileType::f32;
   std::vector<int64_t> shape, stride;  // in elements
-  int64_t offset = 0;                  // of the first element in the storage
+  int64_t offset = 0;                  // of the first element, in the storage
   int64_t span = 0;  // elements from the first to the last, both included; 0 if there are none
   int64_t count = 0;
 
@@ -279,7 +279,7 @@ class TensorReader {
     return out;
   }
 
-  // Shape, strides and offset, proved to stay inside the storage.
+  // Shape, strides and offset, once they are known to stay inside the storage.
   Strided describe(const PickleObject& storage, const std::vector<PickleRef>& parts) const {
     Strided out{
         storage.type, sizes(parts[2], "sizes"), sizes(parts[3], "strides"), objects_[parts[1]].integer, 0, 0};
@@ -301,7 +301,7 @@ class TensorReader {
     fits = fits && (out.count == 0 || last < storage.integer);
     check_input(fits, what_, "it reaches outside its storage of ", storage.integer, " elements");
     for (size_t d = 0; d < out.shape.size(); ++d) {
-      if (out.shape[d] <= 1) out.stride[d] = 0;  // never taken, and could be anything
+      if (out.shape[d] <= 1) out.stride[d] = 0;  // no step is ever taken, and the file may say anything
     }
     out.span = out.count == 0 ? 0 : last - out.offset + 1;
     return out;

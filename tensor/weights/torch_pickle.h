@@ -1,19 +1,18 @@
-// PyTorch's .pth files: a zip archive of a pickle and of one entry per storage. They are read without Python
-// by a machine that can only build tensors and containers (see pickle.h) and never runs what the file names.
+// PyTorch's .pth files: a zip archive of one pickle and one entry for each storage. They are read without
+// Python, by a machine that can only build tensors and containers (see pickle.h) and runs nothing.
 //
-// Which tensors, and under which names:
-//  - the file's root must be a dictionary; where it has a dictionary under "state_dict", "model_state_dict"
-//  or "model"
-//    (the first of these), the tensors are taken from there alone, else from the root;
-//  - dictionaries, lists and tuples inside become names joined by dots: {"head": {"bias": t}} is "head.bias";
-//  - where every name starts with "module." (DataParallel), that prefix goes;
-//  - texts, numbers and booleans beside the tensors, or beside the chosen dictionary, become metadata; None
-//  goes.
+// Which tensors are read, and under which names:
+//  - The root must be a dictionary. If it has a dictionary under "state_dict", "model_state_dict" or "model"
+//    (the first of these), the tensors are taken from there alone, otherwise from the root.
+//  - Names of nested dictionaries, lists and tuples are joined by dots: {"head": {"bias": t}} is "head.bias".
+//  - Where every name starts with "module." (DataParallel), that prefix is removed.
+//  - Texts, numbers and booleans beside the tensors, or beside the chosen dictionary, become metadata; None
+//    is left out.
 // f16 becomes f32 and bool becomes u8. A strided tensor is gathered into a dense one.
 //
-// Refused with an InputError (one line with the path and the reason): the format before PyTorch 1.6,
-// TorchScript, compressed or overlapping entries, any other global name, other dtypes, tensors outside their
-// storage, files that would need more than 4 times their own size (expanded or shared storages) plus 1 MiB.
+// Refused with an InputError of one line with the path and the reason: the format before PyTorch 1.6,
+// TorchScript, compressed or overlapping entries, any other global name, other dtypes, tensors that reach
+// outside their storage, and files that would take more than 4 times their size plus 1 MiB (shared storages).
 #pragma once
 
 #include <functional>

@@ -15,7 +15,7 @@ const HostTensor* WeightFile::find(std::string_view name) const {
 }
 
 int64_t byte_count(DType dtype, std::span<const int64_t> shape) {
-  // Zeros count as ones while multiplying: [huge, huge, 0] is as wrong as [huge, huge].
+  // A zero counts as one in the product, so that [huge, huge, 0] is refused like [huge, huge].
   int64_t bytes = static_cast<int64_t>(size_of(dtype));
   bool empty = false;
   for (const int64_t size : shape) {

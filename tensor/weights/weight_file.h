@@ -1,5 +1,5 @@
-// What a weight file holds, in host memory and without any Tensor: names, shapes and bytes in the layout of
-// the file (PyTorch's: convolutions OIHW, linear layers OI).
+// What a weight file holds, in host memory and without any Tensor: names, shapes, and bytes in the layout of
+// the file, which is PyTorch's (convolutions OIHW, linear layers OI).
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@
 
 namespace saccade {
 
-// No file may hold a tensor with more dimensions than this: what a Shape takes.
+// No file may hold a tensor with more dimensions than this, which is what a Shape takes.
 inline constexpr size_t kMaxFileRank = 6;
 
 struct HostTensor {
@@ -24,7 +24,7 @@ struct HostTensor {
   std::vector<int64_t> shape;    // [] is a scalar: one element
   std::vector<std::byte> bytes;  // dense, row-major, little-endian; its start is aligned for every dtype
 
-  // The elements as T. Throws Error if T is not the dtype.
+  // The elements as T. Error if T is not the dtype.
   template <class T>
   std::span<const T> values() const {
     check(dtype == dtype_of<T>(), "tensor ", name, " is ", name_of(dtype), ", not ", name_of(dtype_of<T>()));
@@ -40,14 +40,14 @@ struct WeightFile {
   const HostTensor* find(std::string_view name) const;
 };
 
-// Name, dtype and shape without the data.
+// A tensor without its data.
 struct TensorInfo {
   std::string name;
   DType dtype = DType::f32;
   std::vector<int64_t> shape;
 };
 
-// Bytes that a dense tensor takes. Throws Error on a negative size or where 63 bits do not hold the result.
+// The bytes that a dense tensor takes. Error for a negative size, and where 63 bits do not hold the result.
 int64_t byte_count(DType dtype, std::span<const int64_t> shape);
 
 // `text` between quotes for a one-line message: control and non-ASCII bytes escaped, long text shortened.

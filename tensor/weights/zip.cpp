@@ -75,7 +75,7 @@ struct Record {
   uint64_t header = 0;  // offset of the local header
 };
 
-// Sizes and offset of all ones stand for a 64-bit field, in this order, in the extra field 1.
+// A size or offset of all ones stands for a 64-bit one; these lie in the extra field 1, in this order.
 void apply_zip64(Record& record, uint64_t& unpacked, const std::byte* extra, size_t size,
                  const std::string& file) {
   uint64_t* const fields[] = {&unpacked, &record.entry.size, &record.header};
@@ -84,10 +84,10 @@ void apply_zip64(Record& record, uint64_t& unpacked, const std::byte* extra, siz
     check_input(length <= size - 4, file, ": a zip entry's extra field is damaged");
     if (field<uint16_t>(extra) == 1) {
       size_t at = 4;
-      for (uint64_t* wide : fields) {
-        if (*wide != 0xffffffff) continue;
+      for (uint64_t* value : fields) {
+        if (*value != 0xffffffff) continue;
         check_input(at + 8 <= 4 + length, file, ": a zip entry's extra field is too short");
-        *wide = field<uint64_t>(extra + at);
+        *value = field<uint64_t>(extra + at);
         at += 8;
       }
       return;
@@ -121,7 +121,7 @@ Record take_record(const std::byte*& bytes, const std::byte* end, const std::str
   return record;
 }
 
-// The local header says where the data begins; everything must lie before the directory.
+// The local header says where the data begins. All of it must lie before the directory.
 void locate(Record& record, const ByteSource& source, uint64_t directory) {
   const std::string what = concat(source.name(), ": the zip entry ", printable(record.entry.name));
   check_input(record.header <= directory && kLocalSize <= directory - record.header, what,

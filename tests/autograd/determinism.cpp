@@ -2,7 +2,7 @@
 // gradients.
 #include <cstring>
 
-#include "autograd/op_check.h"
+#include "autograd/op_run.h"
 #include "kernels/common/device.h"
 #include "tests/common/catch.h"
 
@@ -16,7 +16,7 @@ std::vector<std::byte> bytes_of(Context& context, const Tensor& tensor) {
   return bytes;
 }
 
-// What the next tensors' memory holds: a result that depends on it reads what it never wrote.
+// Sets what the memory of the next tensors holds: a result that changes with it depends on what was never written.
 void fill_free_memory(Context& context, int value) {
   for (int64_t bytes = 256; bytes <= int64_t{1} << 22; bytes *= 2) {
     std::vector<Tensor> some;
@@ -30,25 +30,13 @@ void fill_free_memory(Context& context, int value) {
 // The bits of all outputs and input gradients.
 std::vector<std::vector<std::byte>> run(Context& context, const Op& op, const Case& test_case, int memory) {
   fill_free_memory(context, memory);
-  Tape tape(context);
-  tape.random = Tensor::from<int64_t>(context, {2}, {17, 3});
-  const auto inputs = place_inputs(tape, op, test_case, make_inputs(op, test_case, DType::f32), DType::f32);
-  const auto outputs = op.run(tape, inputs, complete(op, test_case.attributes));
+  OpRunner runner(context, op, test_case, DType::f32);
+  runner.forward();
+  runner.backward(runner.random_cotangents(test_case.name));
   std::vector<std::vector<std::byte>> bits;
-  std::vector<Variable> ends;
-  std::vector<Tensor> cotangents;
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    bits.push_back(bytes_of(context, outputs[i].value));
-    if (!outputs[i].needs_gradient() || !op.outputs[i].differentiable) continue;
-    const Tensor wide =
-        Tensor::from(context, outputs[i].shape(),
-                     cotangent(test_case.name, i, static_cast<size_t>(outputs[i].value.count())));
-    ends.push_back(outputs[i]);
-    cotangents.push_back(converted(context, wide, DType::f32));
-  }
-  tape.backward(ends, cotangents);
-  for (const Variable& input : inputs)
-    if (input.needs_gradient()) bits.push_back(bytes_of(context, tape.grad(input)));
+  for (const Tensor& output : runner.outputs()) bits.push_back(bytes_of(context, output));
+  for (size_t i = 0; i < op.inputs.size(); ++i)
+    if (takes_gradient(op.inputs[i])) bits.push_back(bytes_of(context, runner.gradient(i)));
   return bits;
 }
 
@@ -73,8 +61,8 @@ TEST_CASE("ops whose bits depend on the number of threads are named") {
   for (const Op& op : all_ops())
     for (const Case& test_case : op.cases)
       if (run(one, op, test_case, 0) != run(two, op, test_case, 0)) {
-        // Vendor libraries split sums over threads, which is why a checkpoint keeps the thread count; ours
-        // don't.
+        // Vendor libraries split sums over threads, which is why a checkpoint keeps the thread count; our
+        // kernels do not.
         INFO(op.name << "/" << test_case.name);
         CHECK(op.library);
         named += " " + op.name + "/" + test_case.name;

@@ -41,6 +41,11 @@ TEST_CASE("two dropouts of one step draw different masks, and a changed state is
   const Tensor ones = Tensor::from(context, {100}, std::vector<float>(100, 1.0f));
   const Variable x = tape.input(ones), a = dropout(tape, x, 0.5), b = dropout(tape, x, 0.5);
   CHECK(a.value.to_host<float>(context) != b.value.to_host<float>(context));
+  Tape next(context);  // of the same step
+  next.random = tape.random;
+  next.stream = tape.stream;
+  CHECK(dropout(next, next.input(ones), 0.5).value.to_host<float>(context) !=
+        a.value.to_host<float>(context));
   tape.random.mark_written();
   CHECK_THROWS_AS(tape.backward({a}, {ones}), Error);
 }

@@ -337,3 +337,36 @@ TEST_CASE("a segment does not replay on parameters that are gone") {
     run(2);
   }
 }
+
+TEST_CASE("after an exception a step begins anew: no half of its gradients is added to the next") {
+  for (const Device device : devices_here()) {
+    Line line(device), untouched(device);
+    for (int i = 0; i < 2; ++i) line.step(), untouched.step();
+    const auto failing = [&] {
+      Tape tape(line.context, {&line.learner});
+      Parameter& a = *line.learner.parameters.find("a");
+      const Variable y = linear(tape, tape.constant(line.x), tape.as_stored(a), nullptr);
+      tape.backward(y);
+      throw Error("in the middle of a step");
+    };
+    Segment segment(line.context);
+    CHECK_THROWS_AS(segment.run(failing), Error);
+    line.step(), untouched.step();
+    CHECK(line.weight("a") == untouched.weight("a"));
+    // Without a segment: a saved value that was overwritten stops backward in its middle.
+    {
+      Tape tape(line.context, {&line.learner});
+      const Variable scale = tape.constant(Tensor::from<float>(line.context, {1, 1}, {2}));
+      const Variable y =
+          linear(tape, tape.constant(line.x), tape.as_stored(*line.learner.parameters.find("a")), nullptr);
+      const Variable scaled = mul(tape, y, scale);
+      const Variable z =
+          linear(tape, tape.constant(line.x), tape.as_stored(*line.learner.parameters.find("b")), nullptr);
+      const Variable sum = add(tape, scaled, z);  // backward reaches z first
+      scale.value.mark_written();
+      CHECK_THROWS_WITH(tape.backward(sum), Catch::Contains("overwritten"));
+    }
+    line.step(), untouched.step();
+    CHECK(line.weight("b") == untouched.weight("b"));
+  }
+}

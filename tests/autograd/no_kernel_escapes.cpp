@@ -28,11 +28,20 @@ bool ends_with(const std::string& text, const std::string& end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
-// Path and text of the files of a folder that end so.
+// Path and text of a folder's files whose names end in `end`.
 std::map<fs::path, std::string> files(const fs::path& folder, const std::string& end) {
   std::map<fs::path, std::string> found;
   if (!fs::is_directory(folder)) return found;
   for (const auto& entry : fs::directory_iterator(folder))
+    if (entry.is_regular_file() && ends_with(entry.path().string(), end))
+      found[entry.path()] = text_of(entry.path());
+  return found;
+}
+
+std::map<fs::path, std::string> files_below(const fs::path& folder, const std::string& end) {
+  std::map<fs::path, std::string> found;
+  if (!fs::is_directory(folder)) return found;
+  for (const auto& entry : fs::recursive_directory_iterator(folder))
     if (entry.is_regular_file() && ends_with(entry.path().string(), end))
       found[entry.path()] = text_of(entry.path());
   return found;
@@ -52,7 +61,7 @@ std::vector<std::string> escapes(const fs::path& root, const Names& without_cuda
     const fs::path header = entry.path();
     if (!ends_with(header.string(), ".h") || ends_with(header.string(), ".ref.h")) continue;
     if (header.parent_path() == root / "kernels/common")
-      continue;  // tools of kernels, and a probe of bandwidth
+      continue;  // what kernels share, and a probe of bandwidth
     const std::string text = text_of(header);
     for (std::sregex_iterator match(text.begin(), text.end(), contract), end; match != end; ++match) {
       const std::string name = (*match)[1];
@@ -88,6 +97,30 @@ TEST_CASE(
   const auto lacks = escapes(SACCADE_SOURCE_DIR, {});
   INFO(lines(lacks));
   CHECK(lacks.empty());
+}
+
+TEST_CASE("every entry that a room defines stands in the table") {
+  // A function left out of its room's list would compile, and nobody would call it.
+  static const std::regex entry(R"(\nOp (\w+)_op\(\) \{)");
+  Names defined, registered;
+  for (const char* room : {"autograd", "layers", "rl", "reid"})
+    for (const auto& [path, text] : files_below(fs::path(SACCADE_SOURCE_DIR) / room, ".cpp"))
+      for (std::sregex_iterator match(text.begin(), text.end(), entry), end; match != end; ++match)
+        defined.insert((*match)[1]);
+  for (const Op& op : all_ops()) registered.insert(op.name);
+  CHECK(defined == registered);
+}
+
+TEST_CASE(
+    "every op names its contract: the header of its kernel, or of its function where it is a composite") {
+  for (const Op& op : all_ops()) {
+    INFO(op.name << " names " << op.contract);
+    const std::string text =
+        text_of(fs::path(SACCADE_SOURCE_DIR) / op.contract);  // empty where there is none
+    const std::string declared = op.composite ? " " + op.name + "(" : "template <Device D>";
+    CHECK(text.find(declared) != std::string::npos);
+    CHECK((op.contract.rfind("kernels/", 0) == 0) == !op.composite);
+  }
 }
 
 TEST_CASE("every registered op runs on the CPU, on simt and on CUDA") {

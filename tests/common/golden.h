@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/common/hash.h"
 #include "kernels/common/philox.h"
 #include "kernels/common/text.h"
 #include "tensor/weights/safetensors.h"
@@ -20,12 +21,6 @@ constexpr size_t kEntries = 64, kWhole = 256;
 // Where terms of order one cancel to exactly zero, both sides keep rounding noise of their own below this.
 constexpr double kNoise = 1e-16;
 
-inline uint64_t name_key(const std::string& name) {  // FNV-1a
-  uint64_t hash = 1469598103934665603ull;
-  for (unsigned char c : name) hash = (hash ^ c) * 1099511628211ull;
-  return hash;
-}
-
 // 2 u - 1: in [-1, 1), exact in f32.
 inline double signed_uniform(PhiloxStream& random) {
   return 2.0 * static_cast<double>(random.uniform()) - 1.0;
@@ -33,7 +28,7 @@ inline double signed_uniform(PhiloxStream& random) {
 
 // offset + bound * signed, rounded to f32: the values of a parameter, in the order of PyTorch's layout.
 inline std::vector<float> scaled(const std::string& name, int64_t count, double bound, double offset = 0) {
-  PhiloxStream random(name_key(name), 0);
+  PhiloxStream random(hash_of(name), 0);
   std::vector<float> values(static_cast<size_t>(count));
   for (float& v : values) v = static_cast<float>(offset + bound * signed_uniform(random));
   return values;

@@ -3,11 +3,12 @@
 The inputs are the cases of the registry itself (rounded to bf16, so that an ulp of logf cannot move them). Write them,
 then run this with a Python that has torch, numpy and safetensors:
     build/release/tests/test_autograd "write the cases for make_goldens.py"
-    python tests/goldens/make_goldens.py build/release/golden_cases.safetensors
-Kept is, for each case, a projection of each input (so that a test knows when its inputs are others), every output, and
+    python tests/goldens/make_goldens.py build/release/golden_cases.safetensors [--op NAME]
+With --op the goldens of the other ops stay as they are (tests/record.sh does all this for one op). Kept is, for each case, a projection of each input (so that a test knows when its inputs are others), every output, and
 the gradient of <cotangent, outputs> with respect to each input. torch_ops.py says what each op is in PyTorch.
 """
 
+import argparse
 import json
 import pathlib
 import sys
@@ -15,7 +16,7 @@ import sys
 import numpy as np
 import torch
 from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 import formula
 import torch_ops
@@ -63,18 +64,30 @@ def add_case(store, file, key, op, compute, attributes):
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases")
+    parser.add_argument("--op", help="of this op alone")
+    args = parser.parse_args()
     torch.set_num_threads(2)
-    store, left_out = {}, []
-    with safe_open(sys.argv[1], framework="numpy") as file:
+    path = HERE / "ops.safetensors"
+    store, left_out, metadata = {}, [], {"torch": torch.__version__}
+    if args.op:
+        store = {key: values for key, values in load_file(path).items() if key.split("/")[0] != args.op}
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata()
+    with safe_open(args.cases, framework="numpy") as file:
         for op in json.loads(file.metadata()["ops"]):
+            if args.op not in (None, op["name"]):
+                continue
             compute = torch_ops.OPS.get(op["name"])
             if compute is None:
                 left_out.append(op["name"])
                 continue
             for case in op["cases"]:
                 add_case(store, file, f"{op['name']}/{case['name']}", op, compute, case["attributes"])
-    path = HERE / "ops.safetensors"
-    save_file(store, path, metadata={"torch": torch.__version__})
+    if args.op in left_out:
+        sys.exit(f"make_goldens: torch_ops.py does not say what {args.op} is in PyTorch")
+    save_file(store, path, metadata=metadata)
     print(f"{path}: {len(store)} tensors, {path.stat().st_size} bytes; not in torch_ops.py: {left_out or 'none'}")
 
 

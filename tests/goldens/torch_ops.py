@@ -37,6 +37,11 @@ def linear(x, a):
     return F.relu(y) if a["relu"] else y
 
 
+def batched_matmul(x, a):
+    left, right = x["a"], x["b"]
+    return (left.mT if a["transpose_a"] else left) @ (right.mT if a["transpose_b"] else right)
+
+
 # --- Pooling ---
 
 
@@ -96,6 +101,16 @@ def batch_norm(x, a):
     if "residual" in x:
         y = y + x["residual"]
     return F.relu(y) if a["relu"] else y, mean, variance
+
+
+# --- Composites ---
+
+
+def conv_norm_relu(x, a):
+    weight = x["weight"].permute(0, 3, 1, 2)  # KRSC -> OIHW
+    stride, padding = whole(a, "stride_h", "stride_w"), whole(a, "pad_h", "pad_w")
+    z = to_nhwc(F.conv2d(to_nchw(x["x"]), weight, None, stride, padding))
+    return batch_norm({**x, "x": z}, {**a, "beta": 1, "relu": 1})
 
 
 # --- Losses ---
@@ -293,10 +308,12 @@ OPS = {
     "batch_hard_triplet": batch_hard_triplet,
     "batch_norm": batch_norm,
     "batch_norm_residual": batch_norm,
+    "batched_matmul": batched_matmul,
     "bin_pool": bin_pool,
     "cast": lambda x, a: x["x"] * 1,
     "concat": lambda x, a: torch.cat([x["a"], x["b"], x["c"]], -1),
     "conv2d": conv2d,
+    "conv_norm_relu": conv_norm_relu,
     "cross_entropy": cross_entropy,
     "div": lambda x, a: x["a"] / x["b"],
     "dropout": dropout,

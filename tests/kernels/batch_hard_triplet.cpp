@@ -15,47 +15,35 @@ struct Problem {
   bool squared;
 };
 
-template <class S>
+template <class T>
 struct Result {
-  std::vector<S> loss, positive_d2, negative_d2, grad;
+  std::vector<Accumulator<T>> loss, positive_d2, negative_d2;
   std::vector<int64_t> positive, negative;
+  std::vector<T> grad;
 };
 
-// `chosen`: the pairs to differentiate through; null for the reference's own.
-template <class S, class T>
-Result<S> reference(const Problem& p, const std::vector<T>& embeddings, const std::vector<int64_t>& labels) {
-  using Loss = BatchHardTriplet<Device::reference>;
-  const size_t n = labels.size();
-  Result<S> r{std::vector<S>(1),       std::vector<S>(n),
-              std::vector<S>(n),       std::vector<S>(embeddings.size()),
-              std::vector<int64_t>(n), std::vector<int64_t>(n)};
-  Context host;
-  const auto x = as<S>(embeddings);
-  Loss::forward(host, p.count, p.dim, x.data(), labels.data(), p.margin, p.squared, r.loss.data(),
-                r.positive.data(), r.negative.data(), r.positive_d2.data(), r.negative_d2.data());
-  const S grad_loss(0.75);
-  Loss::backward(host, p.count, p.dim, &grad_loss, x.data(), r.positive.data(), r.negative.data(),
-                 r.positive_d2.data(), r.negative_d2.data(), p.margin, p.squared, r.grad.data());
-  return r;
-}
-
+// Forward and backward on a device, or on the host by the reference.
 template <Device D, class T>
-Result<float> run(Context& context, const Problem& p, const std::vector<T>& embeddings,
-                  const std::vector<int64_t>& labels, size_t offset) {
+Result<T> run(Context& context, const Problem& p, const std::vector<T>& embeddings,
+              const std::vector<int64_t>& labels, size_t offset = 0) {
+  using Loss = BatchHardTriplet<D>;
+  using A = Accumulator<T>;
   const size_t n = labels.size();
   DeviceArray<T> x(context, embeddings, offset), grad(context, embeddings.size(), offset);
   DeviceArray<int64_t> label(context, labels), positive(context, n), negative(context, n);
-  DeviceArray<float> loss(context, size_t{1}), positive_d2(context, n), negative_d2(context, n);
-  DeviceArray<float> grad_loss(context, std::vector<float>{0.75f});
-  BatchHardTriplet<D>::forward(context, p.count, p.dim, x.data(), label.data(), p.margin, p.squared,
-                               loss.data(), positive.data(), negative.data(), positive_d2.data(),
-                               negative_d2.data());
-  BatchHardTriplet<D>::backward(context, p.count, p.dim, grad_loss.data(), x.data(), positive.data(),
-                                negative.data(), positive_d2.data(), negative_d2.data(), p.margin, p.squared,
-                                grad.data());
-  Result<float> r{loss.host(), positive_d2.host(), negative_d2.host(), {}, positive.host(), negative.host()};
-  for (const T& g : grad.host()) r.grad.push_back(static_cast<float>(g));
-  return r;
+  DeviceArray<A> loss(context, size_t{1}), positive_d2(context, n), negative_d2(context, n);
+  DeviceArray<A> grad_loss(context, std::vector<A>{A(0.75)});
+  Loss::forward(context, p.count, p.dim, x.data(), label.data(), p.margin, p.squared, loss.data(),
+                positive.data(), negative.data(), positive_d2.data(), negative_d2.data());
+  Loss::backward(context, p.count, p.dim, grad_loss.data(), x.data(), positive.data(), negative.data(),
+                 positive_d2.data(), negative_d2.data(), p.margin, p.squared, grad.data());
+  return {loss.host(), positive_d2.host(), negative_d2.host(), positive.host(), negative.host(), grad.host()};
+}
+
+template <class S, class T>
+Result<S> reference(const Problem& p, const std::vector<T>& embeddings, const std::vector<int64_t>& labels) {
+  Context host;
+  return run<Device::reference>(host, p, as<S>(embeddings), labels);
 }
 
 template <Device D, class T>
@@ -63,15 +51,31 @@ double compare(Context& context, const Problem& p, const std::vector<T>& embeddi
                const std::vector<int64_t>& labels, size_t offset = 0) {
   const auto value = reference<double>(p, embeddings, labels);
   const auto bound = reference<Bound>(p, embeddings, labels);
-  const auto got = run<D, T>(context, p, embeddings, labels, offset);
+  const auto got = run<D>(context, p, embeddings, labels, offset);
   CHECK(got.positive == value.positive);
   CHECK(got.negative == value.negative);
-  double worst = check_close("loss", got.loss, value.loss, bound.loss, kTolerance);
-  worst = std::max(
-      worst, check_close("positive_d2", got.positive_d2, value.positive_d2, bound.positive_d2, kTolerance));
-  worst = std::max(
-      worst, check_close("negative_d2", got.negative_d2, value.negative_d2, bound.negative_d2, kTolerance));
-  return std::max(worst, check_close("grad", got.grad, value.grad, bound.grad, kTolerance, epsilon_of<T>()));
+  return std::max(
+      {check_close("loss", got.loss, value.loss, bound.loss, kTolerance),
+       check_close("positive_d2", got.positive_d2, value.positive_d2, bound.positive_d2, kTolerance),
+       check_close("negative_d2", got.negative_d2, value.negative_d2, bound.negative_d2, kTolerance),
+       check_close("grad", got.grad, value.grad, bound.grad, kTolerance)});
+}
+
+// Rows that are one of `values` unit vectors each: many exact ties, and duplicates at distance 0 of either kind.
+template <class T>
+std::vector<T> unit_rows(const Problem& p, uint32_t values) {
+  std::vector<T> x;
+  PhiloxStream random(21);
+  for (int64_t row = 0; row < p.count; ++row) {
+    const int64_t value = random.below(values);
+    for (int64_t k = 0; k < p.dim; ++k) x.push_back(T(k == value ? 1.0f : 0.0f));
+  }
+  return x;
+}
+
+template <class T>
+std::vector<T> constant_rows(const Problem& p, float value) {
+  return std::vector<T>(static_cast<size_t>(p.count * p.dim), T(value));
 }
 
 std::vector<int64_t> interleaved_labels(int64_t count, int64_t identities) {
@@ -109,11 +113,11 @@ TEST_CASE("batch_hard_triplet with one identity has no negatives and loss 0") {
   for_each_backend([]<Device D, class T>(Context& context, const char* backend) {
     INFO(backend);
     const Problem p{6, 16, 1, 0.3, false};
-    const auto got = run<D, T>(context, p, normals<T>(1, 6 * 16), std::vector<int64_t>(6, 4), 0);
+    const auto got = run<D>(context, p, normals<T>(1, 6 * 16), std::vector<int64_t>(6, 4));
     CHECK(got.negative == std::vector<int64_t>(6, -1));
     CHECK(got.loss[0] == 0.0f);
     CHECK(got.negative_d2 == std::vector<float>(6, 0.0f));
-    CHECK(got.grad == std::vector<float>(6 * 16, 0.0f));
+    CHECK(as<double>(got.grad) == std::vector<double>(6 * 16, 0));
   });
 }
 
@@ -124,7 +128,7 @@ TEST_CASE("batch_hard_triplet counts anchors without a negative and singletons")
     const Problem p{5, 24, 5, 0.3, false};
     const auto x = normals<T>(1, 5 * 24, 0.05f);
     compare<D, T>(context, p, x, {0, 1, 2, 3, 4});
-    CHECK(run<D, T>(context, p, x, {0, 1, 2, 3, 4}, 0).positive == std::vector<int64_t>{0, 1, 2, 3, 4});
+    CHECK(run<D>(context, p, x, {0, 1, 2, 3, 4}).positive == std::vector<int64_t>{0, 1, 2, 3, 4});
   });
 }
 
@@ -132,23 +136,15 @@ TEST_CASE("batch_hard_triplet gives ties to the lowest index") {
   for_each_backend([]<Device D, class T>(Context& context, const char* backend) {
     for (const bool squared : {false, true}) {
       INFO(backend << " squared " << squared);
-      // Whole numbers in few values: many exact ties, and duplicates at distance 0 of either kind.
       const Problem p{48, 8, 6, 0.3, squared};
-      std::vector<T> x(48 * 8);
-      PhiloxStream random(21);
-      for (size_t row = 0; row < 48; ++row) {
-        const uint32_t value = random.below(4);
-        for (size_t k = 0; k < 8; ++k) x[row * 8 + k] = T(static_cast<float>(k == value));
-      }
-      compare<D, T>(context, p, x, interleaved_labels(48, 6));
-      const auto all_equal =
-          run<D, T>(context, p, std::vector<T>(48 * 8, T(0.5f)), interleaved_labels(48, 6), 0);
       const auto labels = interleaved_labels(48, 6);
+      compare<D, T>(context, p, unit_rows<T>(p, 4), labels);
+      const auto all_equal = run<D>(context, p, constant_rows<T>(p, 0.5f), labels);
       for (size_t a = 0; a < 48; ++a) {
         CHECK(all_equal.positive[a] == std::find(labels.begin(), labels.end(), labels[a]) - labels.begin());
         CHECK(all_equal.negative[a] == (labels[a] == labels[0] ? 1 : 0));
       }
-      CHECK(all_equal.grad == std::vector<float>(48 * 8, 0.0f));
+      CHECK(as<double>(all_equal.grad) == std::vector<double>(48 * 8, 0));
     }
   });
 }
@@ -157,26 +153,17 @@ TEST_CASE("batch_hard_triplet of many rows gives ties to the lowest index, and e
   for_each_backend([]<Device D, class T>(Context& context, const char* backend) {
     INFO(backend);
     const Problem p{270, 16, 6, 0.3, false};
-    std::vector<T> x(270 * 16);
-    PhiloxStream random(21);
-    for (size_t row = 0; row < 270; ++row) {
-      const uint32_t value = random.below(16);
-      for (size_t k = 0; k < 16; ++k) x[row * 16 + k] = T(static_cast<float>(k == value));
-    }
+    const auto x = unit_rows<T>(p, 16);
     const auto labels = interleaved_labels(270, 6);
     const auto value = reference<double>(p, x, labels);
-    const auto got = run<D, T>(context, p, x, labels, 0);
+    const auto got = run<D>(context, p, x, labels);
     CHECK(got.positive == value.positive);
     CHECK(got.negative == value.negative);
     // No whole number, so that its square is rounded.
-    const auto equal = run<D, T>(context, p, std::vector<T>(270 * 16, T(0.7f)), labels, 0);
+    const auto equal = run<D>(context, p, constant_rows<T>(p, 0.7f), labels);
     CHECK(equal.positive_d2 == std::vector<float>(270, 0.0f));
     CHECK(equal.negative_d2 == std::vector<float>(270, 0.0f));
-    CHECK(equal.negative == [] {
-      std::vector<int64_t> first(270);
-      for (size_t a = 0; a < 270; ++a) first[a] = a % 6 == 0;
-      return first;
-    }());
+    for (size_t a = 0; a < 270; ++a) CHECK(equal.negative[a] == (a % 6 == 0 ? 1 : 0));
   });
 }
 
@@ -188,13 +175,13 @@ TEST_CASE("batch_hard_triplet far from the origin: what cancels in the choice do
     auto x = normals<T>(1, count * dim);
     for (T& value : x) value = T(96.0f + static_cast<float>(value));  // |x|^2 is 5000 times a distance
     const auto labels = interleaved_labels(count, p.identities);
-    const auto got = run<D, T>(context, p, x, labels, 0);
+    const auto got = run<D>(context, p, x, labels);
+    const std::vector<double> values = as<double>(x);
     const auto exact = [&](int64_t a, int64_t b) {
       double d2 = 0;
       for (int64_t k = 0; k < dim; ++k) {
         const double difference =
-            static_cast<double>(static_cast<float>(x[static_cast<size_t>(a * dim + k)])) -
-            static_cast<double>(static_cast<float>(x[static_cast<size_t>(b * dim + k)]));
+            values[static_cast<size_t>(a * dim + k)] - values[static_cast<size_t>(b * dim + k)];
         d2 += difference * difference;
       }
       return d2;
@@ -230,9 +217,9 @@ TEST_CASE("batch_hard_triplet does not hide a NaN") {
       const Problem p{count, 16, 2, 0.3, false};
       auto x = normals<T>(1, count * 16);
       x[3 * 16 + 5] = T(std::numeric_limits<float>::quiet_NaN());
-      const auto got = run<D, T>(context, p, x, interleaved_labels(count, 2), 0);
+      const auto got = run<D>(context, p, x, interleaved_labels(count, 2));
       CHECK(std::isnan(got.loss[0]));
-      CHECK(std::isnan(got.grad[3 * 16]));
+      CHECK(std::isnan(static_cast<float>(got.grad[3 * 16])));
     }
   });
 }
@@ -244,7 +231,7 @@ TEST_CASE("batch_hard_triplet gives the same bits with any number of threads") {
   std::vector<Result<float>> results;
   for (const int threads : {1, 2, 3}) {
     Context context(Device::cpu, 0, threads);
-    results.push_back(run<Device::cpu, float>(context, p, x, labels, 0));
+    results.push_back(run<Device::cpu>(context, p, x, labels));
   }
   for (const auto& r : results) {
     CHECK(r.loss == results[0].loss);

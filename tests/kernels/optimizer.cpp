@@ -1,8 +1,9 @@
-#include "kernels/optimizer/optimizer.h"
-
 #include <cmath>
 
-#include "kernels/optimizer/optimizer.ref.h"
+#include "kernels/optimizer/adam.ref.h"
+#include "kernels/optimizer/gradient_clip.ref.h"
+#include "kernels/optimizer/sgd.ref.h"
+#include "kernels/optimizer/step_counter.ref.h"
 #include "tests/kernels/backends.h"
 
 using namespace saccade;

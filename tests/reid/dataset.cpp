@@ -55,7 +55,7 @@ TEST_CASE("person and camera are read from the name") {
       {"0002_c4.jpg", true, 2, 4},
       {"0002_c.jpg", true, 2, -1},
       {"0002_.jpg", true, 2, -1},
-      {"/sets/0099_c5s1_x/0002_c1s1.jpg", true, 2, 1},  // the basename only
+      {"/sets/0099_c5s1_x/0002_c1s1.jpg", true, 2, 1},  // only the file name counts
       {"/sets/-1_c5/1234_c2/person.jpg", false, -1, -1},
       {"person_0002_c1.jpg", false, -1, -1},
       {"-2_c1s1.jpg", false, -1, -1},
@@ -104,7 +104,7 @@ TEST_CASE("classes follow the numbers, not the text or the order of files") {
                  "bounding_box_train/0100_c1.jpg", "bounding_box_train/010_c2.jpg"});
   const ReidDataset data = load_reid_dataset(folder.path(), {true, false, false});
   CHECK(data.train_ids == std::vector<int>{9, 10, 100});
-  // By name: 0100_c1, 010_c2, 10_c1, 9_c1.
+  // Sorted by name: 0100_c1, 010_c2, 10_c1, 9_c1.
   CHECK(data.labels == std::vector<int64_t>{2, 1, 1, 0});
 }
 

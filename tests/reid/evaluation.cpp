@@ -6,6 +6,7 @@
 #include <limits>
 #include <numeric>
 
+#include "kernels/metric/pairwise_distance.h"
 #include "tests/common/catch.h"
 #include "tests/reid/folder.h"
 #include "tests/reid/retrieval.h"
@@ -26,7 +27,7 @@ struct OneQuery {
   }
 };
 
-// The definitions as directly as they can be written, in f64, sorting the whole gallery.
+// The definitions, written as directly as they can be: in f64, sorting the whole gallery.
 Evaluation brute_force(const std::vector<double>& distances, const OwnedSet& query, const OwnedSet& gallery) {
   Evaluation out;
   const size_t n = gallery.pids.size();
@@ -258,7 +259,7 @@ TEST_CASE("cosine and real features agree with brute force in f64", "[evaluation
   for (const Metric metric : {Metric::euclidean, Metric::cosine}) {
     const Evaluation result = evaluate_features(context, metric, query.view(), gallery.view());
     const Evaluation expected = brute_force(distances_of(metric, query, gallery), query, gallery);
-    // f32 may swap two neighbors whose distances agree to seven digits: one such swap moves mAP by less.
+    // f32 may swap two neighbors whose distances agree to seven digits; one such swap moves mAP by less than this.
     CHECK(result.map == Approx(expected.map).margin(1e-6));
     CHECK(result.minp == Approx(expected.minp).margin(1e-6));
     CHECK(result.valid_queries == expected.valid_queries);
@@ -270,9 +271,28 @@ TEST_CASE("cosine does not see the length of a feature, euclidean does", "[evalu
   const OwnedSet query{"query", {7}, {1}, {1, 0}, 2}, gallery{"gallery", {8, 7}, {2, 2}, {1, 1, 100, 1}, 2};
   CHECK(evaluate_features(context, Metric::cosine, query.view(), gallery.view()).map == 1);
   CHECK(evaluate_features(context, Metric::euclidean, query.view(), gallery.view()).map == 0.5);
-  // A row of zeros has no direction: it stands at cosine distance 1, and is no NaN.
+  // A row of zeros has no direction: its cosine distance to any row is 1, not NaN.
   const OwnedSet zero{"gallery", {8, 7}, {2, 2}, {0, 0, 1, 0}, 2};
   CHECK(evaluate_features(context, Metric::cosine, query.view(), zero.view()).map == 1);
+}
+
+TEST_CASE("the distances of a ranking are those of the kernel, in each metric that ranks", "[evaluation]") {
+  Context context;
+  const OwnedSet query{"query", {7}, {1}, {0.5f, -2, 3}, 3};
+  const OwnedSet gallery{"gallery", {7, 8, 8}, {2, 2, 2}, {1, 2, 3, -4, 0.25f, 1, 0, 0, 0}, 3};
+  EvaluationOptions options;
+  options.ranked_queries = {0};
+  for (const Metric metric : {Metric::euclidean, Metric::cosine}) {
+    float distances[3];
+    PairwiseDistance<Device::cpu>::forward(context, metric, 1, 3, 3, query.features.data(),
+                                           gallery.features.data(), distances);
+    const auto ranked = evaluate_features(context, metric, query.view(), gallery.view(), options).ranked[0];
+    REQUIRE(ranked.images.size() == 3);
+    for (const RankedImage& image : ranked.images)
+      CHECK(image.distance == Approx(distances[image.gallery]).epsilon(1e-6));
+  }
+  CHECK_THROWS_WITH(evaluate_features(context, Metric::squared, query.view(), gallery.view()),
+                    ContainsSubstring("euclidean or cosine"));
 }
 
 TEST_CASE("large distances that a square root in f32 would make equal stay apart", "[evaluation]") {
@@ -318,7 +338,7 @@ TEST_CASE("ranked lists hold the nearest kept images, right and wrong", "[evalua
   CHECK((images[0].gallery == 2 && images[0].distance == 3 && !images[0].correct));
   CHECK((images[1].gallery == 4 && images[1].distance == 3 && !images[1].correct));
   CHECK((images[2].gallery == 3 && images[2].distance == 4 && images[2].correct));
-  options.ranked_length = 100;  // more than are kept
+  options.ranked_length = 100;  // more than take a rank
   CHECK(evaluate_features(context, Metric::euclidean, query.view(), gallery.view(), options)
             .ranked[0]
             .images.size() == 4);

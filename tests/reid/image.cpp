@@ -97,7 +97,7 @@ TEST_CASE("a picture cut off at any byte is refused") {
     for (size_t size = 0; size < bytes.size(); ++size)
       CHECK_THROWS_AS(decode(bytes.substr(0, size)), InputError);
     CHECK_NOTHROW(decode(bytes + "trailing bytes do no harm"));
-    // A disk that filled up leaves the right size with zeros behind.
+    // A disk that filled up leaves a file of the right size that ends in zeros.
     std::string zeros = bytes;
     std::fill(zeros.begin() + static_cast<int64_t>(bytes.size() * 2 / 3), zeros.end(), '\0');
     CHECK_THROWS_AS(decode(zeros), InputError);
@@ -142,7 +142,7 @@ TEST_CASE("a single flipped bit in a PNG is found") {
 }
 
 TEST_CASE("a header that claims a huge picture is refused before memory is taken") {
-  // In a JPEG, which has no checksums: height and width in the frame header.
+  // A JPEG has no checksums, so height and width in its frame header can be overwritten.
   std::string bytes = jpeg_bytes(smooth_image(8, 8));
   const size_t frame = bytes.find("\xff\xc0");
   REQUIRE(frame != std::string::npos);

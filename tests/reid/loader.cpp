@@ -1,7 +1,6 @@
 #include "reid/data/loader.h"
 
 #include <algorithm>
-#include <set>
 
 #include "tests/common/catch.h"
 #include "tests/reid/folder.h"
@@ -91,7 +90,7 @@ TEST_CASE("batches do not depend on workers, on the cache or on where the epoch 
         loader.start(epoch, sampler.batches(epoch));
         CHECK(same(all_batches(loader), expected[epoch]));
       }
-      // As a resumed run does.
+      // A resumed run starts like this.
       loader.start(0, sampler.batches(0), 2);
       const std::vector<Batch> rest = all_batches(loader);
       CHECK(same(rest, std::vector<Batch>(expected[0].begin() + 2, expected[0].end())));
@@ -147,22 +146,6 @@ TEST_CASE("a bad picture reaches the consumer at its batch, whatever the workers
   }
 }
 
-TEST_CASE("preload finds the first bad picture by its index") {
-  TinySet set(12);
-  for (const int bad : {5, 6, 11}) std::filesystem::resize_file(set.records[bad].path, bad == 6 ? 0 : 40);
-  for (const int threads : {1, 2, 3}) {
-    Loader loader(set.records, set.labels, small_config(1));
-    CHECK_THAT(input_error_of([&] { loader.cache().preload(threads); }),
-               ContainsSubstring(set.records[5].path));
-  }
-  const TinySet good(5);
-  Loader loader(good.records, good.labels, small_config(2));
-  CHECK_NOTHROW(loader.cache().preload(3));
-  for (const ImageRecord& record : good.records) std::filesystem::remove(record.path);
-  loader.start(0, sequential_batches(5, 2));  // all comes from memory now
-  CHECK(all_batches(loader).size() == 3);
-}
-
 TEST_CASE("a loader can be left or restarted in the middle of an epoch") {
   const TinySet set(12);
   for (int trial = 0; trial < 20; ++trial) {
@@ -185,44 +168,4 @@ TEST_CASE("a loader can be left or restarted in the middle of an epoch") {
   loader.start(0, {{1}}, 1);
   CHECK_FALSE(loader.next(batch));
   CHECK_THROWS_AS(Loader(set.records, {1, 2}, small_config(1)), Error);
-}
-
-TEST_CASE("augmentation is drawn as configured") {
-  AugmentConfig config = AugmentConfig::strong_baseline();
-  config.brightness = 0.25f;
-  const int draws = 4000, height = 256, width = 128;
-  int flips = 0, erased = 0;
-  std::set<int> shifts;
-  for (int i = 0; i < draws; ++i) {
-    const Augmentation a = draw_augmentation(config, height, width, 3, 0, i);
-    flips += a.flip;
-    shifts.insert(a.shift_x);
-    CHECK(std::abs(a.shift_y) <= 10);
-    CHECK(a.brightness >= 0.75f);
-    CHECK(a.brightness <= 1.25f);
-    CHECK(a.contrast == 1.0f);
-    if (a.erase_height == 0) continue;
-    ++erased;
-    const double area = static_cast<double>(a.erase_height) * a.erase_width / (height * width);
-    const double aspect = static_cast<double>(a.erase_height) / a.erase_width;
-    // Sides are rounded to whole pixels.
-    CHECK(area > 0.018);
-    CHECK(area < 0.41);
-    CHECK(aspect > 0.28);
-    CHECK(aspect < 3.6);
-    CHECK(a.erase_y + a.erase_height <= height);
-    CHECK(a.erase_x + a.erase_width <= width);
-  }
-  CHECK(std::abs(flips - draws / 2) < 160);  // five standard deviations
-  CHECK(std::abs(erased - draws / 2) < 160);
-  CHECK(shifts.size() == 21);
-
-  // Epochs and positions differ; nothing at all happens without augmentation.
-  const auto shift = [&](int64_t epoch, int64_t position) {
-    return draw_augmentation(config, height, width, 3, epoch, position).brightness;
-  };
-  CHECK(shift(0, 1) != shift(1, 0));
-  CHECK(shift(0, 0) != shift(0, 1));
-  const Augmentation still = draw_augmentation(AugmentConfig::none(), height, width, 3, 0, 0);
-  CHECK((still.flip == 0 && still.shift_y == 0 && still.erase_height == 0 && still.saturation == 1.0f));
 }

@@ -29,7 +29,7 @@ constexpr Color kRight = {24, 150, 72}, kWrong = {208, 44, 44};
 
 TEST_CASE("a canvas draws inside of its borders and clips the rest") {
   Canvas canvas(20, 30, kWhite);
-  canvas.box(-5, -5, 10, 10, {1, 2, 3});
+  canvas.box(-5, -5, 5, 5, {1, 2, 3});
   canvas.picture(Image(4, 4, 9), 28, 18);
   canvas.picture(Image(4, 4, 9), -10, -10);
   canvas.picture(Image(4, 4, 9), 300, 300);
@@ -166,8 +166,7 @@ TEST_CASE("ranked pictures are framed by whether they are right") {
   row.query = picture(false, 1);
   row.gallery = {picture(true, 2), picture(false, -1)};
   const Image image = draw_ranked("title", {row}, 160, 80);
-  // Query at x = 30; ranks from 30 + 26 + 100 on, 100 apart; frames 4 wide around 80 x 160; rows from y =
-  // 100.
+  // Query at x = 30; ranks from 156 on, 100 apart; frames 4 wide around 80 x 160; rows from y = 100.
   CHECK(is_color(image, 101, 157, kRight));
   CHECK(is_color(image, 266, 242, kRight));
   CHECK(is_color(image, 101, 257, kWrong));

@@ -1,4 +1,4 @@
-// k-reciprocal re-ranking against the published algorithm written densely, N x N and in f64.
+// k-reciprocal re-ranking against the published algorithm, which is written here densely, N x N and in f64.
 #include "reid/evaluation/rerank.h"
 
 #include <algorithm>
@@ -154,7 +154,7 @@ TEST_CASE("re-ranking works for one query and galleries far under fifty images",
     INFO(images << " gallery images");
     CHECK(largest_error(context, Metric::euclidean, query, gallery, {}) < 1e-6);
   }
-  // All images the same: every distance is 0 and no row can be normalized.
+  // All images are the same: every distance is 0 and no row can be normalized.
   const OwnedSet same{"query", {1}, {1}, {2, 2}, 2}, twice{"gallery", {1, 1}, {2, 3}, {2, 2, 2, 2}, 2};
   CHECK(largest_error(context, Metric::euclidean, same, twice, {}) < 1e-6);
 }

@@ -1,6 +1,5 @@
 // The generated image set: layout, counts, determinism, noise against the truth file, and the attribute file.
 #include <matio.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
@@ -16,10 +15,11 @@
 #include "reid/data/attributes.h"
 #include "reid/data/dataset.h"
 #include "reid/data/image.h"
-#include "reid/synthetic/canvas.h"
 #include "reid/synthetic/files.h"
 #include "reid/synthetic/generate.h"
+#include "reid/synthetic/raster.h"
 #include "tests/common/catch.h"
+#include "tests/common/folder.h"
 
 namespace fs = std::filesystem;
 namespace synthetic = saccade::synthetic;
@@ -28,24 +28,9 @@ using synthetic::SetOptions;
 
 namespace {
 
-// A folder that goes away with the test.
-struct TemporaryFolder {
-  fs::path path = fs::temp_directory_path() /
-                  ("saccade-synthetic-" + std::to_string(getpid()) + "-" + std::to_string(next()));
-  TemporaryFolder() { fs::create_directories(path); }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    fs::remove_all(path, ignored);
-  }
-  static int next() {
-    static int count = 0;
-    return count++;
-  }
-};
-
-SetOptions small(const fs::path& out) {
+SetOptions small(const std::string& out) {
   SetOptions options;
-  options.out = out.string();
+  options.out = out;
   options.ids = 7;
   options.cams = 2;
   options.images_per_cam = 3;
@@ -58,8 +43,7 @@ std::map<std::string, std::string> all_files(const fs::path& root) {
   std::map<std::string, std::string> files;
   for (const auto& entry : fs::recursive_directory_iterator(root)) {
     if (!entry.is_regular_file()) continue;
-    std::ifstream stream(entry.path(), std::ios::binary);
-    files[fs::relative(entry.path(), root).string()] = {std::istreambuf_iterator<char>(stream), {}};
+    files[fs::relative(entry.path(), root).string()] = saccade::bytes_of(entry.path().string());
   }
   return files;
 }
@@ -81,8 +65,8 @@ bool refused(const SetOptions& options, const std::string& reason) {
 }  // namespace
 
 TEST_CASE("the set has the layout and counts of its options", "[synthetic]") {
-  const TemporaryFolder folder;
-  const SetOptions options = small(folder.path / "set");
+  const saccade::TestFolder folder;
+  const SetOptions options = small(folder / "set");
   int64_t drawn = 0;
   SetOptions one_thread = options;
   one_thread.threads = 1;
@@ -115,7 +99,7 @@ TEST_CASE("the set has the layout and counts of its options", "[synthetic]") {
     const saccade::Image image = saccade::read_image((fs::path(options.out) / name).string());
     CHECK(image.width == 64);
     CHECK(image.height == 128);
-    // It shows something: the brightest and the darkest byte are far apart.
+    // The picture shows something: its brightest and its darkest byte are far apart.
     const auto [low, high] = std::minmax_element(image.pixels.begin(), image.pixels.end());
     CHECK(*high - *low > 40);
   }
@@ -128,18 +112,18 @@ TEST_CASE("the set has the layout and counts of its options", "[synthetic]") {
 
 TEST_CASE("the same seed gives the same bytes with any number of threads, another seed does not",
           "[synthetic]") {
-  const TemporaryFolder folder;
-  SetOptions options = small(folder.path / "a");
+  const saccade::TestFolder folder;
+  SetOptions options = small(folder / "a");
   options.threads = 1;
   make_image_set(options);
-  options.out = (folder.path / "b").string();
+  options.out = folder / "b";
   options.threads = 3;
   make_image_set(options);
-  CHECK(all_files(folder.path / "a") == all_files(folder.path / "b"));
-  options.out = (folder.path / "c").string();
+  CHECK(all_files(folder / "a") == all_files(folder / "b"));
+  options.out = folder / "c";
   options.seed = 6;
   make_image_set(options);
-  CHECK(all_files(folder.path / "a") != all_files(folder.path / "c"));
+  CHECK(all_files(folder / "a") != all_files(folder / "c"));
 }
 
 TEST_CASE("noise comes at the asked rates and leaves the rest of the plan as it was", "[synthetic]") {
@@ -193,8 +177,8 @@ TEST_CASE("an undiscriminating attribute has one value for nearly everyone", "[s
 }
 
 TEST_CASE("truth.json agrees with the files, with itself and with the rates", "[synthetic]") {
-  const TemporaryFolder folder;
-  SetOptions options = small(folder.path / "set");
+  const saccade::TestFolder folder;
+  SetOptions options = small(folder / "set");
   options.ids = 24;
   options.cams = 3;
   const auto summary = make_image_set(options);
@@ -246,15 +230,15 @@ TEST_CASE("truth.json agrees with the files, with itself and with the rates", "[
   }
   CHECK(hidden == summary.hidden);
   CHECK(clear > 50);
-  CHECK(seen / static_cast<double>(clear) > 0.9);  // only the box cuts anything off
+  CHECK(seen / static_cast<double>(clear) > 0.9);  // only the border of the box cuts anything off
   const auto n = static_cast<double>(summary.hidden_of);
   // Seven of the attributes go together in two groups, so the effective number of draws is about a third.
   CHECK(std::fabs(static_cast<double>(hidden) / n - 0.3) < 5 * std::sqrt(0.3 * 0.7 / (n / 3)));
 }
 
 TEST_CASE("the attribute file reads back with the annotated values", "[synthetic]") {
-  const TemporaryFolder folder;
-  const SetOptions options = small(folder.path / "set");
+  const saccade::TestFolder folder;
+  const SetOptions options = small(folder / "set");
   make_image_set(options);
   const std::string path = options.out + "/market_attribute.mat";
 
@@ -283,7 +267,7 @@ TEST_CASE("the attribute file reads back with the annotated values", "[synthetic
   CHECK(orders[0] != orders[1]);
   CHECK(std::set(orders[0].begin(), orders[0].end()) == std::set(orders[1].begin(), orders[1].end()));
 
-  // The loader of the real files sees what truth.json says was annotated.
+  // The reader of the real files sees the annotations that truth.json tells.
   const auto set = saccade::read_attributes(path);
   CHECK(set.train.pids == std::vector<int>{2, 4, 6});
   CHECK(set.test.pids == std::vector<int>{1, 3, 5, 7});
@@ -305,15 +289,15 @@ TEST_CASE("the attribute file reads back with the annotated values", "[synthetic
 
 TEST_CASE("a folder with other things is refused, a finished set needs force, an unfinished one does not",
           "[synthetic]") {
-  const TemporaryFolder folder;
-  SetOptions options = small(folder.path);
-  std::ofstream(folder.path / "thesis.txt") << "mine";
+  const saccade::TestFolder folder;
+  SetOptions options = small(folder.path());
+  std::ofstream(folder / "thesis.txt") << "mine";
   CHECK(refused(options, "not empty"));
   options.force = true;
   CHECK(refused(options, "not empty"));
-  CHECK(fs::exists(folder.path / "thesis.txt"));
+  CHECK(fs::exists(folder / "thesis.txt"));
 
-  options = small(folder.path / "set");
+  options = small(folder / "set");
   make_image_set(options);
   CHECK(refused(options, "--force"));
   const auto before = all_files(options.out);
@@ -322,32 +306,31 @@ TEST_CASE("a folder with other things is refused, a finished set needs force, an
   make_image_set(options);
   CHECK(all_files(options.out).size() < before.size());
 
-  // What a killed run leaves.
-  options = small(folder.path / "set");
-  std::ofstream(folder.path / "set" / "truth.json") << R"({"made_by":"saccade synthesize","complete":false})";
+  // This is what a killed run leaves.
+  options = small(folder / "set");
+  std::ofstream(folder / "set/truth.json") << R"({"made_by":"saccade synthesize","complete":false})";
   make_image_set(options);
   CHECK(all_files(options.out) == before);
 
-  options.out = (folder.path / "thesis.txt").string();
+  options.out = folder / "thesis.txt";
   CHECK(refused(options, "thesis.txt"));
 }
 
 TEST_CASE("a file that cannot be written is an error that names it, and leaves nothing", "[synthetic]") {
-  const TemporaryFolder folder;
-  const std::string bad = (folder.path / "missing" / "x.jpg").string();
-  CHECK_THROWS_WITH(synthetic::write_whole(bad, "x", 1),
-                    ContainsSubstring("x.jpg") && ContainsSubstring("No such file"));
-  CHECK_THROWS_AS(synthetic::write_market_attributes(bad, {}), saccade::Error);
-  const std::string taken = (folder.path / "taken").string();
+  const saccade::TestFolder folder;
+  const std::string bad = folder.path() + "/missing/x.mat";
+  CHECK_THROWS_WITH(synthetic::write_market_attributes(bad, {}),
+                    ContainsSubstring("x.mat") && ContainsSubstring("No such file"));
+  const std::string taken = folder / "taken";
   fs::create_directories(taken + "/inside");
-  CHECK_THROWS_WITH(synthetic::write_whole(taken, "x", 1), ContainsSubstring("taken"));
+  CHECK_THROWS_WITH(synthetic::write_market_attributes(taken, {}), ContainsSubstring("taken"));
   CHECK_FALSE(fs::exists(taken + ".tmp"));
 }
 
 TEST_CASE("options out of range and malformed noise are refused by name", "[synthetic]") {
-  const TemporaryFolder folder;
+  const saccade::TestFolder folder;
   const auto with = [&](auto change) {
-    SetOptions options = small(folder.path / "set");
+    SetOptions options = small(folder / "set");
     change(&options);
     return options;
   };
@@ -356,7 +339,7 @@ TEST_CASE("options out of range and malformed noise are refused by name", "[synt
   CHECK(refused(with([](SetOptions* o) { o->cams = 10; }), "--cams"));
   CHECK(refused(with([](SetOptions* o) { o->images_per_cam = 1; }), "--images-per-cam"));
   CHECK(refused(with([](SetOptions* o) { o->out.clear(); }), "--out"));
-  CHECK_FALSE(fs::exists(folder.path / "set"));
+  CHECK_FALSE(fs::exists(folder / "set"));
 
   const auto rates = synthetic::parse_noise("hidden=0.25,wrong=1");
   CHECK(rates.hidden == 0.25);
@@ -368,18 +351,18 @@ TEST_CASE("options out of range and malformed noise are refused by name", "[synt
   }
 }
 
-TEST_CASE("the canvas covers the area of its shapes", "[canvas]") {
-  using synthetic::Canvas;
+TEST_CASE("a raster covers the area of its shapes", "[raster]") {
   using synthetic::Color;
+  using synthetic::Raster;
   const Color white{1, 1, 1};
-  const auto area = [](const Canvas& canvas) {
+  const auto area = [](const Raster& raster) {
     double sum = 0;
-    for (int y = 0; y < canvas.height(); ++y) {
-      for (int x = 0; x < canvas.width(); ++x) sum += canvas.at(x, y).g;
+    for (int y = 0; y < raster.height(); ++y) {
+      for (int x = 0; x < raster.width(); ++x) sum += raster.at(y, x).g;
     }
     return sum;
   };
-  Canvas disc(40, 40), box(40, 40), capsule(60, 40), outside(10, 10);
+  Raster disc(40, 40), box(40, 40), capsule(40, 60), outside(10, 10);
   disc.ellipse({20.3f, 19.6f}, 12, 12, 1, [&](float, float) { return white; });
   CHECK(area(disc) == Approx(3.14159 * 144).epsilon(0.005));
   CHECK(disc.label(20, 20) == 1);
@@ -393,9 +376,9 @@ TEST_CASE("the canvas covers the area of its shapes", "[canvas]") {
   CHECK(area(outside) == 0);
 
   // Resampling and blurring keep the mean.
-  const Canvas smaller = synthetic::resample(disc, {0, 0, 40, 40}, 13, 17);
+  const Raster smaller = synthetic::resample(disc, {0, 0, 40, 40}, 17, 13);
   CHECK(area(smaller) / (13 * 17) == Approx(area(disc) / 1600).epsilon(1e-4));
-  Canvas soft = disc;
+  Raster soft = disc;
   synthetic::blur(&soft, 1.5f, 0.7f);
   CHECK(area(soft) == Approx(area(disc)).epsilon(1e-3));
 }

@@ -1,4 +1,4 @@
-// The kept inputs of the weight readers' fuzzers.
+// Replays the inputs that the fuzzers of the weight readers kept.
 #include "tests/fuzz/replay.h"
 #include "tests/fuzz/weight_entries.h"
 

@@ -17,31 +17,12 @@
 #include "tensor/weights/file_type.h"
 #include "tensor/weights/layout.h"
 #include "tests/common/catch.h"
+#include "tests/common/folder.h"
 
 using namespace saccade;
 namespace fs = std::filesystem;
 
 namespace {
-
-// A folder that goes with the test.
-struct Folder {
-  fs::path path;
-  Folder() {
-    std::string pattern = (fs::temp_directory_path() / "saccade-weights-XXXXXX").string();
-    REQUIRE(mkdtemp(pattern.data()) != nullptr);
-    path = pattern;
-  }
-  ~Folder() { fs::remove_all(path); }
-  std::string operator/(const char* name) const { return (path / name).string(); }
-  size_t files() const {
-    return static_cast<size_t>(std::distance(fs::directory_iterator(path), fs::directory_iterator()));
-  }
-};
-
-std::string slurp(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 template <class T>
 HostTensor tensor_of(std::string name, std::vector<int64_t> shape, const std::vector<T>& values) {
@@ -99,7 +80,7 @@ WeightFile example() {
 }  // namespace
 
 TEST_CASE("a safetensors file comes back as it was written") {
-  const Folder folder;
+  const TestFolder folder;
   const WeightFile written = example();
   write_safetensors(folder / "a.safetensors", written);
   const WeightFile read = read_safetensors(folder / "a.safetensors");
@@ -111,14 +92,14 @@ TEST_CASE("a safetensors file comes back as it was written") {
     CHECK(read.tensors[i].shape == written.tensors[i].shape);
     CHECK(read.tensors[i].bytes == written.tensors[i].bytes);
   }
-  CHECK(folder.files() == 1);
+  CHECK(folder.entries() == 1);
 
-  // The same bytes again, from what was read.
+  // What was read gives the same bytes again.
   write_safetensors(folder / "b.safetensors", read);
-  CHECK(slurp(folder / "a.safetensors") == slurp(folder / "b.safetensors"));
+  CHECK(bytes_of(folder / "a.safetensors") == bytes_of(folder / "b.safetensors"));
 
   // Every tensor is aligned to its element, and so is the data.
-  const std::string bytes = slurp(folder / "a.safetensors");
+  const std::string bytes = bytes_of(folder / "a.safetensors");
   uint64_t length;
   std::memcpy(&length, bytes.data(), sizeof length);
   CHECK(length % 8 == 0);
@@ -128,7 +109,7 @@ TEST_CASE("a safetensors file comes back as it was written") {
 }
 
 TEST_CASE("only the wanted tensors are read, and the header alone") {
-  const Folder folder;
+  const TestFolder folder;
   write_safetensors(folder / "a", example());
   const WeightFile some =
       read_safetensors(folder / "a", [](const std::string& name) { return name == "steps"; });
@@ -154,7 +135,7 @@ TEST_CASE("tensors may start at any byte of a safetensors file") {
   CHECK(file.find("b")->values<uint8_t>()[0] == 7);
 }
 
-TEST_CASE("f16 is widened to f32 and bool becomes u8") {
+TEST_CASE("f16 becomes f32 and bool becomes u8") {
   const WeightFile file = parse(with_length(
       R"({"h":{"dtype":"F16","shape":[3],"data_offsets":[0,6]},"b":{"dtype":"BOOL","shape":[2],"data_offsets":[6,8]}})",
       std::string("\x00\x3c\x01\x00\xff\xfb\x00\x02", 8)));
@@ -283,14 +264,14 @@ TEST_CASE("a damaged or hostile safetensors file is refused with its reason") {
 }
 
 TEST_CASE("what is no readable file is refused with its path") {
-  const Folder folder;
+  const TestFolder folder;
   const auto refuse = [](const std::string& path) {
     CHECK_THROWS_AS(read_safetensors(path), InputError);
     CHECK_THROWS_WITH(read_safetensors(path), ContainsSubstring(path + ": "));
     CHECK_THROWS_AS(read_safetensors_header(path), InputError);
   };
   refuse(folder / "missing.safetensors");
-  refuse(folder.path.string());
+  refuse(folder.path());
   std::ofstream(folder / "empty");
   refuse(folder / "empty");
   REQUIRE(mkfifo((folder / "fifo").c_str(), 0600) == 0);
@@ -298,11 +279,11 @@ TEST_CASE("what is no readable file is refused with its path") {
 }
 
 TEST_CASE("what a safetensors file cannot hold is not written") {
-  const Folder folder;
+  const TestFolder folder;
   const std::string path = folder / "a";
   const auto refuse = [&](WeightFile file, const std::string& reason) {
     CHECK_THROWS_WITH(write_safetensors(path, file), ContainsSubstring(path) && ContainsSubstring(reason));
-    CHECK(folder.files() == 0);
+    CHECK(folder.entries() == 0);
   };
   const HostTensor a = tensor_of<float>("a", {1}, {1});
   refuse({{a, a}, {}}, "two tensors are called 'a'");
@@ -315,14 +296,14 @@ TEST_CASE("what a safetensors file cannot hold is not written") {
 }
 
 TEST_CASE("a failed write leaves the old file and nothing else") {
-  const Folder folder;
+  const TestFolder folder;
   const std::string path = folder / "checkpoint.safetensors";
   write_safetensors(path, example());
-  const std::string old = slurp(path);
+  const std::string old = bytes_of(path);
 
   WeightFile large;
   large.tensors = {tensor_of<float>("w", {1 << 16}, std::vector<float>(1 << 16, 1.f))};
-  // A file size limit stands for the full disk: write() comes up short, then fails.
+  // A limit of the file size stands for the full disk: write() writes less than it should, then fails.
   rlimit before;
   REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
   const auto handler = std::signal(SIGXFSZ, SIG_IGN);
@@ -340,23 +321,25 @@ TEST_CASE("a failed write leaves the old file and nothing else") {
   std::signal(SIGXFSZ, handler);
 
   CHECK_THAT(message, ContainsSubstring(path) && ContainsSubstring("writing failed"));
-  CHECK(slurp(path) == old);
-  CHECK(folder.files() == 1);
+  CHECK(bytes_of(path) == old);
+  CHECK(folder.entries() == 1);
   write_safetensors(path, large);
   CHECK(read_safetensors(path).tensors[0].bytes == large.tensors[0].bytes);
-  CHECK(folder.files() == 1);
+  CHECK(folder.entries() == 1);
 }
 
 TEST_CASE("writing where nothing can be written") {
-  const Folder folder;
-  CHECK_THROWS_AS(write_safetensors(folder / "no/such/folder/a", example()), InputError);
-  CHECK_THROWS_WITH(write_safetensors(folder / "no/such/folder/a", example()),
-                    ContainsSubstring("no/such/folder/a"));
+  const TestFolder folder;
+  const std::string nowhere = folder.path() + "/no/such/folder/a";
+  CHECK_THROWS_AS(write_safetensors(nowhere, example()), InputError);
+  CHECK_THROWS_WITH(write_safetensors(nowhere, example()), ContainsSubstring(nowhere));
+  CHECK_THROWS_WITH(write_file(nowhere, "x", 1),
+                    ContainsSubstring(nowhere) && ContainsSubstring("No such file"));
   fs::create_directories(folder / "taken");
   CHECK_THROWS_AS(AtomicFile(folder / "taken"), InputError);
   CHECK_THROWS_WITH(check_output(folder / "taken"), (folder / "taken") + ": is a folder");
   CHECK_THROWS_WITH(check_output(""), ContainsSubstring("no name"));
-  // A fifo stands for a device: replaced by a file, it would be lost to everybody.
+  // A FIFO stands for a device, which nobody could use any more if a file replaced it.
   REQUIRE(mkfifo((folder / "fifo").c_str(), 0600) == 0);
   CHECK_THROWS_AS(write_safetensors(folder / "fifo", example()), InputError);
   CHECK_THROWS_WITH(check_output(folder / "fifo"), (folder / "fifo") + ": is not a regular file");
@@ -365,7 +348,17 @@ TEST_CASE("writing where nothing can be written") {
   CHECK_THROWS_WITH(check_output(folder / "link"), (folder / "link") + ": is not a regular file");
   fs::create_symlink("round", folder / "round");
   CHECK_THROWS_AS(check_output(folder / "round"), InputError);
-  CHECK(folder.files() == 4);
+  CHECK(folder.entries() == 4);
+}
+
+TEST_CASE("a file that is written in one piece replaces the old one and leaves nothing else") {
+  const TestFolder folder;
+  const std::string path = folder.write("a", "what was there before");
+  write_file(path, "new", 3);
+  CHECK(bytes_of(path) == "new");
+  fs::create_directories(folder / "taken");
+  CHECK_THROWS_WITH(write_file(folder / "taken", "x", 1), ContainsSubstring("taken: is a folder"));
+  CHECK(folder.entries() == 2);
 }
 
 TEST_CASE("a full or failing disk is no fault of the input") {
@@ -384,29 +377,29 @@ TEST_CASE("a full or failing disk is no fault of the input") {
 }
 
 TEST_CASE("a symbolic link stays, and what it names is replaced") {
-  const Folder folder;
+  const TestFolder folder;
   fs::create_directories(folder / "far");
   fs::create_symlink("far/b", folder / "a");
   fs::create_symlink(folder / "a", folder / "far/c");
-  for (const char* path : {"a", "far/c", "a"}) {  // first one that leads nowhere yet
+  for (const char* path : {"a", "far/c", "a"}) {  // the first leads nowhere yet
     write_safetensors(folder / path, example());
     CHECK(fs::is_symlink(folder / path));
     CHECK(fs::is_regular_file(folder / "far/b"));
-    CHECK(slurp(folder / path) == slurp(folder / "far/b"));
+    CHECK(bytes_of(folder / path) == bytes_of(folder / "far/b"));
   }
-  CHECK(folder.files() == 2);
+  CHECK(folder.entries() == 2);
 }
 
 TEST_CASE("what a killed run of the same process id left does not stop the next") {
-  const Folder folder;
+  const TestFolder folder;
   const std::string left = concat(folder / "a", ".tmp.", getpid());
   std::ofstream(left) << "half";
   check_output(folder / "a");
-  CHECK(folder.files() == 0);
+  CHECK(folder.entries() == 0);
   std::ofstream(left) << "half";
   write_safetensors(folder / "a", example());
   CHECK(read_safetensors(folder / "a").tensors.size() == example().tensors.size());
-  CHECK(folder.files() == 1);
+  CHECK(folder.entries() == 1);
 }
 
 TEST_CASE("convolution weights change their layout and back") {
@@ -442,7 +435,7 @@ TEST_CASE("convolution weights change their layout and back") {
   CHECK_THROWS_AS(permute_oihw_to_krsc(tensor_of<int32_t>("i", {1, 1, 1, 1}, {1})), Error);
 
   // The writer permutes on its way to the file.
-  const Folder folder;
+  const TestFolder folder;
   const TensorView view{"conv.weight", DType::f32, oihw.shape, krsc.bytes.data(), true};
   write_safetensors(folder / "a", std::span(&view, 1), {});
   const WeightFile file = read_safetensors(folder / "a");

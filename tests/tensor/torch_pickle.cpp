@@ -2,13 +2,10 @@
 
 #include <unistd.h>
 
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-
 #include "tensor/weights/read_weights.h"
 #include "tensor/weights/safetensors.h"
 #include "tests/common/catch.h"
+#include "tests/common/folder.h"
 #include "tests/common/stored_zip.h"
 
 using namespace saccade;
@@ -105,12 +102,6 @@ std::string refusal(const std::string& golden) {
     return message.substr(path.size() + 2);
   }
   return "accepted";
-}
-
-std::string slurp(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  REQUIRE(file);
-  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 std::string refusal_of_bytes(const std::string& bytes) {
@@ -232,8 +223,8 @@ TEST_CASE("a .pth that would run a command is refused and runs nothing") {
   REQUIRE(access(trace.c_str(), F_OK) != 0);
   CHECK_THAT(refusal("evil.pth"), ContainsSubstring("'posix.system'") && ContainsSubstring("nothing is run"));
   CHECK(access(trace.c_str(), F_OK) != 0);
-  // The golden is what it claims to be.
-  CHECK_THAT(slurp(kGoldens + "evil.pth"), ContainsSubstring("touch saccade-was-here"));
+  // The golden does hold what this test is about.
+  CHECK_THAT(bytes_of(kGoldens + "evil.pth"), ContainsSubstring("touch saccade-was-here"));
 }
 
 TEST_CASE("what a .pth must not be has its reason") {
@@ -256,7 +247,7 @@ TEST_CASE("what a .pth must not be has its reason") {
 }
 
 TEST_CASE("a truncated .pth is refused wherever it ends") {
-  const std::string whole = slurp(kGoldens + "module.pth");
+  const std::string whole = bytes_of(kGoldens + "module.pth");
   CHECK(refusal_of_bytes(whole) == "accepted");
   for (size_t size = 0; size < whole.size(); ++size)
     REQUIRE(refusal_of_bytes(whole.substr(0, size)) != "accepted");
@@ -294,7 +285,7 @@ TEST_CASE("hostile zip archives") {
   CHECK_THAT(changed(30, "\xff\xff"), ContainsSubstring("directory is damaged"));
   CHECK_THAT(changed(42, big), ContainsSubstring("outside the file"));
   CHECK_THAT(changed(42, "\1"), ContainsSubstring("damaged header"));
-  // Both entries at the same place.
+  // Both entries lie at the same place.
   StoredZip twice = StoredZip().add("a/data.pkl", pickle).add("a/data/00", pickle);
   const size_t second = twice.directory.find("PK\x01\x02", 4);
   twice.directory.replace(second + 42, 4, std::string(4, '\0'));
@@ -437,20 +428,19 @@ TEST_CASE("hostile pickles") {
 }
 
 TEST_CASE("read_weights looks at the content and not at the name") {
-  const std::string path =
-      (std::filesystem::temp_directory_path() / ("saccade-content-" + std::to_string(getpid())));
+  const TestFolder folder;
+  const std::string path = folder / "weights";
   const auto with = [&](const std::string& content) {
-    std::ofstream(path, std::ios::binary) << content;
+    folder.write("weights", content);
     try {
       return names(read_weights(path)).empty() ? std::string("empty") : std::string("read");
     } catch (const InputError& error) {
       return std::string(error.what());
     }
   };
-  CHECK(with(slurp(kGoldens + "plain.pth")) == "read");
-  CHECK(with(slurp(kGoldens + "plain.safetensors")) == "read");
+  CHECK(with(bytes_of(kGoldens + "plain.pth")) == "read");
+  CHECK(with(bytes_of(kGoldens + "plain.safetensors")) == "read");
   CHECK_THAT(with(""), ContainsSubstring(path + ": the file is empty"));
   CHECK_THAT(with("GIF89a"), ContainsSubstring("neither"));
   CHECK_THAT(with("PK\x03\x04"), ContainsSubstring("too short for a zip"));
-  std::filesystem::remove(path);
 }

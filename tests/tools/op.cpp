@@ -171,22 +171,41 @@ TEST_CASE("op: batch_hard_triplet by hand; with no negative the index is -1 and 
   CHECK(values<int64_t>(alone, "negative") == std::vector<int64_t>{-1, -1});
 }
 
-TEST_CASE("op list names every op with its ports") {
+TEST_CASE("op: conv_norm_relu by hand, a composite, in eval mode") {
+  const Folder folder;
+  // z = 2 x; y = max(3 (z - 1) / sqrt(3 + 1) + 0.5, 0) of x = 1 and -1.
+  const WeightFile out =
+      run(folder, "conv_norm_relu --attr mode=1 --attr eps=1",
+          {tensor<float>("x", {1, 1, 2, 1}, {1, -1}), tensor<float>("weight", {1, 1, 1, 1}, {2}),
+           tensor<float>("gamma", {1}, {3}), tensor<float>("beta", {1}, {0.5f}),
+           tensor<float>("running_mean", {1}, {1}), tensor<float>("running_var", {1}, {3}),
+           tensor<float>("grad_y", {1, 1, 2, 1}, {1, 10})});
+  CHECK(values<float>(out, "y") == Floats{2, 0});
+  CHECK(values<float>(out, "grad_x") == Floats{3, 0});
+  CHECK(values<float>(out, "grad_weight") == Floats{1.5f});
+  CHECK(values<float>(out, "grad_gamma") == Floats{0.5f});
+  CHECK(values<float>(out, "grad_beta") == Floats{1});
+  CHECK(values<float>(out, "new_running_var") == Floats{3});
+}
+
+TEST_CASE("op list names every op with its ports and its contract") {
   const Folder folder;
   const Outcome outcome = op(folder, "list --json");
   REQUIRE(outcome.code == 0);
   const auto array = nlohmann::json::parse(outcome.out);
   bool found = false;
   for (const auto& entry : array) {
-    for (const char* key : {"name", "inputs", "outputs", "attrs", "devices"}) CHECK(entry.contains(key));
+    for (const char* key : {"name", "inputs", "outputs", "attrs", "devices", "contract"})
+      CHECK(entry.contains(key));
     if (entry["name"] != "bin_pool") continue;
     found = true;
     CHECK(entry["inputs"] == nlohmann::json({"features", "corner"}));
     CHECK(entry["attrs"] == nlohmann::json({"bin_t", "bin_h", "bin_w"}));
     CHECK(entry["devices"][0] == "cpu");
+    CHECK(entry["contract"] == "kernels/pool/bin_pool.h");
   }
   CHECK(found);
-  CHECK(op(folder, "list").code == 0);
+  CHECK_THAT(op(folder, "list").out, ContainsSubstring("kernels/pool/bin_pool.h\n"));
   CHECK(op(folder, "--help").code == 0);
 }
 

@@ -4,7 +4,6 @@
 //     test_simt_race                                                   all of it
 //     test_simt_race check --small --device simt [--op NAME]           the ops alone; rows as JSON
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -16,6 +15,7 @@
 #include "autograd/op_check.h"
 #include "kernels/common/bandwidth.h"
 #include "kernels/simt/checker.h"
+#include "tests/common/chosen_ops.h"
 #include "tests/kernels/simt/faults.h"
 #include "tests/kernels/simt/shapes.h"
 
@@ -119,7 +119,8 @@ std::vector<Row> check_ops(const std::string& only) {
   if (only.empty() || only == "block_reduce twice") rows.push_back(check_reduce_twice());
   if (only.empty() || only == "bandwidth") rows.push_back(check_bandwidth());
   for (const Op& op : all_ops())
-    if ((only.empty() || op.name == only) && std::count(op.devices.begin(), op.devices.end(), Device::simt))
+    if ((only.empty() ? is_chosen(op.name) : op.name == only) &&
+        std::count(op.devices.begin(), op.devices.end(), Device::simt))
       rows.push_back(check_op(op));
   return rows;
 }
@@ -257,7 +258,7 @@ int main(int argc, char** argv) {
     for (const Row& row : rows)
       for (const std::string& failure : row.failures) std::cout << "FAILED  " << failure << "\n";
     std::cout << simt::checker_name() << " checker: " << rows.size() << " ops, " << failed
-              << " with findings; " << missed << " seeded faults missed\n";
+              << " with findings; " << missed << " seeded faults missed; " << chosen_of(all_ops()) << "\n";
   }
   return failed + missed > 0 || rows.empty() ? 1 : 0;
 }

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "kernels/optimizer/step_counter.h"
+
+namespace saccade {
+
+template <>
+inline void StepCounter<Device::reference>::advance(Context&, const float* guard, int64_t* step) {
+  if (!is_stopped(guard)) ++*step;
+}
+
+}  // namespace saccade
