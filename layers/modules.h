@@ -43,7 +43,7 @@ class Linear {
   Linear(ParameterArena& arena, const std::string& name, int64_t in, int64_t out, bool with_bias = true);
   Linear(ParameterArena& arena, const std::string& name, int64_t in, int64_t out, bool with_bias,
          Initializer weight, Initializer bias);
-  Variable operator()(Tape& tape, const Variable& x, bool relu = false) const;  // [N,in] -> [N,out]
+  Variable operator()(Tape& tape, const Variable& x, bool relu = false) const;  // [...,in] -> [...,out]
 
  private:
   Parameter *weight_, *bias_ = nullptr;

@@ -123,7 +123,8 @@ Config read_config(const ConfigSource& source) {
   return parse_config<Config>(read_config_text(source.path), source.path, source.assignments);
 }
 
-// The text that the top-level key `key` of a config has, or `otherwise`: for who must know it before he knows the struct.
+// The text that the top-level key `key` of a config has, or `otherwise`: for callers that do not know
+// the struct yet.
 std::string peek_config(const std::string& text, const std::string& name,
                         const std::vector<std::string>& assignments, const std::string& key,
                         const std::string& otherwise);

@@ -18,7 +18,7 @@ struct ExtractOptions {
   int64_t batch = 64;
   int64_t workers = 2;
   bool flip = false;                        // the mean of a picture's feature and of its mirror image's
-  std::function<void(int64_t count)> done;  // hears of every batch; may be empty
+  std::function<void(int64_t count)> done;  // called after every batch; may be empty
 };
 
 struct Features {

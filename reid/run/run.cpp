@@ -1,10 +1,10 @@
 #include "reid/run/run.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <filesystem>
 
+#include "kernels/common/clock.h"
 #include "kernels/common/device.h"
 #include "tensor/weights/atomic_file.h"
 
@@ -14,10 +14,6 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
 namespace {
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 // Removes what a killed run was writing.
 void remove_unfinished(const std::string& folder) {
@@ -161,6 +157,7 @@ void Run::epoch_done() {
 void Run::stage_done() {
   Place& place = state_.place;
   place = {place.step, place.stage + 1, place.step, 0, 0};
+  state_.best_step = -1;  // scores of two stages may mean different things
 }
 
 Metrics& Run::metrics() {
@@ -192,6 +189,10 @@ bool Run::is_best(double score) {
 }
 
 void Run::save() {
+  for (const auto& [name, learner] : kept_.learners)
+    for (const Parameter& p : learner->parameters.all())
+      check(!p.grad_written, "a checkpoint in the middle of a step: gradients wait in the learner \"", name,
+            "\", and a resumed run would not have them");
   for (const auto& [name, learner] : kept_.learners)
     for (const Parameter& p : learner->parameters.all())
       check(all_finite(*context_, p.value), "the weights are not finite at step ", state_.place.step, ": ",

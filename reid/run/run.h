@@ -107,11 +107,11 @@ class Run {
   void log(const Json& values);
   void show_progress(int64_t steps, double loss) const;
 
-  // True, and remembered, if `score` is above all before it. save() then keeps the checkpoint of this step.
+  // True, and remembered, if `score` is above all before it in this stage. save() then keeps the checkpoint of this step.
   bool is_best(double score);
 
-  // Writes a checkpoint. Error if a kept learner holds a number that is not finite: a checkpoint is a place to go back to,
-  // and that would be none. (The loss can stay finite for a step after a weight has overflowed, so the optimizer's guard
+  // Writes a checkpoint, between steps. Error if gradients wait in a kept learner, or if it holds a number that is not
+  // finite: no run could resume from that. (The loss can stay finite for a step after a weight has overflowed, so the optimizer's guard
   // does not see it.)
   void save();
 

@@ -60,9 +60,7 @@ OptimizerConfig OptimizerSection::config(ParameterArena& parameters) const {
   config.clip = clip;
   for (const Group& group : groups) config.groups.push_back({group.rate_scale, group.decay_scale});
   for (size_t i = groups.size(); i-- > 0;) {  // the first that fits a name has the last word
-    const auto fits = [&](const Parameter& p) { return p.name.starts_with(groups[i].prefix); };
-    const auto& all = parameters.all();
-    check_input(std::any_of(all.begin(), all.end(), fits),
+    check_input(parameters.holds(groups[i].prefix),
                 "optimizer.groups: the network has no parameter that begins with ", groups[i].prefix);
     parameters.set_group(groups[i].prefix, static_cast<int>(i) + 1);
   }

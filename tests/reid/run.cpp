@@ -84,7 +84,7 @@ std::string train_toy(const RunOptions& options) {
         online.step(loss);
         critic.step(loss);
       });
-      if (place.step % 3 == 0) copy(context, target.parameters.values, online.parameters.values);
+      if (place.step % 3 == 0) target.copy_from(online);
       run.step_done();
       run.log({{"loss", loss.item<float>(context)}});
       run.is_best(-loss.item<float>(context));
@@ -111,7 +111,7 @@ Scores evaluate_toy(Context& context, const std::string& checkpoint, const std::
 RunOptions options_of(const TestFolder& folder, const std::string& out) {
   RunOptions options;
   options.config.path =
-      folder.write("config.json", R"({"optimizer": {"groups": [{"prefix": "fc.b", "rate_scale": 2}]}})");
+      folder.write("config.json", R"({"optimizer": {"groups": [{"prefix": "fc.bias", "rate_scale": 2}]}})");
   options.out = folder / out;
   options.seed = 3;
   options.threads = 1;
