@@ -118,11 +118,6 @@ RunOptions options_of(const TestFolder& folder, const std::string& out) {
   return options;
 }
 
-std::string bytes_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 std::string last_of(const std::string& out) {
   REQUIRE(!list_checkpoints(out).empty());
   return checkpoint_path(out, list_checkpoints(out).back());
