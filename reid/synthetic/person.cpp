@@ -86,14 +86,14 @@ bool inside_print(const Print& print, float u, float v) {
 class Painter {
  public:
   Painter(Raster* scene, const AttributeValues& values, const Traits& traits, const Pose& pose,
-          const Light& light, const HiddenAttributes& hidden, bool labelled)
+          const Light& light, const HiddenAttributes& hidden, bool labeled)
       : scene_(*scene),
         values_(values),
         traits_(traits),
         pose_(pose),
         light_(light),
         hidden_(hidden),
-        labelled_(labelled),
+        labeled_(labeled),
         cos_(std::cos(pose.yaw)),
         sin_(std::sin(pose.yaw)) {}
 
@@ -120,7 +120,7 @@ class Painter {
   };
 
   bool wears(Attribute attribute) const { return values_[attribute] == 1 && !hidden_[attribute]; }
-  uint8_t label(PersonLabel which) const { return labelled_ ? which : kOther; }
+  uint8_t label(PersonLabel which) const { return labeled_ ? which : kOther; }
   void later(float depth, std::function<void()> paint) { parts_.push_back({depth, std::move(paint)}); }
 
   // How far towards the camera, before its pitch.
@@ -404,7 +404,7 @@ class Painter {
   const Pose& pose_;
   const Light& light_;
   const HiddenAttributes& hidden_;
-  const bool labelled_;
+  const bool labeled_;
   const float cos_, sin_;
   std::vector<Part> parts_;
 };
@@ -412,8 +412,8 @@ class Painter {
 }  // namespace
 
 void draw_person(Raster* scene, const AttributeValues& values, const Traits& traits, const Pose& pose,
-                 const Light& light, const HiddenAttributes& hidden, bool labelled) {
-  Painter(scene, values, traits, pose, light, hidden, labelled).draw();
+                 const Light& light, const HiddenAttributes& hidden, bool labeled) {
+  Painter(scene, values, traits, pose, light, hidden, labeled).draw();
 }
 
 }  // namespace saccade::synthetic

@@ -73,8 +73,8 @@ enum PersonLabel : uint8_t {
 // hair is under a hood. What hides the others is drawn by `take` (scene.h).
 using HiddenAttributes = std::array<bool, kAttributes>;
 
-// Without `labelled` all of the person has the label kOther, as bystanders do.
+// Without `labeled` all of the person has the label kOther, as bystanders do.
 void draw_person(Raster* scene, const AttributeValues& values, const Traits& traits, const Pose& pose,
-                 const Light& light, const HiddenAttributes& hidden, bool labelled);
+                 const Light& light, const HiddenAttributes& hidden, bool labeled);
 
 }  // namespace saccade::synthetic

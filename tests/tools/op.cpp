@@ -211,7 +211,7 @@ TEST_CASE("op list names every op with its ports and its contract") {
 
 TEST_CASE("op: cross_entropy names a label that is no class, in f32 and in f64") {
   const Folder folder;
-  const auto labelled = [&]<class T>(T, int64_t label) {
+  const auto labeled = [&]<class T>(T, int64_t label) {
     return "run cross_entropy --in " +
            written(folder, {tensor<T>("logits", {3, 4}, std::vector<T>(12, T(1))),
                             tensor<int64_t>("labels", {3}, {3, -1, label})}) +
@@ -219,12 +219,12 @@ TEST_CASE("op: cross_entropy names a label that is no class, in f32 and in f64")
   };
   for (int64_t label : {int64_t{4}, int64_t{-2}, int64_t{1} << 40, std::numeric_limits<int64_t>::min()}) {
     const std::string reason = "labels[2] = " + std::to_string(label) + " is neither in 0..3 nor -1";
-    refused(folder, labelled(float(), label), reason);
-    refused(folder, labelled(double(), label), reason);
+    refused(folder, labeled(float(), label), reason);
+    refused(folder, labeled(double(), label), reason);
     if (is_available(Device::simt) && has_version("cross_entropy", "simt"))
-      refused(folder, labelled(float(), label) + " --device simt", reason);
+      refused(folder, labeled(float(), label) + " --device simt", reason);
   }
-  CHECK(op(folder, labelled(float(), 0)).code == 0);
+  CHECK(op(folder, labeled(float(), 0)).code == 0);
 }
 
 TEST_CASE("op refuses what does not fit, in one line that says why") {
