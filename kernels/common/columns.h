@@ -47,10 +47,24 @@ __device__ __forceinline__ unsigned thread_in_tile() {
   return threadIdx.y * blockDim.x + threadIdx.x;
 }
 
-// Puts a thread's vector of V values in its place in [blockDim.y][blockDim.x * V].
+// Puts a thread's vector of V values in its place in [blockDim.y][blockDim.x * V]. Of eight values a store takes four, and
+// eight threads store at a time: the second four of them begin with their second halves, so that all banks are reached.
 template <int V>
 __device__ __forceinline__ void put_columns(float* shared, const Pack<float, V>& value) {
-  store_lanes_shared(shared + thread_in_tile() * V, value);
+  float* const to = shared + thread_in_tile() * V;
+  if constexpr (V == 8) {
+    const bool swapped = thread_in_tile() / 4 % 2 != 0;
+    Pack<float, 4> first, second;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      first.lane[i] = swapped ? value.lane[i + 4] : value.lane[i];
+      second.lane[i] = swapped ? value.lane[i] : value.lane[i + 4];
+    }
+    store_lanes_shared(to + (swapped ? 4 : 0), first);
+    store_lanes_shared(to + (swapped ? 0 : 4), second);
+  } else {
+    store_lanes_shared(to, value);
+  }
 }
 
 // The one channel that a thread adds, and whether there is one: thread t of the tile has the tile's channel t.

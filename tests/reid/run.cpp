@@ -255,7 +255,7 @@ TEST_CASE("a group of parameters learns at its own pace, and the first group tha
   Learner learner;
   const layers::Linear trunk(learner.parameters, "trunk", 2, 2), head(learner.parameters, "head.fc", 2, 2);
   OptimizerSection section;
-  section.groups = {{"head.fc.b", 10, 0}, {"head", 2, 1}};
+  section.groups = {{"head.fc.bias", 10, 0}, {"head", 2, 1}};
   const OptimizerConfig config = section.config(learner.parameters);
   REQUIRE(config.groups.size() == 3);
   CHECK(config.groups[1].rate_scale == 10);
