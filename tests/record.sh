@@ -22,7 +22,7 @@ build/release/tools/op list --json | python3 -c "import json, sys; sys.exit('$op
 
 python=${SACCADE_TORCH_PYTHON:-build/torch/bin/python}
 if "$python" -c "import torch, numpy, safetensors" 2>/dev/null; then
-  build/release/tests/test_autograd "write the cases for make_goldens.py" >build/record.log
+  SACCADE_OPS="$op" build/release/tests/test_autograd "write the cases for make_goldens.py" >build/record.log
   "$python" tests/goldens/make_goldens.py build/release/golden_cases.safetensors --op "$op"
 else
   miss "goldens" "$python has no torch, numpy and safetensors (SACCADE_TORCH_PYTHON names another Python)"

@@ -310,7 +310,7 @@ OPS = {
     "batch_norm_residual": batch_norm,
     "batched_matmul": batched_matmul,
     "bin_pool": bin_pool,
-    "cast": lambda x, a: x["x"] * 1,
+    "cast": lambda x, a: x["x"] * 1.0,  # in f64 the cast changes nothing
     "concat": lambda x, a: torch.cat([x["a"], x["b"], x["c"]], -1),
     "conv2d": conv2d,
     "conv_norm_relu": conv_norm_relu,
@@ -348,6 +348,5 @@ OPS = {
     "tanh": lambda x, a: torch.tanh(x["x"]),
     "topk": topk,
     "transpose2d": lambda x, a: x["x"].T.contiguous(),
-    "cast": lambda x, a: x["x"] * 1.0,  # in f64 the cast changes nothing
     "weighted_sum": lambda x, a: a["weight_a"] * x["a"] + a["weight_b"] * x["b"],
 }
