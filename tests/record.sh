@@ -9,7 +9,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 usage="usage: tests/record.sh OP"
-op=${1:?$usage}
+[ $# -eq 1 ] || { echo "$usage" >&2; exit 2; }
+op=$1
 PATH="$PATH:/usr/local/cuda/bin"
 missing=0
 miss() { echo "record: $1 NOT recorded: $2" >&2; missing=1; }
