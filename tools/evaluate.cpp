@@ -92,8 +92,8 @@ Evaluation evaluate_embedder(Context& context, Options options, Embedder embedde
   const Features query = features_of(dataset.query), gallery = features_of(dataset.gallery);
   progress.finish();
   Context host;
-  return evaluate_sets(host, options, retrieval_set(options.data + ": query", query),
-                       retrieval_set(options.data + ": bounding_box_test", gallery));
+  return evaluate_sets(host, options, retrieval_set(dataset.query_name, query),
+                       retrieval_set(dataset.gallery_name, gallery));
 }
 
 Scores scores_of(const Evaluation& evaluation) {

@@ -156,6 +156,8 @@ ReidDataset load_reid_dataset(const std::string& dir, DatasetParts parts) {
   ReidDataset data;
   const fs::path root = find_root(dir, parts);
   data.root = root.string();
+  data.query_name = (root / kQueryFolder).string();
+  data.gallery_name = (root / kGalleryFolder).string();
   if (parts.train) data.train = load_part(root, kTrainFolder, &data.notice);
   if (parts.query) data.query = load_part(root, kQueryFolder, &data.notice);
   if (parts.gallery) data.gallery = load_part(root, kGalleryFolder, &data.notice);

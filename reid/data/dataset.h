@@ -48,6 +48,7 @@ constexpr const char* kGalleryFolder = "bounding_box_test";
 struct ReidDataset {
   std::string root;  // the folder that holds bounding_box_train, query, bounding_box_test
   std::vector<ImageRecord> train, query, gallery;  // each sorted by name; without junk
+  std::string query_name, gallery_name;            // where these come from, for messages
 
   // The class of each training picture: the rank of its person among the sorted persons, so that every
   // process that reads the same pictures gets the same classes.

@@ -13,23 +13,14 @@ RetrievalSet retrieval_set(const std::string& name, const Features& features) {
   return {name, features.pids, features.camids, features.values, features.size};
 }
 
-namespace {
-std::string query_name(const ReidDataset& dataset) {
-  return dataset.root + "/query";
-}
-std::string gallery_name(const ReidDataset& dataset) {
-  return dataset.root + "/bounding_box_test";
-}
-}  // namespace
-
 void check_retrieval(const ReidDataset& dataset, int threads) {
   std::vector<int64_t> query_pids, query_camids, gallery_pids, gallery_camids;
   for (const ImageRecord& record : dataset.query)
     query_pids.push_back(record.pid), query_camids.push_back(record.camid);
   for (const ImageRecord& record : dataset.gallery)
     gallery_pids.push_back(record.pid), gallery_camids.push_back(record.camid);
-  check_some_valid({query_name(dataset), query_pids, query_camids, {}, 0},
-                   {gallery_name(dataset), gallery_pids, gallery_camids, {}, 0});
+  check_some_valid({dataset.query_name, query_pids, query_camids, {}, 0},
+                   {dataset.gallery_name, gallery_pids, gallery_camids, {}, 0});
   check_pictures(dataset.query, threads);
   check_pictures(dataset.gallery, threads);
 }
@@ -45,8 +36,8 @@ Evaluation evaluate_retrieval(Context& context, const Embedder& embedder, const 
   constexpr int64_t kShown = 8;                     // rows of ranked.png
   for (int64_t i = 0; ranked && i < std::min(kShown, query.count); ++i)
     options.ranked_queries.push_back(i * query.count / std::min(kShown, query.count));
-  return evaluate_features(host, metric_named(embedder.metric), retrieval_set(query_name(dataset), query),
-                           retrieval_set(gallery_name(dataset), gallery), options);
+  return evaluate_features(host, metric_named(embedder.metric), retrieval_set(dataset.query_name, query),
+                           retrieval_set(dataset.gallery_name, gallery), options);
 }
 
 }  // namespace saccade
