@@ -1,11 +1,10 @@
-// The benchmark cases: bench/shapes.json, one line a case, which the peers of bench/compare/ read too, so
-// that both sides cannot drift apart. An op with no line there is measured on the largest case of its
-// registration.
+// The benchmark cases: bench/shapes.json, one line a case, which the peers of bench/compare/ read
+// too, so that both sides cannot drift apart. An op with no line there is measured on the largest
+// case of its registration.
 //   {"op", "case", "inputs": [...], "dry": [...], "attributes": {...}, "dry_attributes": {...}}
-// An input is its shape, or {"shape", and one of "integers": [low, high), "uniform": [low, high),
-// "normal": [mean, deviation], "constant": value, "values": [repeated]}; a bare shape is standard normal.
-// `dry` holds the small shapes that take the place of `inputs` where a machine without a GPU walks through
-// the benchmark.
+// An input is its shape, or {"shape", and one of "integers": [low, high), "uniform": [low, high), "normal":
+// [mean, deviation], "constant": value, "values": [repeated]}; a bare shape is standard normal. `dry` holds
+// the small shapes that take the place of `inputs` where a machine without a GPU walks through the benchmark.
 #pragma once
 
 #include <algorithm>

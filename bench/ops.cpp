@@ -1,5 +1,5 @@
-// Every registered op: the time of its largest case against its floor, and what a small op costs beside its
-// kernel.
+// Every registered op: the time of its largest case against its floor,
+// and what a small op costs beside its kernel.
 //   bench_ops [--op NAME] [--seconds S] [--threads N] [--json]
 // The floor of a forward pass is the longer of bytes / copy bandwidth and operations / matrix-product rate,
 // both measured here first. Calls take turns over copies of the inputs that together exceed the cache.

@@ -12,8 +12,8 @@
 
 namespace saccade {
 
-// The table of spans that the kernels read, cut as training cuts them. The host makes it, outside of what is
-// recorded.
+// The table of spans that the kernels read, cut as training cuts them.
+// The host makes it, outside of what is recorded.
 struct SpanTable {
   // spans i64 [S,2]: offset and count, inside the arena and apart, or InputError. scales [S,2]: of the
   // learning rate; weight decay. Clipping looks at no scale: they may be missing.

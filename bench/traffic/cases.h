@@ -15,9 +15,9 @@ namespace saccade::bench {
 
 struct TrafficCase {
   Case shape;
-  // The tensors that the gradient's formula needs beside the cotangents, by the names of the op's ports.
-  // Together with the cotangents read and the input gradients written they are the floor of the backward
-  // pass.
+  // The tensors that the gradient's formula needs beside the cotangents,
+  // by the names of the op's ports. Together with the cotangents read and
+  // the input gradients written they are the floor of the backward pass.
   std::vector<std::string> needs = {};
   double saved = 0;  // more bytes that forward keeps for each element of the first output, as an argmax is
   bool in_place = false;  // the op's copies of its state stand for an update in place: they are not counted

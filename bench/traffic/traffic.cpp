@@ -350,8 +350,8 @@ void record(const std::string& path, const std::vector<Row>& rows, const std::st
 
 // --- Faults ---
 
-// A copy by neighbors far apart takes 8 times the sectors; a column of a tile without padding takes 32
-// passes.
+// A copy by neighbors far apart takes 8 times the sectors;
+// a column of a tile without padding takes 32 passes.
 bool sees_faults() {
   constexpr unsigned n = 1u << 18;
   std::vector<float> in(n + 8), out(n + 8);

@@ -1,4 +1,5 @@
-// The baseline: a residual network that learns by an ID loss and the batch-hard triplet loss (Luo et al., see network.h).
+// The baseline: a residual network that learns by an ID loss and the batch-hard triplet loss
+// (Luo et al., see network.h).
 #pragma once
 
 #include <string>
@@ -8,15 +9,15 @@
 
 namespace saccade::baseline {
 
-// Trains and leaves in options.out: metrics.jsonl, checkpoints, result.json, and with config.report curves.png and
-// ranked.png. Returns the text of result.json.
+// Trains and leaves in options.out: metrics.jsonl, checkpoints, result.json, and with config.report
+// curves.png and ranked.png. Returns the text of result.json.
 //
-// InputError: data, settings or checkpoint that cannot be used. Error: a loss that is not a number (the op that made it is
-// named; the weights before that step are in the last checkpoint), a disk that is full.
+// InputError: data, settings or checkpoint that cannot be used. Error: a loss that is not a number (the op
+// that made it is named; the weights before that step are in the last checkpoint), a disk that is full.
 std::string train(const RunOptions& options);
 
-// The network of a checkpoint. InputError: a file that is no checkpoint, is damaged, or whose tensors do not fit its own
-// config.
+// The network of a checkpoint. InputError: a file that is no checkpoint, is damaged,
+// or whose tensors do not fit its own config.
 Embedder open(Context& context, const std::string& checkpoint);
 
 }  // namespace saccade::baseline

@@ -34,10 +34,10 @@ struct AttributeSet {
 };
 
 // Reads a MATLAB v5 file with a struct that has the fields `train` and `test`. Each is a struct of
-// `image_index`, the persons as strings, and one row vector of codes for each attribute or color. Everything
-// is found by name, since the order of the fields differs between the halves and between the files. Binary
-// codes are 1 and 2, ages 1 to 4; the fields of the colors, of which one should say 2, are merged to one
-// answer.
+// `image_index`, the persons as strings, and one row vector of codes for each attribute or color.
+// Everything is found by name, since the order of the fields differs between the halves and between the
+// files. Binary codes are 1 and 2, ages 1 to 4; the fields of the colors, of which one should say 2,
+// are merged to one answer.
 //   Market-1501:   gender hair up down clothes hat backpack bag handbag age upper_color lower_color
 //   DukeMTMC-reID: gender top boots hat backpack bag handbag shoes upper_color lower_color
 // Source: Lin et al., "Improving person re-identification by attribute and identity learning", Pattern

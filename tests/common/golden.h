@@ -1,7 +1,7 @@
-// Goldens: what PyTorch computed, in tests/goldens/*.safetensors. A small tensor is kept whole; a large one
-// under
-// "<name>|summary" as its norm, two seeded projections and 64 entries (tests/goldens/formula.py computes the
-// same).
+// Goldens: what PyTorch computed, in tests/goldens/*.safetensors.
+// A small tensor is kept whole; a large one under
+// "<name>|summary" as its norm, two seeded projections and 64 entries
+// (tests/goldens/formula.py computes the same).
 #pragma once
 
 #include <algorithm>
@@ -73,8 +73,8 @@ class File {
     return found == tensors_.end() ? nullptr : &found->second;
   }
 
-  // |value - golden| <= tolerance * max(|golden|, root mean square of the tensor), projections against the
-  // norm.
+  // |value - golden| <= tolerance * max(|golden|, root mean square of the tensor),
+  // projections against the norm.
   Verdict compare(const std::string& name, const std::vector<double>& values, double tolerance) const {
     Verdict verdict;
     if (const auto* whole = find(name)) {

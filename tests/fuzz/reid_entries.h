@@ -1,5 +1,5 @@
-// What the fuzzers of the config and the attribute reader run on each input, and the normal tests on the kept
-// corpus.
+// What the fuzzers of the config and the attribute reader run on each input,
+// and the normal tests on the kept corpus.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// What tests of raw kernels share: arrays on a device, the backends to run on, and the comparison with the
-// oracle.
+// What tests of raw kernels share: arrays on a device, the backends to run on,
+// and the comparison with the oracle.
 #pragma once
 
 #include <cmath>

@@ -19,8 +19,8 @@ namespace saccade {
 int run_program(const std::string& name, CLI::App& app, int argc, char** argv,
                 const std::function<void()>& work);
 
-// `text` with line breaks and other control characters made spaces: file names and library messages may hold
-// some.
+// `text` with line breaks and other control characters made spaces:
+// file names and library messages may hold some.
 std::string one_line(const std::string& text);
 
 }  // namespace saccade
