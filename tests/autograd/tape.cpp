@@ -118,6 +118,11 @@ TEST_CASE("a tape teaches the learners it names; through the parameters of other
     // A loss that nobody on the tape can lower is a learner that was forgotten.
     Tape nobody(context);
     CHECK_THROWS_WITH(nobody.backward(value(nobody)), Catch::Contains("teaches"));
+    Tape half(context, {&actor});
+    const Variable reached = value(half),
+                   lost = relu(half, half.constant(Tensor::from<float>(context, {1, 1}, {1})));
+    const Tensor one = Tensor::from<float>(context, {1, 1}, {1});
+    CHECK_THROWS_WITH(half.backward({reached, lost}, {one, one}), Catch::Contains("teaches"));
   }
 }
 
