@@ -95,7 +95,9 @@ void Segment::run_once(Kept& kept, const std::function<void()>& work, bool recor
     throw;
   }
   kept.planned = true;
-  for (Involved& known : kept.involved) known.waiting_after = (*known.arena.lock())->waiting();
+  for (Involved& known : kept.involved)
+    if (const auto arena = known.arena.lock())
+      known.waiting_after = (*arena)->waiting();  // else the next run plans anew
 }
 
 // No function runs in a replay, so the flags and versions that the recorded run changed are set here.

@@ -530,3 +530,19 @@ TEST_CASE(
   learner.freeze("", false);
   learner.step();
 }
+
+TEST_CASE("parameters may go while a segment runs: it plans anew") {
+  Context context(Device::cpu, 0, 1);
+  Segment segment(context);
+  for (int i = 0; i < 3; ++i) {
+    auto learner = std::make_unique<Learner>();
+    learner->parameters.add("w", {2}, Initializer());
+    learner->start(context, 1);
+    segment.run([&] {
+      Tape tape(context, {learner.get()});
+      tape.as_stored(*learner->parameters.find("w"));
+      learner.reset();
+    });
+  }
+  CHECK(memory_of(context).bytes_in_use() == 0);
+}
