@@ -250,6 +250,20 @@ TEST_CASE("a run keeps nothing twice, and nothing under a name of its own") {
   CHECK_THAT(error_of([&] { run.keep("step", value); }), ContainsSubstring("no value called \"step\""));
 }
 
+TEST_CASE(
+    "a checkpoint in the middle of a step is refused: a resumed run would lack the gradients that wait") {
+  const TestFolder folder;
+  Run run(options_of(folder, "waiting"), record_of(ToyConfig()));
+  Learner learner;
+  Parameter& w = learner.parameters.add("w", {2}, Initializer());
+  learner.start(run.context(), 1, OptimizerConfig());
+  run.keep("", learner);
+  w.grad_written = true;
+  CHECK_THROWS_WITH(run.save(), Catch::Contains("middle of a step"));
+  learner.drop_gradients();
+  CHECK_NOTHROW(run.save());
+}
+
 TEST_CASE("a group of parameters learns at its own pace, and the first group that fits a name takes it") {
   Context context(Device::cpu, 0, 1);
   Learner learner;
