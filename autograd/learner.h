@@ -44,7 +44,6 @@ class Learner {
   void copy_from(Learner& other);
 
   uint64_t version() const { return parameters.version(); }  // changes with freeze and set_group
-  bool has_optimizer() const { return optimizer_.has_value(); }
 
   // Everything that the next step depends on beside parameters and learning rate: what a checkpoint holds.
   std::vector<std::pair<std::string, Tensor>> state() const;
