@@ -1,9 +1,9 @@
 #include "kernels/common/device.h"
 
-#include <chrono>
 #include <cstdlib>
 #include <cstring>
 
+#include "kernels/common/clock.h"
 #ifdef SACCADE_CUDA
 #include "kernels/common/cuda_device.h"
 #endif
@@ -195,10 +195,10 @@ double seconds_on_device(Context& context, const std::function<void()>& work) {
   refuse_while_recording("a measurement");
   if (context.device() == Device::cuda) return cuda_device::seconds(context.stream(), work);
 #endif
-  const auto begin = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   work();
   synchronize(context);
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return watch.seconds();
 }
 
 bool can_record(Device device) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -10,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "kernels/common/clock.h"
 #include "kernels/common/error.h"
 #include "reid/data/dataset.h"
 #include "reid/data/for_each_index.h"
@@ -409,7 +409,7 @@ int64_t count_images(const SetOptions& o) {
 
 SetSummary make_image_set(const SetOptions& options, const std::function<void(int64_t)>& progress) {
   check_options(options);
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   prepare_folder(options);
   const AttributePlan attributes = plan_attributes(options.ids, options.noise, options.seed);
   std::vector<Camera> cameras;
@@ -437,7 +437,7 @@ SetSummary make_image_set(const SetOptions& options, const std::function<void(in
   SetSummary summary = summarize(options, attributes, images);
   const std::string text = truth_text(options, attributes, cameras, images, truths, summary);
   write_file(options.out + "/truth.json", text.data(), text.size());
-  summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  summary.seconds = watch.seconds();
   return summary;
 }
 

@@ -4,13 +4,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <iostream>
 #include <mutex>
 #include <string>
 #include <utility>
+
+#include "kernels/common/clock.h"
 
 namespace saccade {
 
@@ -29,7 +30,7 @@ class Progress {
     const std::lock_guard lock(mutex_);
     done_ += count;
     note_ = note;
-    const double now = seconds();
+    const double now = watch_.seconds();
     if (done_ < total_ && now - shown_at_ < (terminal_ ? 0.1 : 10.0)) return;
     show(now);
   }
@@ -45,7 +46,7 @@ class Progress {
     const std::lock_guard lock(mutex_);
     const bool drawn = terminal_ && shown_done_ >= 0 && !finished_;
     out_ << (drawn ? "\r\x1b[K" : "") + text + (text.ends_with('\n') ? "" : "\n") << std::flush;
-    if (drawn) show(seconds());
+    if (drawn) show(watch_.seconds());
   }
 
   // Ends the report; the destructor does it too, so a line is whole before an error is printed under it.
@@ -54,7 +55,7 @@ class Progress {
     if (finished_) return;
     finished_ = true;
     // Work that failed before its first unit leaves no line beside the error.
-    if (done_ != shown_done_ && (done_ > first_ || total_ == 0)) show(seconds());
+    if (done_ != shown_done_ && (done_ > first_ || total_ == 0)) show(watch_.seconds());
     if (terminal_ && shown_done_ >= 0) out_ << std::endl;
   }
 
@@ -72,10 +73,6 @@ class Progress {
   }
 
  private:
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
-
   void show(double now) {
     const double rate = static_cast<double>(done_ - first_) / std::max(now, 1e-9);
     const double share = total_ > 0 ? static_cast<double>(done_) / static_cast<double>(total_) : 1.0;
@@ -105,7 +102,7 @@ class Progress {
   const int64_t total_;
   std::ostream& out_;
   const bool terminal_;
-  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  const Stopwatch watch_;
   std::mutex mutex_;
   std::string note_;
   int64_t done_ = 0, first_ = 0, shown_done_ = -1;
