@@ -78,18 +78,29 @@ class Sources:
         found = [p for p in self.code if p.endswith(".cpp") and f'"{op}"' in self.text(p) and "registry/" in p + self.text(p)]
         return [p for p in found if p.endswith(f"registry/{op}.cpp")] or found
 
+    def includes(self, path):
+        return re.findall(r'#\s*include\s*"([^"]+)"', self.text(path))
+
     def included_by(self, path):
         """What a file includes, and the sources beside that."""
-        return [s for include in re.findall(r'#\s*include\s*"([^"]+)"', self.text(path)) for s in siblings(include)]
+        return [s for include in self.includes(path) for s in siblings(include)]
 
     def of(self, op):
         """Every file that may change what the op computes; none where its registration is not found."""
-        pending, found = self.registrations(op), set()
+        return self.reached_from(self.registrations(op), self.included_by)
+
+    def headers_of(self, path):
+        """A file and every header that its compiler reads."""
+        return self.reached_from([path], self.includes)
+
+    @staticmethod
+    def reached_from(paths, step):
+        pending, found = list(paths), set()
         while pending:
             path = pending.pop()
             if path not in found:
                 found.add(path)
-                pending += self.included_by(path)
+                pending += step(path)
         return found
 
     def cuda_of(self, op):
@@ -124,10 +135,14 @@ def ops_of_table(root, base, path, ops):
     return None if None in touched else touched & set(ops)
 
 
+def changed_files(root, base):
+    changed = (git(root, "diff", "--name-only", "--no-renames", base) or "").splitlines()
+    return changed + (git(root, "ls-files", "--others", "--exclude-standard") or "").splitlines()
+
+
 def touched_ops(root, base, ops):
     """(ops that the change touches, why all of them are where all are)"""
-    changed = (git(root, "diff", "--name-only", "--no-renames", base) or "").splitlines()
-    changed += (git(root, "ls-files", "--others", "--exclude-standard") or "").splitlines()
+    changed = changed_files(root, base)
     tree = Sources(root)
     sources = {op: tree.of(op) for op in ops}
     known = set().union(*sources.values())
@@ -145,13 +160,27 @@ def touched_ops(root, base, ops):
     return touched, ""
 
 
+def share_of(names, seed):
+    names = sorted(names, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
+    return names[: -(-len(names) // SHARE)]
+
+
+def choose_sources(root, files, base):
+    """The files that a change touches, by themselves or by a header, and a seeded quarter of the others; all without a base."""
+    if base is None:
+        return files
+    tree, changed = Sources(root), set(changed_files(root, base))
+    touched = {f for f in files if tree.headers_of(f) & changed}
+    return sorted(touched) + share_of(set(files) - touched, git(root, "rev-parse", "HEAD"))
+
+
 def choose(root, ops, base, seed):
     """(the chosen ops, or none where every op runs; the reason)"""
     if base is None:
         return [], "no commit to compare with"
     touched, why = touched_ops(root, base, ops)
-    rest = sorted(set(ops) - touched, key=lambda op: hashlib.sha256(f"{seed} {op}".encode()).digest())
-    drawn = rest[: -(-len(rest) // SHARE)]
+    rest = set(ops) - touched
+    drawn = share_of(rest, seed)
     if len(touched) + len(drawn) == len(ops):
         return [], why or "the change touches nearly all of them"
     return sorted(touched | set(drawn)), f"since {base[:8]} {len(touched)} are touched, {len(drawn)} of the other {len(rest)} are drawn"

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Compiles every CUDA kernel for each architecture and holds it to what tests/kernel_budget.tsv allows.
 
-    tests/compile_gate.py [--all] [FILE.cu]...     sm_75, 90a and 120; --all: the seven that we build for
+    tests/compile_gate.py [FILE.cu]...             for the seven that we build for
+    tests/compile_gate.py --quick [--base COMMIT]  for sm_90a; and for sm_75 and 120 the files that a change touches (as
+                                                   choose_ops.py sees a change) and a seeded quarter of the others
     tests/compile_gate.py --record [FILE.cu]...    writes what the seven need now into the table
 
 A kernel fails when it spills or uses local memory; when it takes more registers than its budget; when its widest access
@@ -12,6 +14,7 @@ fail nothing. Needs nvcc and c++filt, no GPU; only the Python library.
 """
 
 import argparse
+import choose_ops
 import concurrent.futures
 import os
 import pathlib
@@ -24,8 +27,8 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TABLE = ROOT / "tests/kernel_budget.tsv"
 SEVEN = ["75", "80", "86", "89", "90a", "100", "120"]
-IN_CI = ["75", "90a", "120"]
 WIDTHS_OF = "90a"  # all architectures share the source of the widths; one PTX is enough
+OLDEST_AND_NEWEST = ["75", "120"]
 VECTOR_BYTES = 16
 NVCC = shutil.which("nvcc") or "/usr/local/cuda/bin/nvcc"
 
@@ -95,11 +98,11 @@ def plain(names):
     return result
 
 
-def measure(files, architectures):
-    """{(file, kernel): Kernel} and what did not compile."""
+def measure(jobs):
+    """{(file, kernel): Kernel} of (file, architecture)s, and what did not compile."""
     reports, failures = {}, []
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        jobs = {pool.submit(compiled, f, a, folder): (f, a) for f in files for a in architectures}
+        jobs = {pool.submit(compiled, f, a, folder): (f, a) for f, a in jobs}
         for done, job in enumerate(concurrent.futures.as_completed(jobs), 1):
             if sys.stderr.isatty():
                 print(f"\r{done}/{len(jobs)}", end="", file=sys.stderr)
@@ -191,7 +194,8 @@ def faults(kernels, rows, files, same_release):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--all", action="store_true", help="seven architectures")
+    parser.add_argument("--quick", action="store_true", help="every file for one architecture, some for three")
+    parser.add_argument("--base", help="with --quick: the commit that a change is measured against")
     parser.add_argument("--record", action="store_true", help="write the table")
     parser.add_argument("files", nargs="*", help="default: every .cu file of kernels/")
     args = parser.parse_args()
@@ -199,19 +203,22 @@ def main():
         sys.exit("compile_gate: nvcc was not found")
     everything = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("kernels/**/*.cu"))
     files = [os.path.relpath(f, ROOT) for f in args.files] or everything
-    architectures = SEVEN if args.all or args.record else IN_CI
+    jobs = [(f, a) for f in files for a in SEVEN]
+    if args.quick:
+        touched_or_drawn = choose_ops.choose_sources(ROOT, files, args.base or choose_ops.base_of(ROOT))
+        jobs = [(f, WIDTHS_OF) for f in files] + [(f, a) for f in touched_or_drawn for a in OLDEST_AND_NEWEST]
 
     rows, recorded_with = read_table()
     if args.record and args.files and recorded_with != release():
         sys.exit(f"compile_gate: the table is of nvcc {recorded_with}, this is {release()}: record all files")
-    kernels, failures = measure(files, architectures)
+    kernels, failures = measure(jobs)
     if args.record and not failures:
         rows = {key: row for key, row in rows.items() if key[0] in everything and key[0] not in files}
         rows |= {key: (k.registers, k.load, k.store) for key, k in kernels.items()}
         write_table(rows)
         recorded_with = release()
     for (file, name), kernel in sorted(kernels.items()):
-        counts = " ".join(f"{kernel.registers[a]:4}" for a in architectures if a in kernel.registers)
+        counts = " ".join(f"{kernel.registers.get(a, '-'):>4}" for a in SEVEN)
         print(f"{file:38} {counts}  load {kernel.load:3} store {kernel.store:3}  {name}")
     found, notes = faults(kernels, rows, files, recorded_with == release())
     for note in notes:
@@ -220,8 +227,8 @@ def main():
         print(f"compile_gate: {fault}", file=sys.stderr)
     if failures or found:
         return 1
-    print(f"compile_gate: {len(kernels)} kernels of {len(files)} files for {len(architectures)} architectures: no spills, no "
-          "local memory, registers within budget, accesses as wide as recorded")
+    print(f"compile_gate: {len(kernels)} kernels of {len(files)} files, {len(jobs)} compilations: no spills, no local memory, "
+          "registers within budget, accesses as wide as recorded")
     return 0
 
 

@@ -157,15 +157,15 @@ part_compile_gate() {
     note "NOT RUN: nvcc was not found, the CUDA kernels are not compiled"
     return
   fi
-  local fault architectures=()
-  if tests/compile_gate.py tests/kernels/gate_faults.cu >build/gate_faults.log 2>&1; then
+  local fault options=()
+  if tests/compile_gate.py --quick tests/kernels/gate_faults.cu >build/gate_faults.log 2>&1; then
     fail "the compile gate passes kernels that are wrong on purpose"
   fi
   for fault in "indexes_a_local_array.* local memory" "scales_one_by_one.*no access has 128 bits" "not in the table"; do
     grep -q "$fault" build/gate_faults.log || fail "the compile gate misses a fault: $fault; see build/gate_faults.log"
   done
-  if [ $quick = no ]; then architectures=(--all); fi
-  tests/compile_gate.py "${architectures[@]}" >build/compile_gate.log || fail "compile gate: see build/compile_gate.log"
+  if [ $quick = yes ]; then options=(--quick ${base:+--base "$base"}); fi
+  tests/compile_gate.py "${options[@]}" >build/compile_gate.log || fail "compile gate: see build/compile_gate.log"
   note "$(tail -n 1 build/compile_gate.log | sed 's/^compile_gate: //; s/:.*//')"
 }
 

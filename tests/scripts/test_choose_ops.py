@@ -87,6 +87,17 @@ class ChooseOps(unittest.TestCase):
         self.assertEqual(drawn[0], choose_ops.choose(self.root, OPS, self.base, 0)[0])
         self.assertEqual(sorted(set().union(*drawn)), OPS)
 
+    def test_sources_are_touched_by_what_they_include_alone(self):
+        sources = [f"kernels/family/{op}.cu" for op in OPS]
+        chosen = lambda: choose_ops.choose_sources(self.root, sources, self.base)
+        self.assertEqual(len(chosen()), 3)
+        self.write("kernels/family/op3.h", "// other")  # op3.cu does not include it
+        self.assertEqual(len(chosen()), 3)
+        self.write("kernels/common/pair.h", "// other")
+        self.assertEqual(chosen()[:2], [f"kernels/family/op{i}.cu" for i in (1, 2)])
+        self.assertEqual(len(chosen()), 2 + 2)
+        self.assertEqual(choose_ops.choose_sources(self.root, sources, None), sources)
+
     def test_everything_runs_where_nothing_is_known(self):
         self.assertEqual(choose_ops.choose(self.root, OPS, None, 1)[0], [])
         self.assertIsNone(choose_ops.base_of(self.root))  # the first commit
