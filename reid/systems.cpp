@@ -20,9 +20,22 @@ std::string name_in(const std::string& text, const std::string& where,
 
 const std::vector<System>& systems() {
   static const std::vector<System> all = {
-      {"baseline", "a residual network with ID and triplet loss", true, baseline::train, baseline::open, {}},
+      {.name = "baseline",
+       .purpose = "a residual network with ID and triplet loss",
+       .data = "bounding_box_train, query and bounding_box_test",
+       .train = baseline::train,
+       .open = baseline::open,
+       .evaluate = {},
+       .extract = {}},
   };
   return all;
+}
+
+std::string data_of_systems() {
+  std::string list;
+  for (const System& system : systems())
+    if (system.reads_data()) list += (list.empty() ? "" : ", ") + system.data + " (" + system.name + ")";
+  return list;
 }
 
 const System& system_named(const std::string& name, const std::string& where) {

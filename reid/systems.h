@@ -17,24 +17,39 @@ struct Scores {
   std::string table;  // a few lines
 };
 
+// Features that belong to something else than a picture of its own: to a tracklet, or to a picture with an instruction.
+struct NamedFeatures {
+  Features features;
+  std::vector<std::string> names;  // [count] what each is of
+};
+
 struct System {
-  std::string name;        // the value of the config's key `system`
-  std::string purpose;     // a few words for --help
-  bool reads_data = true;  // false: there is no --data; it learns without pictures
+  std::string name;     // the value of the config's key `system`
+  std::string purpose;  // a few words for --help
+  std::string data;  // what the folder --data holds, for --help; empty: there is no --data, it learns without
+
+  bool reads_data() const { return !data.empty(); }
 
   // Trains from a config to an evaluated network; returns the text of result.json.
   std::function<std::string(const RunOptions& options)> train;
 
   // The network of a checkpoint as features of pictures: for `extract`, and for `evaluate` by retrieval. Empty: the
   // system has none.
-  std::function<Embedder(Context& context, const std::string& checkpoint)> open;
+  std::function<Embedder(Context& context, const CheckpointSource& source)> open;
 
-  // Its own scores, where they are not those of retrieval: `data` is a folder, or empty where it reads none. Empty:
-  // retrieval with what `open` gives.
-  std::function<Scores(Context& context, const std::string& checkpoint, const std::string& data)> evaluate;
+  // Its own scores, where they are not those of retrieval: `data` is a folder, or empty where it reads none. What a system
+  // can be asked (a task, a split) are keys of its config, which --set changes. Empty: retrieval with what `open` gives.
+  std::function<Scores(Context& context, const CheckpointSource& source, const std::string& data)> evaluate;
+
+  // Its own features of a folder, where they are not those of single pictures. Empty: what `open` gives.
+  std::function<NamedFeatures(Context& context, const CheckpointSource& source, const std::string& folder)>
+      extract;
 };
 
 const std::vector<System>& systems();
+
+// What --data holds, for --help: "<what> (<system>), ...".
+std::string data_of_systems();
 
 // InputError names `where` (a file) and the nearest name that exists.
 const System& system_named(const std::string& name, const std::string& where);

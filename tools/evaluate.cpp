@@ -1,11 +1,11 @@
 // evaluate: the retrieval scores of a trained network, or of features or distances, whatever made them.
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
+#include "kernels/common/clock.h"
 #include "reid/evaluation/feature_file.h"
 #include "reid/evaluation/report.h"
 #include "reid/evaluation/rerank.h"
@@ -22,6 +22,7 @@ using namespace saccade;
 
 struct Options {
   std::string query, gallery, distances, checkpoint, data, device = "auto", precision = "f32";
+  std::vector<std::string> assignments;
   std::string metric;  // empty: euclidean, or what the checkpoint's config says
   bool rerank = false, json = false, single_shot = false, flip = false;
   uint64_t seed = 0;
@@ -34,14 +35,13 @@ class LongWork {
   void advance(int64_t count) {
     done_ += count;
     unshown_ += count;
-    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
-    if (!progress_ && (elapsed.count() < 2 || done_ == queries_)) return;
+    if (!progress_ && (watch_.seconds() < 2 || done_ == queries_)) return;
     if (!progress_) progress_.emplace("evaluate", queries_, "queries");
     progress_->advance(std::exchange(unshown_, 0));
   }
 
  private:
-  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  const Stopwatch watch_;
   const int64_t queries_;
   int64_t done_ = 0, unshown_ = 0;
   std::optional<Progress> progress_;
@@ -86,10 +86,8 @@ Evaluation evaluate_embedder(Context& context, Options options, Embedder embedde
                     "images");
   embedder.extraction.flip = embedder.extraction.flip || options.flip;
   embedder.extraction.done = [&](int64_t count) { progress.advance(count); };
-  const auto features_of = [&](const std::vector<ImageRecord>& records) {
-    return extract_features(context, embedder.embed, embedder.feature_size, records, embedder.extraction);
-  };
-  const Features query = features_of(dataset.query), gallery = features_of(dataset.gallery);
+  const Features query = extract_features(context, embedder, dataset.query);
+  const Features gallery = extract_features(context, embedder, dataset.gallery);
   progress.finish();
   Context host;
   return evaluate_sets(host, options, retrieval_set(dataset.query_name, query),
@@ -102,15 +100,15 @@ Scores scores_of(const Evaluation& evaluation) {
 
 Scores evaluate_checkpoint(const Options& options) {
   const auto context = make_context(options.device, options.precision);
-  const std::string path = find_checkpoint(options.checkpoint);
-  const System& system = system_of_checkpoint(path);
-  check_input(system.reads_data != options.data.empty(), "--data: the system ", system.name,
-              system.reads_data ? " is scored on a folder of data, which must be given" : " reads no data");
-  if (!system.evaluate) return scores_of(evaluate_embedder(*context, options, system.open(*context, path)));
+  const CheckpointSource source{find_checkpoint(options.checkpoint), options.assignments};
+  const System& system = system_of_checkpoint(source.path);
+  check_input(system.reads_data() != options.data.empty(), "--data: the system ", system.name,
+              system.reads_data() ? " is scored on a folder of data, which must be given" : " reads no data");
+  if (!system.evaluate) return scores_of(evaluate_embedder(*context, options, system.open(*context, source)));
   check_input(options.metric.empty() && !options.rerank && !options.single_shot && !options.flip,
               "the system ", system.name,
               " has scores of its own: --metric, --rerank, --single-shot and --flip are for retrieval");
-  return system.evaluate(*context, path, options.data);
+  return system.evaluate(*context, source, options.data);
 }
 
 }  // namespace
@@ -128,14 +126,17 @@ int main(int argc, char** argv) {
                                    "gallery_pids, gallery_camids (i64)");
   auto* checkpoint =
       app.add_option("--checkpoint", options.checkpoint, "checkpoint of a training run, or the run's folder");
-  auto* data = app.add_option(
-      "--data", options.data,
-      "folder of query and bounding_box_test, or its parent: what the checkpoint's network is scored on");
+  auto* data = app.add_option("--data", options.data,
+                              "folder that the checkpoint is scored on, or its parent; it holds " +
+                                  data_of_systems() + ", without what is for training");
   auto* device = app.add_option("--device", options.device, "of the network: auto, cpu, cuda or cuda:N")
                      ->capture_default_str();
   auto* precision = app.add_option("--precision", options.precision, "of the network: f32, tf32 or bf16")
                         ->check(CLI::IsMember({"f32", "tf32", "bf16"}))
                         ->capture_default_str();
+  auto* set = app.add_option("--set", options.assignments,
+                             "change one setting of the checkpoint's config: section.key=value (repeatable)")
+                  ->allow_extra_args(false);
   auto* metric = app.add_option("--metric", options.metric,
                                 "without it euclidean, or the metric of the checkpoint's config")
                      ->check(CLI::IsMember({"euclidean", "cosine"}));
@@ -153,6 +154,7 @@ int main(int argc, char** argv) {
   data->needs(checkpoint);
   device->needs(checkpoint);
   precision->needs(checkpoint);
+  set->needs(checkpoint);
   flip->needs(checkpoint);
   seed->needs(single_shot);
   distances->excludes(query)->excludes(gallery)->excludes(metric)->excludes(rerank);

@@ -33,7 +33,7 @@ int main(int argc, char** argv) {
          "JSON file of settings; tools/configs/ holds examples; its key `system` says what is trained")
       ->required();
   app.add_option("--data", options.data,
-                 "folder of bounding_box_train, query and bounding_box_test, or its parent");
+                 "folder to learn from, or its parent; it holds " + data_of_systems());
   app.add_option("--out", options.out, "folder for checkpoints, metrics.jsonl and result.json")->required();
   app.add_option("--set", options.config.assignments, "change one setting: section.key=value (repeatable)")
       ->allow_extra_args(false);
@@ -60,8 +60,9 @@ int main(int argc, char** argv) {
     options.device = choice.device;
     options.device_index = choice.index;
     const System& system = system_of(options.config);
-    check_input(system.reads_data != options.data.empty(), "--data: the system ", system.name,
-                system.reads_data ? " learns from a folder of data, which must be given" : " reads no data");
+    check_input(
+        system.reads_data() != options.data.empty(), "--data: the system ", system.name,
+        system.reads_data() ? " learns from a folder of data, which must be given" : " reads no data");
 
     std::unique_ptr<Progress> progress;
     options.notice = [&](const std::string& line) {

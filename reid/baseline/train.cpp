@@ -1,11 +1,10 @@
-#include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <memory>
 #include <utility>
 
 #include "autograd/functions/loss.h"
 #include "autograd/segment.h"
+#include "kernels/common/clock.h"
 #include "layers/weights.h"
 #include "reid/baseline/baseline.h"
 #include "reid/baseline/config.h"
@@ -39,19 +38,6 @@ void start_from_file(const Run& run, Context& context, Learner& learner, const C
   run.notice(model.weights + ": " + report.text());
 }
 
-// Steps of the whole run. Epochs differ in length: their batches are drawn.
-int64_t steps_of(const ScheduleSection& schedule, const PkSampler& sampler, const Place& place) {
-  if (schedule.unit == "steps") return schedule.steps;
-  int64_t steps = place.step - place.batch;
-  for (int64_t epoch = place.epoch; epoch < schedule.epochs; ++epoch)
-    steps += static_cast<int64_t>(sampler.batches(epoch).size());
-  return steps;
-}
-
-bool is_due(int64_t count, int64_t every) {
-  return every > 0 && count % every == 0;
-}
-
 Embedder embedder_of(std::shared_ptr<const Network> network, const Config& config) {
   Embedder embedder;
   embedder.feature_size = network->feature_size();
@@ -71,18 +57,6 @@ void draw(const std::string& folder, const ReidDataset& data, const Evaluation& 
                         {"learning rate", {{"learning_rate", "learning rate"}}}});
   draw_ranked_lists(folder, data, evaluation);
 }
-
-class Stopwatch {
- public:
-  // Seconds since the last call.
-  double lap() {
-    const auto before = std::exchange(last_, std::chrono::steady_clock::now());
-    return std::max(std::chrono::duration<double>(last_ - before).count(), 1e-9);
-  }
-
- private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
 
 }  // namespace
 
@@ -156,7 +130,10 @@ std::string train(const RunOptions& options) {
     return scores;
   };
 
-  const int64_t whole = steps_of(config.schedule, sampler, place), last_step = run.stops_at(whole);
+  const int64_t whole = config.schedule.steps_in_all(
+      {place.step, place.epoch, place.batch},
+      [&](int64_t epoch) { return static_cast<int64_t>(sampler.batches(epoch).size()); });
+  const int64_t last_step = run.stops_at(whole);
   const auto& keep = config.checkpoint;
   if (config.report && before == "") before = to_json(evaluate("before training")).dump();
 
@@ -203,23 +180,19 @@ std::string train(const RunOptions& options) {
   return run.finish(result);
 }
 
-Embedder open(Context& context, const std::string& checkpoint) {
-  const RunState state = read_run_state(checkpoint);
-  const auto config = parse_config<Config>(state.config, checkpoint);
-  const auto identities = state.values.find("identities");
-  check_input(identities != state.values.end() && identities->is_number_integer() && *identities >= 0 &&
-                  *identities < (int64_t{1} << 31),
-              checkpoint, ": damaged metadata: a count is out of range");
+Embedder open(Context& context, const CheckpointSource& source) {
+  const RunState state = read_run_state(source.path);
+  const auto config = parse_config<Config>(state.config, source.path, source.assignments);
 
   struct Opened {
     Learner learner;
     Network network;
     explicit Opened(const NetworkConfig& settings) : network(learner.parameters, settings) {}
   };
-  const auto opened = std::make_shared<Opened>(config.network(identities->get<int64_t>()));
-  check_shapes(checkpoint, "", opened->learner.parameters);
+  const auto opened = std::make_shared<Opened>(config.network(read_count(state, "identities", source.path)));
+  check_shapes(source.path, "", opened->learner.parameters);
   opened->learner.start(context, state.seed);
-  read_weights_of(context, checkpoint, "", opened->learner);
+  read_weights_of(context, source.path, "", opened->learner);
   return embedder_of(std::shared_ptr<const Network>(opened, &opened->network), config);
 }
 

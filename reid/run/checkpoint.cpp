@@ -148,6 +148,14 @@ std::string write_checkpoint(Context& context, const std::string& folder, RunSta
   return path;
 }
 
+int64_t read_count(const RunState& state, const std::string& name, const std::string& path) {
+  const auto value = state.values.find(name);
+  check_input(
+      value != state.values.end() && value->is_number_integer() && *value >= 0 && *value < (int64_t{1} << 31),
+      path, ": damaged metadata: ", name, " is no count");
+  return value->get<int64_t>();
+}
+
 RunState read_run_state(const std::string& path) {
   const auto metadata = read_safetensors_header(path).metadata;
   const auto format = metadata.find("format");

@@ -57,6 +57,16 @@ std::string checkpoint_path(const std::string& folder, int64_t step);
 // InputError names the file when it is no checkpoint of ours.
 RunState read_run_state(const std::string& path);
 
+// What was kept as JSON under `name`: a count, such as that of the classes. `path` is for the message. InputError if it is
+// not there, or no count.
+int64_t read_count(const RunState& state, const std::string& name, const std::string& path);
+
+// A checkpoint, and what --set changes in its config.
+struct CheckpointSource {
+  std::string path;
+  std::vector<std::string> assignments;  // "section.key=value"
+};
+
 // InputError if the file's tensors are not those of `parameters` in name and shape: known from its header alone, before
 // memory is taken for them.
 void check_shapes(const std::string& path, const std::string& learner, const ParameterArena& parameters);

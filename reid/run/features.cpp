@@ -17,12 +17,12 @@ void mirror(std::vector<float>& images, int64_t width) {
       std::swap_ranges(&images[begin + left], &images[begin + left] + 3, &images[begin + right]);
 }
 
-std::vector<float> embedded(Context& context, const Embed& embed, int64_t feature_size, const Batch& batch) {
+std::vector<float> embedded(Context& context, const Embedder& embedder, const Batch& batch) {
   Tape tape(context);
   const Tensor images = Tensor::from_host(context, {batch.count, batch.height, batch.width, 3}, DType::f32,
                                           batch.images.data(), batch.images.size());
-  const Variable features = embed(tape, images);
-  const Shape expected{batch.count, feature_size};
+  const Variable features = embedder.embed(tape, images);
+  const Shape expected{batch.count, embedder.feature_size};
   check(features.shape() == expected, "features of shape ", features.shape().text(), " instead of ",
         expected.text());
   return features.value.to_host<float>(context);
@@ -30,8 +30,9 @@ std::vector<float> embedded(Context& context, const Embed& embed, int64_t featur
 
 }  // namespace
 
-Features extract_features(Context& context, const Embed& embed, int64_t feature_size,
-                          const std::vector<ImageRecord>& records, const ExtractOptions& options) {
+Features extract_features(Context& context, const Embedder& embedder,
+                          const std::vector<ImageRecord>& records) {
+  const ExtractOptions& options = embedder.extraction;
   LoaderConfig loading;
   loading.height = static_cast<int>(options.height);
   loading.width = static_cast<int>(options.width);
@@ -43,13 +44,13 @@ Features extract_features(Context& context, const Embed& embed, int64_t feature_
   loader.start(0, sequential_batches(static_cast<int64_t>(records.size()), options.batch));
 
   Features features;
-  features.size = feature_size;
+  features.size = embedder.feature_size;
   features.values.reserve(records.size() * static_cast<size_t>(features.size));
   for (Batch batch; loader.next(batch);) {
-    std::vector<float> values = embedded(context, embed, feature_size, batch);
+    std::vector<float> values = embedded(context, embedder, batch);
     if (options.flip) {
       mirror(batch.images, batch.width);
-      const std::vector<float> mirrored = embedded(context, embed, feature_size, batch);
+      const std::vector<float> mirrored = embedded(context, embedder, batch);
       for (size_t i = 0; i < values.size(); ++i) values[i] = 0.5f * (values[i] + mirrored[i]);
     }
     for (size_t i = 0; i < values.size(); ++i)

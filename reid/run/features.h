@@ -27,10 +27,6 @@ struct Features {
   int64_t count = 0, size = 0;
 };
 
-// The features of `records`, in their order, `feature_size` numbers each. Error if one is not finite: it names the picture.
-Features extract_features(Context& context, const Embed& embed, int64_t feature_size,
-                          const std::vector<ImageRecord>& records, const ExtractOptions& options);
-
 // An Embed with what `evaluate` and `extract` must know to use it. The function keeps alive what it computes with.
 struct Embedder {
   Embed embed;
@@ -38,5 +34,10 @@ struct Embedder {
   ExtractOptions extraction;
   std::string metric = "euclidean";
 };
+
+// The features of `records`, in their order. Error if one has another size than `embedder` says, or is not finite: it names
+// the picture.
+Features extract_features(Context& context, const Embedder& embedder,
+                          const std::vector<ImageRecord>& records);
 
 }  // namespace saccade

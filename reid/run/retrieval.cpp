@@ -27,10 +27,8 @@ void check_retrieval(const ReidDataset& dataset, int threads) {
 
 Evaluation evaluate_retrieval(Context& context, const Embedder& embedder, const ReidDataset& dataset,
                               bool ranked) {
-  const auto features_of = [&](const std::vector<ImageRecord>& records) {
-    return extract_features(context, embedder.embed, embedder.feature_size, records, embedder.extraction);
-  };
-  const Features query = features_of(dataset.query), gallery = features_of(dataset.gallery);
+  const Features query = extract_features(context, embedder, dataset.query);
+  const Features gallery = extract_features(context, embedder, dataset.gallery);
   EvaluationOptions options;
   Context host(Device::cpu, 0, context.threads());  // features are ranked where they are
   constexpr int64_t kShown = 8;                     // rows of ranked.png

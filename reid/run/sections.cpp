@@ -96,6 +96,18 @@ double ScheduleSection::rate(double base, const SchedulePlace& place) const {
   return base * factor * warmup;
 }
 
+int64_t ScheduleSection::steps_in_all(const SchedulePlace& place,
+                                      const std::function<int64_t(int64_t epoch)>& batches_of) const {
+  if (unit == "steps") return steps;
+  int64_t all = place.step - place.batch;
+  for (int64_t epoch = place.epoch; epoch < epochs; ++epoch) all += batches_of(epoch);
+  return all;
+}
+
+bool is_due(int64_t count, int64_t every) {
+  return every > 0 && count % every == 0;
+}
+
 void describe(Keys& keys, EvaluationSection& evaluation) {
   keys("every", evaluation.every, {1, 1e6});
   keys("batch", evaluation.batch, {1, 65536});

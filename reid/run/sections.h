@@ -1,6 +1,7 @@
 // The sections of a config that systems share. A system takes those that it needs, and adds its own.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -61,8 +62,16 @@ struct ScheduleSection {
 
   // The learning rate at `place`, from the base rate.
   double rate(double base, const SchedulePlace& place) const;
+
+  // Its length in steps, seen from `place`. Epochs differ in length, as their batches are drawn: `batches_of` says how many
+  // an epoch has.
+  int64_t steps_in_all(const SchedulePlace& place,
+                       const std::function<int64_t(int64_t epoch)>& batches_of) const;
 };
 void describe(Keys& keys, ScheduleSection& schedule);
+
+// True at every so many; 0: never.
+bool is_due(int64_t count, int64_t every);
 
 struct EvaluationSection {
   int64_t every = 40;                // epochs; the last is always evaluated

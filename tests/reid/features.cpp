@@ -36,16 +36,15 @@ TEST_CASE(
   Learner learner;
   const baseline::Network network(learner.parameters, {{"resnet10_compact", 4, 1}});
   learner.start(context, 1);
-  const Embed embed = [&](Tape& tape, const Tensor& images) {
+  Embedder embedder;
+  embedder.embed = [&](Tape& tape, const Tensor& images) {
     return network(tape, tape.constant(images), baseline::Network::Mode::eval).feature;
   };
-  ExtractOptions options;
-  options.height = 32;
-  options.width = 16;
-  options.batch = 2;
+  embedder.feature_size = network.feature_size();
+  embedder.extraction = {.height = 32, .width = 16, .batch = 2, .done = {}};
   const auto features_of = [&](const std::vector<ImageRecord>& records, bool flip) {
-    options.flip = flip;
-    return extract_features(context, embed, network.feature_size(), records, options);
+    embedder.extraction.flip = flip;
+    return extract_features(context, embedder, records);
   };
   const Features once = features_of(pictures, false), other = features_of(mirrors, false);
   const Features both = features_of(pictures, true);
@@ -63,12 +62,10 @@ TEST_CASE("features of another size than was said are an error, and so is one th
   const std::vector<ImageRecord> pictures = {{folder / "1_c1.png", 1, 1}};
   write_png(pictures[0].path, noise_image(32, 16, 1));
   Context context(Device::cpu, 0, 1);
-  ExtractOptions options;
-  options.height = 32;
-  options.width = 16;
   const auto error_of = [&](const Embed& embed) -> std::string {
     try {
-      extract_features(context, embed, 3, pictures, options);
+      const Embedder embedder{embed, 3, {.height = 32, .width = 16, .done = {}}};
+      extract_features(context, embedder, pictures);
     } catch (const Error& error) {
       return error.what();
     }

@@ -16,6 +16,7 @@ TEST_CASE("every row can train, and can be scored in one way") {
     CHECK(!system.purpose.empty());
     CHECK(system.train != nullptr);
     CHECK((system.open != nullptr || system.evaluate != nullptr));
+    CHECK_THAT(data_of_systems(), ContainsSubstring(system.data));
   }
 }
 

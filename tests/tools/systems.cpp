@@ -24,23 +24,20 @@ struct Row {
 
   std::string out(const std::string& name) const { return system.name + "_" + name; }
   std::string options(const std::string& name, const std::string& more = "") const {
-    return small_run(out(name), more, system.name, system.reads_data);
+    return small_run(out(name), more, system.name);
   }
   void train(const std::string& name, const std::string& more = "") const {
     succeeds("train", options(name, more));
   }
-  std::string data() const { return system.reads_data ? " --data " + in_folder("data") : ""; }
 };
 
 template <class Check>
 void for_each_system(const Check& check) {
   for (const System& system : systems()) {
     INFO("the system " << system.name);
-    const SmallRun* small = nullptr;
-    for (const SmallRun& run : small_runs())
-      if (run.system == system.name) small = &run;
-    if (small == nullptr) FAIL("no entry in small_runs()");
-    check(Row{system, *small});
+    const Row row{system, small_run_of(system.name)};
+    REQUIRE(system.reads_data() == !row.small.data.empty());
+    check(row);
   }
 }
 
@@ -147,23 +144,27 @@ TEST_CASE("a checkpoint alone is enough for evaluate and extract, with or withou
   for_each_system([](const Row& row) {
     row.train("scored", "--max-steps 3");
     const std::string of = "--checkpoint " + last_checkpoint(row.out("scored")).path;
-    const auto scores = nlohmann::json::parse(succeeds("evaluate", of + row.data() + " --json").out);
+    const std::string data = data_option(row.small);
+    const auto scores = nlohmann::json::parse(succeeds("evaluate", of + data + " --json").out);
     const auto result = nlohmann::json::parse(contents(in_folder(row.out("scored") + "/result.json")));
     CHECK(!scores.empty());
     for (const auto& [key, unused] : scores.items()) CHECK(result.contains(key));  // what `train` found, too
-    const std::string images = of + " --images " + in_folder("data/query"),
-                      file = in_folder("features.safetensors");
-    if (!row.system.open)
+    check_refused(run("evaluate", of + data + " --set systems=x"), {"systems", "the nearest is system"});
+    const std::string file = in_folder("features.safetensors");
+    const std::string images = of + " --images " + in_folder(row.system.name + "_data/" + row.small.images);
+    if (!row.system.open && !row.system.extract)
       return check_refused(run("extract", images + " --out " + file), {"gives no features"});
 
     succeeds("extract", images + " --out " + file);
     const WeightFile plain = read_safetensors(file);
     REQUIRE(plain.find("features") != nullptr);
     CHECK(plain.find("features")->shape[0] == plain.find("pids")->shape[0]);
-    CHECK_THAT(plain.metadata.at("files"), ContainsSubstring(".jpg"));
+    const auto names = nlohmann::json::parse(plain.metadata.at("files"));
+    CHECK(static_cast<int64_t>(names.size()) == plain.find("features")->shape[0]);
+    if (!row.system.evaluate) succeeds("evaluate", of + data + " --flip");
+    if (row.system.extract) return;
     succeeds("extract", images + " --flip --out " + file);
     CHECK(read_safetensors(file).find("features")->bytes != plain.find("features")->bytes);
-    if (!row.system.evaluate) succeeds("evaluate", of + row.data() + " --flip");
   });
 }
 
@@ -172,8 +173,9 @@ TEST_CASE(
   for_each_system([](const Row& row) {
     const std::string bare =
         "--config " + in_folder(row.system.name + ".json") + " --out " + in_folder("unused");
-    check_refused(run("train", bare + (row.system.reads_data ? "" : " --data " + in_folder("data"))),
-                  {"--data", row.system.name});
+    check_refused(
+        run("train", bare + (row.system.reads_data() ? "" : " --data " + in_folder("baseline_data"))),
+        {"--data", row.system.name});
     check_refused(run("train", row.options("unused", "--set system=" + row.system.name + "s")),
                   {"no system " + row.system.name + "s", "the nearest is " + row.system.name});
   });

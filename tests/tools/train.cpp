@@ -17,13 +17,13 @@ std::string first_file(const std::string& folder) {
 }
 
 void copy_data(const std::string& name) {
-  fs::copy(in_folder("data"), in_folder(name), fs::copy_options::recursive);
+  fs::copy(in_folder("baseline_data"), in_folder(name), fs::copy_options::recursive);
 }
 
 // The message of an evaluation of the run's folder, which says what was taken, and why.
 std::string taken(const std::string& out) {
   const Output scores =
-      succeeds("evaluate", "--checkpoint " + in_folder(out) + " --data " + in_folder("data"));
+      succeeds("evaluate", "--checkpoint " + in_folder(out) + " --data " + in_folder("baseline_data"));
   CHECK(scores.errors.find("\n\n") == std::string::npos);
   return scores.errors;
 }
@@ -34,8 +34,8 @@ TEST_CASE("the last epoch is whole, whatever the lengths of the epochs") {
   // Batches of identities with too few pictures left are dropped, so epochs differ by the seed's draws.
   for (const std::string seed : {"8", "9", "10"}) {
     const std::string out = "epochs" + seed;
-    succeeds("train", config_and("--data " + in_folder("data") + " --out " + in_folder(out) + " --seed " +
-                                 seed + " --threads 2 --set schedule.epochs=4"));
+    succeeds("train", config_and("--data " + in_folder("baseline_data") + " --out " + in_folder(out) +
+                                 " --seed " + seed + " --threads 2 --set schedule.epochs=4"));
     const RunState state = read_run_state(last_checkpoint(out).path);
     CHECK(state.place.epoch == 4);
     CHECK(state.place.batch == 0);
@@ -97,14 +97,15 @@ TEST_CASE("a resumed run has the pictures and the threads that it began with") {
 }
 
 TEST_CASE("what cannot be extracted is refused before any work") {
-  const std::string images = " --images " + in_folder("data/query") + " --out ";
+  const std::string images = " --images " + in_folder("baseline_data/query") + " --out ";
   check_refused(run("extract", "--checkpoint /nowhere --images /nowhere --out " + training_folder().path()),
                 {"is a folder"});
   check_refused(
       run("extract", "--checkpoint " + in_folder("baseline.json") + images + in_folder("x.safetensors")),
       {"baseline.json"});
-  check_refused(run("extract", "--checkpoint " + in_folder("data") + images + in_folder("x.safetensors")),
-                {"data: a folder without checkpoints"});
+  check_refused(
+      run("extract", "--checkpoint " + in_folder("baseline_data") + images + in_folder("x.safetensors")),
+      {"baseline_data: a folder without checkpoints"});
 }
 
 TEST_CASE("the folder of a run stands for its checkpoint: the one of its result, else the newest") {
@@ -117,9 +118,36 @@ TEST_CASE("the folder of a run stands for its checkpoint: the one of its result,
   fs::remove(in_folder("r/result.json"));
   CHECK_THAT(taken("r"), ContainsSubstring("checkpoint-10.safetensors (the newest)"));
   const Output extracted =
-      succeeds("extract", "--checkpoint " + in_folder("r") + " --images " + in_folder("data/query") +
+      succeeds("extract", "--checkpoint " + in_folder("r") + " --images " + in_folder("baseline_data/query") +
                               " --out " + in_folder("r.safetensors"));
   CHECK_THAT(extracted.errors, ContainsSubstring("checkpoint-10.safetensors (the newest)"));
+}
+
+TEST_CASE("evaluate and extract take the checkpoint's config with what --set changes") {
+  succeeds("train", small_run("set", "--max-steps 2"));
+  const std::string of = "--checkpoint " + in_folder("set"), data = " --data " + in_folder("baseline_data");
+  const auto scores = [&](const std::string& more) {
+    return succeeds("evaluate", of + data + " --json " + more).out;
+  };
+  CHECK(scores("--set evaluation.metric=cosine") == scores("--metric cosine"));
+  CHECK(scores("--set evaluation.metric=cosine") != scores(""));
+  CHECK(scores("--set evaluation.flip=true --set data.workers=1") == scores("--flip"));
+  check_refused(run("evaluate", of + data + " --set evaluation.metrik=cosine"),
+                {"evaluation.metrik", "evaluation.metric"});
+  check_refused(run("evaluate", of + data + " --set model.width=16"), {"checkpoint-2.safetensors"});
+  check_refused(run("evaluate", of + data + " --set system=other"), {"system", "other"});
+  check_refused(run("evaluate", "--query a --gallery b --set evaluation.batch=1"), {"--set", "--checkpoint"});
+
+  const auto features = [&](const std::string& more) {
+    const std::string file = in_folder("set.safetensors");
+    succeeds("extract", of + " --images " + in_folder("baseline_data/query") + " --out " + file + " " + more);
+    return contents(file);
+  };
+  CHECK(features("--set evaluation.flip=true") == features("--flip"));
+  CHECK(features("--set evaluation.flip=true") != features(""));
+  check_refused(run("extract", of + " --images " + in_folder("baseline_data/query") + " --out " +
+                                   in_folder("x.safetensors") + " --set evaluation.flip=perhaps"),
+                {"evaluation.flip", "perhaps"});
 }
 
 TEST_CASE("bad input is one line with the file and the reason, and exit code 2") {
@@ -204,9 +232,10 @@ TEST_CASE("train, evaluate and extract run on simt as on the CPU, with the same 
   const std::string features = in_folder("device_features.safetensors");
   for (const std::string device : {" --device cpu", " --device simt --precision bf16"}) {
     const Output scores =
-        succeeds("evaluate", checkpoint + " --data " + in_folder("data") + " --json" + device);
+        succeeds("evaluate", checkpoint + " --data " + in_folder("baseline_data") + " --json" + device);
     CHECK_THAT(scores.out, ContainsSubstring("\"mAP\""));
-    succeeds("extract", checkpoint + " --images " + in_folder("data/query") + " --out " + features + device);
+    succeeds("extract",
+             checkpoint + " --images " + in_folder("baseline_data/query") + " --out " + features + device);
     CHECK(read_safetensors(features).find("features")->dtype == DType::f32);
   }
 
