@@ -1,10 +1,9 @@
-// The benchmark cases: bench/shapes.json, one line a case, which the peers of bench/compare/ read
-// too, so that both sides cannot drift apart. An op with no line there is measured on the largest
-// case of its registration.
+// The benchmark cases: bench/shapes.json, one line for each case. The peers of bench/compare/ read it, too, so that
+// both sides cannot drift apart. An op with no line there is measured on the largest case of its registration.
 //   {"op", "case", "inputs": [...], "dry": [...], "attributes": {...}, "dry_attributes": {...}}
 // An input is its shape, or {"shape", and one of "integers": [low, high), "uniform": [low, high), "normal":
 // [mean, deviation], "constant": value, "values": [repeated]}; a bare shape is standard normal. `dry` holds
-// the small shapes that take the place of `inputs` where a machine without a GPU walks through the benchmark.
+// the small shapes that replace `inputs` in a dry run on a machine without a GPU.
 #pragma once
 
 #include <algorithm>
@@ -27,8 +26,8 @@ inline CaseInput read_input(const nlohmann::json& line) {
   return input;
 }
 
-// The cases of `op` in the file at `path`, or the largest one of its registration (on a dry run a
-// small one).
+// The cases of `op` in the file at `path`. An op with none has the largest case of its registration, or on a
+// dry run a small one.
 inline std::vector<Case> cases_of(const Op& op, const std::string& path, bool dry) {
   std::ifstream file(path);
   check_input(file.good(), path, " cannot be read; run from the top folder or give --shapes");
@@ -53,7 +52,7 @@ inline std::vector<Case> cases_of(const Op& op, const std::string& path, bool dr
   return {fallback};
 }
 
-// One input of a case on the device. A block of values is repeated, as no op's time depends on more.
+// One input of a case on the device. A block of values is repeated, since no op's time depends on more of them.
 inline Tensor place(Context& context, const Port& port, const CaseInput& input, DType floating,
                     size_t number) {
   constexpr size_t kBlock = 1 << 16;

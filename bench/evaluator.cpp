@@ -1,5 +1,5 @@
 // The evaluator at the size of Market-1501: 3,368 queries x 15,913 gallery images x 2,048 features, and
-// re-ranking on top. Prints the median seconds of some runs and the peak memory.
+// re-ranking on top. Prints the median seconds of several runs and the peak memory.
 //   bench_evaluator [--runs N] [--queries Q] [--gallery G] [--width D] [--rerank]
 #include <sys/resource.h>
 

@@ -1,19 +1,19 @@
-// The GPU, op by op. Every command takes --device cuda, or simt (or cpu) to walk the same path without a GPU on
-// small shapes, where times mean nothing. Results are one JSON object on stdout; an op that fails is a row
+// The GPU, op by op. Every command takes --device cuda, or simt (or cpu) to run the same code without a GPU
+// on small shapes, where times mean nothing. Results are one JSON object on stdout; an op that fails is a row
 // with `error`, and makes the exit code 1. Commands:
 //
 //   device    what the machine is
 //   roofs     bandwidth of a copy, a read and a write; rate of matrix products
-//   list      the ops that this device has a version of, and those that it has no version of
+//   list      the ops that have a version for this device, and those that have none
 //   check     every registry case against the f64 oracle, values and gradients (--small: the small ones;
 //             --own: without the vendors' kernels)
 //   measure   every benchmark case, forward, and forward with backward
 //   serve     measures on request, line by line, so that a peer can take turns with it
 //
-// Measuring: calls take turns over copies of inputs and outputs that together exceed twice the L2 cache.
-// `eager` is the time of a call that the host launches through the tape, `graph` of one that a captured graph
-// replays; the four series of a row are interleaved. Both are in microseconds a call: median, p10 and p90 over
-// stretches of calls. Tables that the host makes of an op's inputs are made before.
+// Measuring: calls take turns over copies of inputs and outputs that together exceed twice the L2 cache. `eager` is the
+// time of a call that the host launches through the tape, `graph` that of a call that a captured graph replays; the
+// four series of a row are interleaved. Both are in microseconds a call: median, p10 and p90 over stretches of calls.
+// Tables that the host makes from an op's inputs are made before the clock starts.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
@@ -120,7 +120,7 @@ class Work {
     for (const Tensor& output : runners_[0].outputs()) bytes += static_cast<double>(output.bytes());
     copies =
         static_cast<size_t>(std::clamp(std::ceil(2 * l2_bytes(options) / std::max(bytes, 1.0)), 2.0, 64.0));
-    if (kernels == Kernels::plain) {  // may be one thread; what takes so long needs no cold cache
+    if (kernels == Kernels::plain) {  // may run on one thread; a call of such length needs no cold cache
       const double once = seconds_on_device(context_, [&] { runners_[0].forward(false); });
       slow = once > kSlow;
       copies = std::clamp<size_t>(static_cast<size_t>(kSlow / std::max(once, 1e-9)), 1, copies);
@@ -135,15 +135,15 @@ class Work {
     synchronize(context_);
   }
 
-  // Every copy once. Outputs and gradients stay until their copy's next turn: given back at once, each call would find
-  // them in the cache.
+  // Runs every copy once. Outputs and gradients are kept until their copy's next turn: if they were freed at
+  // once, each call would find them in the cache.
   void go(bool backward) {
     for (OpRunner& runner : runners_) {
       runner.forward(backward);
       if (backward && !cotangents_.empty()) runner.backward(cotangents_);
     }
   }
-  // Seconds a call takes in one stretch.
+  // The seconds of a call, over one stretch.
   double sample(bool backward, bool graph) {
     if (!graph) return seconds_on_device(context_, [&] { go(backward); }) / static_cast<double>(copies);
     auto& captured = graphs_[backward];
@@ -270,7 +270,7 @@ bool is_forward_only(const Op& op, Kernels kernels) {
   return kernels == Kernels::plain && !op.plain_backward;
 }
 
-// Which of an op's versions a row is of.
+// The version of the op that a row measures.
 std::string version_name(const Op& op, Kernels kernels) {
   return concat(name_of(kernels), is_forward_only(op, kernels) ? ", forward only" : "");
 }
@@ -425,8 +425,8 @@ class Server {
     }
     check_input(work_ != nullptr, "nothing is prepared");
     std::vector<double> taken;
-    work_->go(request.at("sample") ==
-              "both");  // since the last turn the peer has had the caches and the clocks
+    // A warm-up, because since the last turn the peer has used the caches and the clocks.
+    work_->go(request.at("sample") == "both");
     for (int i = request.value("stretches", 1); i > 0; --i)
       taken.push_back(1e6 * work_->sample(request.at("sample") == "both", request.value("graph", false)));
     return {{"microseconds", taken}};

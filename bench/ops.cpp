@@ -1,5 +1,4 @@
-// Every registered op: the time of its largest case against its floor,
-// and what a small op costs beside its kernel.
+// Every registered op: the time of its largest case against its floor, and what a small op costs beyond its kernel.
 //   bench_ops [--op NAME] [--seconds S] [--threads N] [--json]
 // The floor of a forward pass is the longer of bytes / copy bandwidth and operations / matrix-product rate,
 // both measured here first. Calls take turns over copies of the inputs that together exceed the cache.
@@ -27,7 +26,7 @@ using bench::Times;
 
 constexpr double kCache = 64e6;  // bytes
 
-// The times of single calls of work(i), for about `seconds`, after three that warm up.
+// The times of single calls of work(i) over about `seconds`, after three calls that warm up.
 template <class Work>
 Times measure(double seconds, Work&& work) {
   std::vector<double> times;
@@ -102,7 +101,7 @@ nlohmann::json measure_op(Context& context, const Op& op, const Machine& machine
           {"gigabytes_per_second", floor.bytes / forward.median * 1e-9}};
 }
 
-// The time that an op on eight numbers takes, and that its kernel takes alone.
+// The time of an op on eight numbers, and of its kernel alone.
 nlohmann::json overhead(Context& context, double seconds) {
   const int64_t calls = 1000;
   const Tensor x = Tensor::zeros(context, {8}, DType::f32), y = Tensor::zeros(context, {8}, DType::f32);

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds what bench/gpu_check.sh runs and collects it, with every shared library that it needs beside the C library and
-# the driver's own, in one folder: for a machine that has a GPU and a driver but none of our packages. The CUDA runtime
-# is linked statically; cuBLASLt and cuDNN are not carried, gpu_check.sh looks for them there. The programs share most of
-# what they hold: beside the folder stands DIR.tar.xz, an eighth of its size.
+# Builds what bench/gpu_check.sh runs and collects it in one folder, with every shared library that it needs except the
+# C library and the driver's own, for a machine that has a GPU and a driver but none of our packages. The CUDA runtime
+# is linked statically. cuBLASLt and cuDNN are left out: gpu_check.sh looks for them on that machine. The programs share
+# most of their bytes, so DIR.tar.xz, which is written beside the folder, has an eighth of its size.
 #   bench/package_gpu.sh [--out DIR] [--architectures LIST]     default: build/gpu-package, 90a-real
 # Then, on that machine: bench/gpu_check.sh --binaries DIR
 set -euo pipefail
@@ -26,8 +26,8 @@ options=()
 if command -v ccache >/dev/null; then
   options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_CUDA_COMPILER_LAUNCHER=ccache)
 fi
-# No oneDNN (its library alone is 40 MB, and the CPU is not what is measured), no simt, and a processor from 2013 on. The
-# C++ library is linked in: as a file of its own it would ask for a newer C library than the programs do.
+# Without oneDNN (its library alone is 40 MB, and the CPU is not measured), without simt, and for processors from 2013
+# on. The C++ library is linked statically: as a file it would need a newer C library than the programs do.
 cmake --preset release -B build/gpu -DCMAKE_CUDA_ARCHITECTURES="$architectures" -DSACCADE_ONEDNN=OFF -DSACCADE_SIMT=OFF \
   -DSACCADE_ARCH=x86-64-v3 -DCMAKE_EXE_LINKER_FLAGS="-static-libstdc++ -static-libgcc" "${options[@]}" >build/gpu.log 2>&1 || { cat build/gpu.log >&2; exit 1; }
 programs=(bench/bench_gpu bench/bench_resnet50 tests/test_kernels tools/synthesize tools/train)
@@ -37,7 +37,7 @@ rm -rf "$out"
 mkdir -p "$out/lib"
 for program in "${programs[@]}"; do cp "build/gpu/$program" "$out/"; done
 strip "$out"/* 2>/dev/null || true
-# What ldd finds, but for the C library, its parts and what a driver brings.
+# What ldd finds, except the C library, its parts and what comes with a driver.
 for program in "$out"/*; do
   [ -f "$program" ] || continue
   ldd "$program" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }'
@@ -52,7 +52,7 @@ for program in "${programs[@]##*/}"; do
   [ -z "$found" ] || { echo "package_gpu: $program takes from elsewhere: $found" >&2; exit 1; }
   LD_LIBRARY_PATH="$out/lib" "$out/$program" --help >/dev/null || { echo "package_gpu: $program does not start" >&2; exit 1; }
 done
-# One window over all programs finds what they share.
+# The window of xz spans all programs, so that it finds what they share.
 tar -C "$(dirname "$out")" -c "$(basename "$out")" | xz --lzma2=preset=6,dict=96MiB >"$out.tar.xz"
 glibc=$(for file in "$out"/* "$out"/lib/*; do objdump -T "$file" 2>/dev/null; done | grep -o 'GLIBC_2\.[0-9]*' | sort -uV | tail -1)
 echo "package_gpu: $out.tar.xz, $(($(stat -c %s "$out.tar.xz") >> 20)) MiB for $architectures; needs $glibc or newer there"

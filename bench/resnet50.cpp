@@ -55,7 +55,7 @@ void measure(const Options& options) {
   const Tensor images = converted(context, Tensor::from(context, {batch, height, width, 3}, pixels), dtype);
   const Tensor labels = Tensor::from(context, {batch}, ids);
 
-  Tensor loss;  // a replayed segment makes no tensors, so the recorded step's stays
+  Tensor loss;  // a replayed segment makes no tensors, so that of the recorded step is kept
   Segment segment(context);
   const auto train_step = [&] {
     segment.run([&] {

@@ -21,8 +21,8 @@ struct Times {
   }
 };
 
-// A stretch of work recorded once (kernels/common/device.h: a CUDA graph, on simt a list of launches). Throws
-// where the work cannot be recorded: it reads or writes on the host, waits for the device, or allocates.
+// Work that is recorded once (kernels/common/device.h: a CUDA graph, on simt a list of launches). Throws if
+// the work cannot be recorded: it reads or writes on the host, waits for the device, or allocates.
 class Graph {
  public:
   Graph(Context& context, const std::function<void()>& work) : context_(context) {

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-np = None  # NumPy, imported in the children alone: a child's peak memory counts from that of its parent
+np = None  # NumPy, imported in the children alone: a child's peak memory starts at that of its parent
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 

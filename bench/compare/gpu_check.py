@@ -1,6 +1,7 @@
-"""The stages of bench/gpu_check.sh (which see), each with a time limit: a stage that fails or is refused is a line of the
-report and the next one goes on. Exit code 1 where the device computes something wrong, a sanitizer finds an error, an op
-cannot be measured or, in a dry run, not captured. Only the Python library; PyTorch's own process is started where it is there.
+"""The stages of bench/gpu_check.sh, each with a time limit. A stage that fails or is refused becomes a line of the
+report, and the next one goes on. The exit code is 1 when the device computes something wrong, a sanitizer finds an
+error, or an op cannot be measured or, in a dry run, captured. Needs only the Python standard library; PyTorch runs in a
+process of its own where it is there.
 """
 
 import argparse
@@ -68,14 +69,15 @@ def vendor_folders(python):
 
 
 def environment(args):
-    """For our programs alone: another libstdc++ in front of PyTorch's would be a fault of ours."""
+    """For our programs alone: a libstdc++ of ours in front of PyTorch's own could break it."""
     own = [str(args.binaries.resolve() / "lib")] if args.binaries else []
     paths = own + vendor_folders(args.python) + os.environ.get("LD_LIBRARY_PATH", "").split(":")
     return {**os.environ, "LD_LIBRARY_PATH": ":".join(p for p in paths if p)}
 
 
 def finish(words, limit, env=None):
-    """subprocess.run(), but what the program has started ends with it: what a sanitizer watches would go on, beside what is timed."""
+    """subprocess.run() that also ends what the program has started: a program under a sanitizer would go on
+    beside what is timed."""
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=ROOT, start_new_session=True) as process:
         try:
             output, errors = process.communicate(timeout=limit)
@@ -135,9 +137,9 @@ def in_parts(ops, most):
 
 
 def check(run, ops, prefix=(), words=(), limit=120):
-    """Rows of every case. Four processes at a time, as the oracle takes longer than the device; each has one op (on few cores
-    one process has all), that a kernel which breaks the device's context takes no other op with it. Under a sanitizer, which is
-    slow to start, each has a quarter."""
+    """The rows of every case. Four processes run at a time, as the oracle takes longer than the device. Each has one op
+    (on few cores one process has them all), so that a kernel that breaks the device's context takes no other op with
+    it. Under a sanitizer, which is slow to start, each has a quarter of the ops."""
     small = ["--small"] if run.args.dry_run or prefix else []
     rows, problems = [], []
     parts = in_parts(ops, 4 if prefix else len(ops))
@@ -152,15 +154,16 @@ def check(run, ops, prefix=(), words=(), limit=120):
 def kernel_tests(run):
     if run.args.dry_run:
         raise Refused("the test run has them")
-    # Of cuDNN's tests the one that needs a GPU: the others are of described devices, whose files lie where the build was.
+    # Of cuDNN's tests only the one that needs a GPU: the others are about described devices, whose files lie where
+    # the build was made.
     done = finish([program(run.args, "test_kernels"), "~[cudnn],on this machine*"], 150, run.environment)
     lines = [line for line in done.stdout.splitlines() if line.strip()]
     return {"exit": done.returncode, "output": lines[-1:] if done.returncode == 0 else lines[-400:] + done.stderr.splitlines()[-20:]}
 
 
 def train(run, limit=150):
-    """The quickstart's training on the device: what it learns in each precision, its first losses beside the CPU's, and whether a
-    run that was stopped goes on to the same bits."""
+    """The quickstart's training on the device: what it learns in each precision, its first losses beside the CPU's, and
+    whether a run that is stopped and resumed ends with the same bits."""
     if run.args.dry_run:
         raise Refused("the tests train a network on simt")
     end = time.monotonic() + limit
@@ -208,7 +211,7 @@ def sanitize(run, tool, ops):
     found = shutil.which("compute-sanitizer") or next(iter(glob.glob("/usr/local/cuda*/bin/compute-sanitizer")), None)
     if not found:
         raise Refused("compute-sanitizer was not found")
-    # Our own kernels, and no calls that a library makes to see what the driver has: those fail by design.
+    # Only our own kernels, and no errors of API calls: a library probes the driver with calls that fail by design.
     prefix = [found, "--tool", tool, "--report-api-errors", "no", "--error-exitcode", "9"]
     result = check(run, ops, prefix=prefix, words=["--own"], limit=150)
     result["errors"] = sum(p["exit"] == 9 for p in result["problems"])
@@ -218,8 +221,8 @@ def sanitize(run, tool, ops):
 
 
 def measure(run, ops, roofs_file):
-    """Several ops a process, which takes seconds to start; where one fails, which may break the device's context for those after
-    it, each of them has another process."""
+    """Several ops share a process, which takes seconds to start. Where one of them fails, it may have broken the
+    device's context for those after it, so each op of that process runs again in a process of its own."""
     rows, waiting = [], [ops[i:i + 6] for i in range(0, len(ops), 6)]
     while waiting:
         some = waiting.pop(0)
@@ -265,7 +268,7 @@ def stop_warming(processes):
     for process in processes:
         try:
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:  # it had done its work
+        except ProcessLookupError:  # it had already ended
             pass
         process.wait()
 
@@ -274,11 +277,11 @@ def compare(run, folder, limit):
     python = torch_python(run.args)
     out = folder / "compare.json"
     words = [python, str(ROOT / "bench/compare/gpu_ops.py"), "--program", program(run.args, "bench_gpu"), "--out", str(out), "--budget", f"{limit:.0f}"]
-    # Our program's libraries travel in a variable of their own.
+    # Our program's libraries are passed in a variable of their own.
     try:
         done = subprocess.run(words + (["--dry-run"] if run.args.dry_run else []), capture_output=True, text=True, timeout=limit + 60,
                               env={**os.environ, "SACCADE_LIBRARIES": run.environment["LD_LIBRARY_PATH"]}, cwd=ROOT)
-    except subprocess.TimeoutExpired:  # what it has saved stands
+    except subprocess.TimeoutExpired:  # the report has what it saved
         done = subprocess.CompletedProcess(words, 124, "", f"did not end within {limit + 60:.0f} s")
     if not out.exists():
         raise RuntimeError((done.stdout + done.stderr)[-1500:])
@@ -312,7 +315,8 @@ def median(row, name):
 
 
 def named(row):
-    """The op, and whose kernels: the vendor's, ours, or the plain ones that explain ours, and whether those go forward only."""
+    """The op, and whose kernels: the vendor's, ours, or the plain ones that explain ours; and whether those
+    are forward only."""
     return row["op"] + (f", {row['kernels']}" if "kernels" in row else "")
 
 
@@ -401,7 +405,7 @@ def main():
                 report[key] = found
         except Refused as reason:
             outcome = f"refused: {reason}"
-        except Exception as error:  # said in the report; the next stage may still work
+        except Exception as error:  # the report says so, and the next stage may still work
             outcome = f"failed: {type(error).__name__}: {error}"
         with writes:
             report["stages"].append({"name": title, "seconds": time.monotonic() - begin, "outcome": outcome})
@@ -417,7 +421,7 @@ def main():
     stage("roofs", "roofs", lambda: measure_roofs(run))
     if "check" in args.parts:
         warming = start_warming(run)
-        with concurrent.futures.ThreadPoolExecutor(5) as pool:  # nothing of this is timed
+        with concurrent.futures.ThreadPoolExecutor(5) as pool:  # none of this is timed
             pool.submit(stage, "every case against the oracle", "check", lambda: check(run, ops))
             pool.submit(stage, "kernel tests", "kernel_tests", lambda: kernel_tests(run))
             pool.submit(stage, "the quickstart's training", "train", lambda: train(run))

@@ -1,18 +1,19 @@
-"""Each op beside its peers on the GPU: PyTorch eager, torch.compile, and a version by hand in Triton.
+"""Each op beside its peers on the GPU: PyTorch eager, torch.compile, and a version written by hand in Triton.
 
-The cases are those of bench/shapes.json, the same that bench_gpu measures. Ours runs in a process of its own (`bench_gpu
-serve`) that measures on request, so that all sides take turns, A B C D A B C D, on one device: while one side measures, the
-others have nothing on it. Each side calls over copies of inputs and outputs that exceed twice the L2 cache, as many copies
-on each side, once before each turn, timed with CUDA events; `eager` has the host launch each call, `graph` replays a
-captured graph. Rows that we lose stay, and what fails is a row with its error.
+The cases are those of bench/shapes.json, the same that bench_gpu measures. Ours runs in a process of its own
+(`bench_gpu serve`) that measures on request, so that all sides take turns, A B C D A B C D, on one device; while one
+side measures, the others run nothing there. Each side calls over copies of inputs and outputs that exceed twice the L2
+cache, with as many copies on each side. It runs once before each turn, and CUDA events time it. In `eager` the host
+launches each call, `graph` replays a captured graph. Rows that we lose stay, and what fails is a row with its error.
 
-Compiling takes seconds a case, measuring a fraction of one: worker processes compile a case each, side by side, and when all
-stand still they measure one after the other. What a library chooses by timing (cuDNN's benchmark) it chooses in that turn.
+Compiling takes seconds a case, measuring a fraction of one. So worker processes compile one case each, side by
+side, and when all are idle they measure one after the other. A library that chooses by timing (cuDNN's benchmark)
+chooses in that turn.
 
     python bench/compare/gpu_ops.py --out compare.json [--budget SECONDS] [--only OP,OP]
-    python bench/compare/gpu_ops.py --dry-run      no GPU: that every peer computes our op, on the small shapes, Triton through
-                                                   its interpreter
-    python bench/compare/gpu_ops.py --compile      no GPU: that every Triton kernel compiles for sm_90, in f32 and bf16
+    python bench/compare/gpu_ops.py --dry-run      no GPU: every peer must compute our op, on the small shapes, Triton
+                                                   through its interpreter
+    python bench/compare/gpu_ops.py --compile      no GPU: every Triton kernel must compile for sm_90, in f32 and bf16
 """
 
 import argparse
@@ -94,7 +95,7 @@ def cases():
     return [line for *_, line in sorted(order, key=lambda o: o[:3])]
 
 
-# What is not floating, and what stays f32 where the op runs in bf16. The same words as the registrations.
+# The inputs that are not floating, and those that stay f32 where the op runs in bf16, as the registrations say.
 INTEGERS = {("group_max", 1): torch.uint8, ("bin_pool", 1): torch.int32, ("batch_hard_triplet", 1): torch.int64, ("cross_entropy", 1): torch.int64,
             ("gather_rows", 1): torch.int64, ("scatter_add_rows", 1): torch.int64, ("adam", 5): torch.int64, ("adam", 10): torch.int64,
             ("sgd", 3): torch.int64, ("sgd", 8): torch.int64, ("gradient_clip", 1): torch.int64}
@@ -137,7 +138,7 @@ def learns(op, i, tensor):
 
 
 def all_wide(line):
-    """Nothing of it is bf16 in a bf16 network: one dtype says all."""
+    """Whether no input is bf16 in a bf16 network: then one dtype says all."""
     return all((line["op"], i) in INTEGERS or i in WIDE.get(line["op"], ()) for i in range(len(line["inputs"])))
 
 
@@ -299,7 +300,7 @@ def compile_kernels():
 
 
 class Peer:
-    """One side of one case: callable series, timed with events. Inputs are shared: nobody writes to them."""
+    """One side of one case: callable series, timed with events. Inputs are shared: no side writes to them."""
 
     def __init__(self, function, line, inputs, backward):
         self.op, self.attrs, self.function, self.inputs = line["op"], attributes(line, False), function, inputs
@@ -380,7 +381,7 @@ def functions_of(op, compiled):
 
 
 class Trial:
-    """One case: made ready, which other trials may do at the same time, then measured, which none may."""
+    """One case. Other trials may be prepared at the same time, but only one is measured at a time."""
 
     def __init__(self, line, dtype, ours):
         self.line, self.dtype, self.ours, op = line, dtype, ours, line["op"]
@@ -447,7 +448,7 @@ def difference(line, dtype):
 
 
 def product_rates():
-    """TFLOP/s of torch.matmul, the vendor's library: what the roofs of our own report stand beside."""
+    """TFLOP/s of torch.matmul, the vendor's library, to compare with the roofs of our own report."""
     rates, n = {}, 8192
     for name, dtype, tf32 in (("f32", torch.float32, False), ("tf32", torch.float32, True), ("bf16", torch.bfloat16, False)):
         torch.backends.cuda.matmul.allow_tf32 = tf32
@@ -535,7 +536,7 @@ class Worker:
 
 
 def ask(worker, limit, **request):
-    """Within `limit` seconds, or the worker is ended, which is its answer."""
+    """The worker's answer. After `limit` seconds the worker is ended, and its answer is an error."""
     timer = threading.Timer(limit, worker.end)
     timer.start()
     try:
@@ -554,13 +555,13 @@ def measure():
     workers = [Worker() for _ in range(min(ARGS.workers, len(jobs)))]
     with concurrent.futures.ThreadPoolExecutor(len(workers)) as pool:
         report["product_teraflops"] = ask(workers[0], 60, rates=True).get("rates", {})
-        again = []  # what failed beside others, for want of memory say, has a turn alone
+        again = []  # jobs that failed beside others, perhaps for lack of memory, get a turn alone
         while jobs or again:
             if time.monotonic() - begin > ARGS.budget:
                 report["not_reached"] = ["{op} ({case}, {dtype})".format(**name(job)) for job in jobs]
                 break
             alone = not jobs
-            if alone:  # nobody else's tensors on the device, and a context that no kernel has broken
+            if alone:  # no other tensors on the device, and a context that no kernel has broken
                 for worker in workers:
                     worker.end()
                 workers, wave, again = [Worker()], again[:1], again[1:]
@@ -575,7 +576,7 @@ def measure():
                     workers[i].end()
                     workers[i] = Worker()
                     again += [] if alone else [job]
-                if alone:  # in place of those of the first try
+                if alone:  # these rows replace those of the first try
                     report["rows"] = [row for row in report["rows"] if {k: row[k] for k in ("op", "case", "dtype")} != name(job)]
                 report["rows"] += rows
             report["table"] = table(report)

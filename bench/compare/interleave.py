@@ -1,6 +1,6 @@
 """Runs our bench_resnet50 and resnet50.py (PyTorch) in turn, A B A B, each run a fresh process, and writes the table
-bench/results/<processor>.md. Both programs print the JSON line that resnet50.py describes and take the same
-options. Each f32 row of ours stands against PyTorch's best layout of that precision; PyTorch's bf16 is shown too. Rows
+bench/results/<processor>.md. Both programs print the JSON line that resnet50.py describes and take the same options.
+Each f32 row of ours is compared with PyTorch's best layout in that precision; PyTorch's bf16 is shown, too. Rows
 that we lose stay.
 """
 

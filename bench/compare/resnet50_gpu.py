@@ -1,13 +1,14 @@
 """A ResNet-50 training step on the GPU: ours and PyTorch's, in turn, A B A B.
 
-PyTorch: bf16 autocast, channels_last, fused Adam; eager, torch.compile, and of each the whole step captured in a CUDA graph.
-Its processes start and compile side by side and then stand still; ours starts afresh for each turn. What cuDNN chooses by
-timing it chooses in a side's first turn, when it has the device alone.
-Ours: bench_resnet50 --device cuda --precision bf16, with cuDNN's first proposals and with timed plans (--tune). The same
-network (last stage with stride 1), batch, images and loss. A configuration that fails is a row with its error.
+PyTorch: bf16 autocast, channels_last, fused Adam; eager and torch.compile, each also with the whole step captured in a
+CUDA graph. Its processes start and compile side by side and then wait; ours starts afresh for each turn. cuDNN chooses
+by timing in a side's first turn, when that side has the device alone.
+Ours: bench_resnet50 --device cuda --precision bf16, with cuDNN's first proposals and with timed plans
+(--tune). The network (last stage with stride 1), batch, images and loss are the same. A configuration that
+fails is a row with its error.
 
     python bench/compare/resnet50_gpu.py --program bench_resnet50 --out resnet50.json [--batch 64] [--budget SECONDS]
-    ... --dry-run        no GPU: tiny images on the CPU, and ours with an eighth of the channels; that both sides run
+    ... --dry-run        no GPU: tiny images on the CPU, and ours with an eighth of the channels; both sides must run
     ... --peer eager     one PyTorch configuration in this process: a JSON line
 """
 
@@ -88,11 +89,11 @@ def run_peer(args):
     forward = torch.compile(model) if "compile" in args.peer else model
 
     def step():
-        with torch.autocast(device, dtype=torch.bfloat16, cache_enabled=not captured):  # a capture cannot hold the cache
+        with torch.autocast(device, dtype=torch.bfloat16, cache_enabled=not captured):  # a graph cannot hold the cache
             loss = torch.nn.functional.cross_entropy(forward(images), labels)
         loss.backward()
         optimizer.step()
-        optimizer.zero_grad()  # to none: a graph, too, then writes gradients and does not add to zeros
+        optimizer.zero_grad()  # sets them to None: a graph, too, then writes gradients instead of adding to zeros
 
     synchronize = torch.cuda.synchronize if device == "cuda" else (lambda: None)
     torch.backends.cudnn.benchmark = False
@@ -159,7 +160,7 @@ class Held:
         self.process = subprocess.Popen([*words, "--hold"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True)
 
     def await_line(self, limit):
-        """The next line that says something to us, or an error after `limit` seconds, which end the process."""
+        """The next line of JSON or "ready"; after `limit` seconds the process is ended, and this is an error."""
         timer = threading.Timer(limit, self.process.kill)
         timer.start()
         try:
@@ -219,7 +220,7 @@ def main():
     sides = contenders(args)
     turns = {side: [] for side, *_ in sides}
     held = {side: Held(words) for side, words, env in sides if env is None}
-    for side, peer in held.items():  # one after the other, but all compile meanwhile
+    for side, peer in held.items():  # waits for one after the other, while all compile
         answer = peer.await_line(max(left() - 30, 10))
         if "error" in answer:
             turns[side].append(answer)

@@ -1,4 +1,4 @@
-"""The ops of the registry as PyTorch code: what one writes there without a kernel of one's own.
+"""The ops of the registry as PyTorch code: what a user writes there without a kernel of their own.
 
 OPS[name](inputs, attributes) -> outputs; inputs and outputs are lists in the order of the registry's ports, attributes a
 dictionary with every fallback filled in. Tensors are dense and channels last, as ours are.
@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 
 OPS = {}
-FUSED = {"adam", "sgd"}  # one kernel already: torch.compile takes none of it
-RANDOM = {"dropout"}  # their values follow from a generator of their own and are not compared
+FUSED = {"adam", "sgd"}  # already one kernel, which torch.compile does not take
+RANDOM = {"dropout"}  # their values come from another generator and are not compared
 FALLBACK = {
     "average_pool2d": {"padding": 0}, "max_pool2d": {"padding": 0}, "batch_hard_triplet": {"squared": 0},
     "batched_matmul": {"transpose_a": 0, "transpose_b": 0},
@@ -314,7 +314,7 @@ def topk(inputs, a):
     return list(torch.topk(inputs[0], int(a["k"]), dim=1, largest=bool(a["largest"])))
 
 
-# --- Optimizers: the fused kernels of torch.optim, on copies, as ours. Their cases have one span and no weight decay. ---
+# --- Optimizers: the fused kernels of torch.optim on copies, as ours are. Cases have one span and no weight decay. ---
 
 
 @op

@@ -1,7 +1,7 @@
 """Ops of the registry written by hand in Triton, one straightforward kernel each: the peer that a Python programmer who
-knows where the time goes would write. OPS has the signature of torch_ops.OPS. Forward only, but for the ops of WITH_BACKWARD,
-which are autograd functions. Ops that PyTorch gives to a vendor's library (convolution, linear) have no version here;
-matmul has, as the usual tiled kernel.
+knows where the time goes would write. OPS has the signature of torch_ops.OPS. They are forward only, except for the ops
+of WITH_BACKWARD, which are autograd functions. Ops that PyTorch gives to a vendor's library (convolution, linear) have
+no version here; matmul has one, the usual tiled kernel.
 """
 
 import torch

@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
-"""Runs a study, arms x seeds, a row for each; and makes the page of a study from its rows.
+"""Runs a study (arms x seeds, one row for each) and makes its page from the rows.
 
     bench/studies/study.py run NAME --seeds 1-5 --arm plain="" --arm wide="--set width=128" --value mAP=after.mAP -- COMMAND...
     bench/studies/study.py page NAME
 
-COMMAND is a template: {seed} is the seed, {out} a fresh folder under build/studies/NAME, and the word {arm} the words of
-the arm. It must leave {out}/result.json, of which each --value keeps one number: after.cmc.0 is the first of the array
-`cmc` in `after`. As a run ends its row is appended to bench/studies/NAME.jsonl, whole or not at all, and with --commit it
-is committed; a row that is there is not run again, so that a study that was stopped goes on with the same command. A
-command that fails leaves no row, and the exit code is 1. The page, NAME.md, has the mean, the standard deviation and the
-number of seeds for each arm, under the words at the head of NAME.sh. Only the Python library.
+COMMAND is a template: {seed} is the seed, {out} a fresh folder under build/studies/NAME, and the words of the arm
+replace the word {arm}. It must leave {out}/result.json, of which each --value keeps one number: after.cmc.0 is the
+first of the array `cmc` in `after`. When a run ends, its row is appended to bench/studies/NAME.jsonl, whole or not
+at all, and with --commit it is committed. A row that is there is not run again, so a study that was stopped goes on
+with the same command. A command that fails leaves no row, and the exit code is 1. The page, NAME.md, has the mean,
+the standard deviation and the number of seeds for each arm, under the words at the head of NAME.sh. Needs only the
+Python standard library.
 """
 
 import argparse
@@ -86,7 +87,7 @@ def run(args):
     values = dict(value.split("=", 1) for value in args.value)
     path = args.folder / f"{args.name}.jsonl"
     rows, failed = Rows(path), 0
-    for seed in args.seeds:  # so that a study that is stopped has all arms of its first seeds
+    for seed in args.seeds:  # the outer loop, so that a stopped study has all arms of its first seeds
         for arm, words in arms.items():
             if (arm, seed) in rows.known:
                 continue

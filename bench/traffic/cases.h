@@ -1,7 +1,7 @@
-// What bench_traffic measures: shapes whose tensors are several times the modelled cache (traffic.h) and few
-// enough elements for a CPU, rows that start at a sector, and no input that the op may leave unread. An op
-// with no line here is measured on the largest case of its registration. Where the batch is small on a GPU,
-// too, the case keeps its proportions and fits in the cache: that is said beside the bound.
+// What bench_traffic measures: shapes whose tensors are several times the modeled cache (traffic.h) but small
+// enough for a CPU, whose rows start at a sector, and whose inputs are all read. An op with no line here is
+// measured on the largest case of its registration. A case whose batch is small on a GPU, too, keeps its
+// proportions and fits in the cache; the reason beside its bound says so.
 #pragma once
 
 #include <map>
@@ -15,11 +15,10 @@ namespace saccade::bench {
 
 struct TrafficCase {
   Case shape;
-  // The tensors that the gradient's formula needs beside the cotangents,
-  // by the names of the op's ports. Together with the cotangents read and
-  // the input gradients written they are the floor of the backward pass.
+  // The tensors that the gradient's formula needs beside the cotangents, by the names of the op's ports. Together with
+  // the cotangents read and the input gradients written they are the floor of the backward pass.
   std::vector<std::string> needs = {};
-  double saved = 0;  // more bytes that forward keeps for each element of the first output, as an argmax is
+  double saved = 0;  // further bytes that forward keeps for each element of the first output: an argmax, say
   bool in_place = false;  // the op's copies of its state stand for an update in place: they are not counted
 };
 
@@ -36,7 +35,7 @@ inline CaseInput constant(Shape shape, double value) {
 inline CaseInput values(Shape shape, std::vector<double> list) {
   return {std::move(shape), {Fill::values, 0, 1, std::move(list)}};
 }
-// 0 to count - 1, times `step` modulo `rows`: out of order, and each as often as any other.
+// i * step modulo `rows` for i below `count`: out of order, and each row as often as any other.
 inline CaseInput scattered(int64_t count, int64_t rows, int64_t step = 389) {
   std::vector<double> list(static_cast<size_t>(count));
   for (int64_t i = 0; i < count; ++i) list[static_cast<size_t>(i)] = static_cast<double>(i * step % rows);
@@ -71,7 +70,7 @@ inline TrafficCase norm(const std::string& name, Shape shape, std::vector<std::s
 }
 
 constexpr int64_t kParameters = 1 << 18;
-// Cut as the optimizer cuts them, one span a block.
+// Cut as the optimizer cuts them, one span for each block.
 inline CaseInput spans() {
   std::vector<double> list;
   for (int64_t at = 0; at < kParameters; at += 8192) list.insert(list.end(), {static_cast<double>(at), 8192});

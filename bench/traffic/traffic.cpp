@@ -110,7 +110,7 @@ std::vector<bench::TrafficCase> cases_of(const Op& op) {
 // --- Source lines ---
 
 // Where each instruction comes from: the line of the kernel, not of a helper that it calls. The program is
-// linked to fixed addresses, so that addr2line knows them; without addr2line the address stays.
+// linked to fixed addresses, so that addr2line knows them; without addr2line the address itself is shown.
 class Lines {
  public:
   explicit Lines(const std::vector<Row>& rows) {
@@ -120,7 +120,7 @@ class Lines {
         for (const auto& [address, counts] : kernel.instructions) all.insert(address);
     std::string addresses;
     for (const void* address : all) {
-      // A call's return address: one byte earlier is still the call.
+      // This is the return address of a call: one byte earlier is still the call.
       addresses += concat(" ", static_cast<const void*>(static_cast<const char*>(address) - 1));
       if (addresses.size() > 60000) resolve(std::exchange(addresses, {}));
     }
@@ -139,8 +139,8 @@ class Lines {
     if (!pipe) return;
     char text[4096];
     std::string* line = nullptr;
-    for (bool helper = false;
-         std::fgets(text, sizeof text, pipe);) {  // an address, then its calls, the innermost first
+    // addr2line prints each address, then its calls, the innermost first.
+    for (bool helper = false; std::fgets(text, sizeof text, pipe);) {
       const std::string at(text, std::strcspn(text, " \n"));
       if (at.rfind("0x", 0) == 0) {
         line = &lines_[std::stoull(at, nullptr, 16)];
@@ -169,7 +169,7 @@ double kib(double bytes) {
   return bytes / 1024;
 }
 
-// Sectors a request and the share of them that was asked for; "-" where there is no such request.
+// Sectors for each request and the share of them that was asked for; "-" where there is no such request.
 std::string text(const simt::Counts& counts, const char* between) {
   char global[64] = "-", used[64] = "-", shared[64] = "-";
   if (counts.requests > 0) {
@@ -197,7 +197,7 @@ void print(const Row& row, const Lines* lines) {
   }
 }
 
-// The kernels of the rows, and those of their lines that ask for more than they use or wait for a bank.
+// The kernels of the rows, and those of their lines that fetch more than they use or wait for a bank.
 void write_table(const std::string& path, const std::vector<Row>& rows, const Lines& lines) {
   std::ofstream out(path);
   check_input(out.good(), path, " cannot be written");
@@ -261,8 +261,8 @@ struct Limit {
 };
 using Bounds = std::map<std::string, Limit>;  // by Row::name()
 constexpr double kStreaming = 1.1;
-constexpr double kCompiler =
-    0.02;  // of used and passes: another release of clang may join or split an access
+// Of used and passes: another release of clang may join or split an access.
+constexpr double kCompiler = 0.02;
 
 Bounds read_bounds(const std::string& path) {
   std::ifstream file(path);
@@ -350,8 +350,7 @@ void record(const std::string& path, const std::vector<Row>& rows, const std::st
 
 // --- Faults ---
 
-// A copy by neighbors far apart takes 8 times the sectors;
-// a column of a tile without padding takes 32 passes.
+// A copy whose neighbors lie far apart takes 8 times the sectors; a column of a tile without padding takes 32 passes.
 bool sees_faults() {
   constexpr unsigned n = 1u << 18;
   std::vector<float> in(n + 8), out(n + 8);
@@ -397,7 +396,7 @@ int main(int argc, char** argv) {
   try {
     const std::string& only = options["--op"];
     if (!only.empty()) find_op(only);
-    simt::set_seed(0);  // blocks and threads by number: a GPU starts them so, and the cache sees them so
+    simt::set_seed(0);  // blocks and threads run by number: a GPU starts them so, and the cache depends on it
     bool ok = sees_faults();
     std::vector<Row> rows;
     for (const Op& op : all_ops()) {
