@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Chooses the ops that CI checks whole: those that a change touches, and a seeded quarter of the others.
+"""Chooses the ops that CI checks in full: those that a change touches, and a seeded quarter of the others.
 
     tests/choose_ops.py --op build/release/tools/op [--base COMMIT] [--seed TEXT]
 
-Prints their names with commas, for SACCADE_OPS (tests/common/chosen_ops.h), or nothing where every op is to run; why, and
-how many, goes to stderr. A change touches an op when it touches a file that the op's registration includes, however far
-away, or the source beside such a header; and when it touches a row or an entry of the op in one of TABLES. A change of
-what all checks share (EVERYTHING), or of a kernel's source that no op includes, touches all. The change is what differs from the merge base with origin's main branch;
-on that branch itself, what came in the day before the last commit. Where git knows no such commit, every op runs. The
-quarter depends on the last commit, so that each op has its turn. Only the Python library.
+Prints their names with commas, for SACCADE_OPS (tests/common/chosen_ops.h), or nothing where every op is to run; the
+reason, and the number, go to stderr. A change touches an op when it touches a file that the op's registration includes,
+however far away, or the source beside such a header; and when it touches a row or an entry of the op in one of TABLES.
+A change of what all checks share (EVERYTHING), or of a kernel's source that no op includes, touches all. The change is
+what differs from the merge base with origin's main branch; on that branch itself, it is what came in the day before the
+last commit. Where git knows no such commit, every op runs. The quarter depends on the last commit, so that each op has
+its turn. Needs only the Python standard library.
 """
 
 import argparse
@@ -26,7 +27,7 @@ EVERYTHING = ("CMakeLists.txt", "CMakePresets.json", "kernels/simt/", "autograd/
 # Lists with an entry for each op, which begins on a line of its own.
 TABLES = {"tests/kernels/simt/shapes.cpp": r'\s*\{"(\w+)"', "bench/traffic/cases.h": r'\s*\{"(\w+)"',
           "bench/shapes.json": r'\s*\{"op": "(\w+)"', "tests/kernels/traffic_bounds.tsv": r"(\w+)\t"}
-SHARE = 4  # of the ops that a change does not touch, one in so many runs
+SHARE = 4  # one in this many of the ops that a change does not touch runs
 
 
 def git(root, *words):
@@ -74,7 +75,7 @@ class Sources:
         return file.read_text() if file.exists() else ""
 
     def registrations(self, op):
-        """registry/<op>.cpp; where there is none, every source of the registry, or around it, that names the op."""
+        """registry/<op>.cpp; where there is none, the sources that name the op and lie in a registry, or name one."""
         found = [p for p in self.code if p.endswith(".cpp") and f'"{op}"' in self.text(p) and "registry/" in p + self.text(p)]
         return [p for p in found if p.endswith(f"registry/{op}.cpp")] or found
 
@@ -115,7 +116,7 @@ class Sources:
 
 
 def ops_of_table(root, base, path, ops):
-    """The ops whose entries in a list differ; None where a difference is of no op's."""
+    """The ops whose entries in a list differ; None where a difference belongs to no op."""
     entry, lines, touched = re.compile(TABLES[path]), (root / path).read_text().splitlines(), set()
     at = 0
     for line in (git(root, "diff", "-U0", base, "--", path) or "").splitlines():
@@ -141,7 +142,7 @@ def changed_files(root, base):
 
 
 def touched_ops(root, base, ops):
-    """(ops that the change touches, why all of them are where all are)"""
+    """(the ops that the change touches; the reason if these are all)"""
     changed = changed_files(root, base)
     tree = Sources(root)
     sources = {op: tree.of(op) for op in ops}

@@ -9,8 +9,8 @@
 A kernel fails when it spills or uses local memory; when it takes more registers than its budget; when its widest access
 to global memory (from the PTX for sm_90a) is narrower than recorded; when it is instantiated for 16-byte vectors
 (<float, 4>, <bf16, 8>) and no access has 128 bits; and when it is not in the table, or the table's row has no kernel.
-Registers are the compiler's choice: a release of nvcc other than the recorded one gets its differences printed, and they
-fail nothing. Needs nvcc and c++filt, no GPU; only the Python library.
+Registers are the compiler's choice: with another release of nvcc than the recorded one, differences are printed, and
+they fail nothing. Needs nvcc and c++filt, no GPU, and only the Python standard library.
 """
 
 import argparse
@@ -41,7 +41,7 @@ class Kernel:
 
 
 def compiled(file, architecture, folder):
-    """What ptxas says of a file, and its PTX. Throws RuntimeError with the compiler's words."""
+    """What ptxas says of a file, and its PTX. Raises RuntimeError with the compiler's words."""
     keep = pathlib.Path(folder) / f"{file.replace('/', '_')}.{architecture}"
     keep.mkdir()
     command = [NVCC, "-std=c++20", "-O3", "-I.", "-DSACCADE_CUDA=1", f"-arch=sm_{architecture}", "-cubin", "-Xptxas", "-v",
@@ -129,7 +129,7 @@ def measure(jobs):
 
 
 def is_for_vectors(name):
-    """Of the template arguments, do the first type and the first number make 16 bytes?"""
+    """Whether the first type and the first number among the template arguments make 16 bytes."""
     arguments = re.split(r",\s*", name.partition("<")[2])
     size = next((s for a in arguments for word, s in (("float", 4), ("bf16", 2)) if a.rstrip(">") == word), 0)
     number = next((int(n[1]) for a in arguments if (n := re.fullmatch(r"(\d+)u?>*", a))), 0)

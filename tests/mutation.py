@@ -6,19 +6,19 @@ A mutant is one small change of one .cu file (or of a device header that holds b
     guard     a bound is weakened by one: a < b becomes a <= b, a >= b becomes a > b (but not in a < b ? a : b)
     operator  a sign, an index or a comparison is flipped
 Each is compiled for the simt device with the command that the build uses (the barriers and guards of a file together,
-as switches), linked into the check programs, and run on those checks alone that launch a kernel of its file (found by a
-first build that writes them down). It is caught when a check fails, crashes or runs out of time; what comes after the
-first that does is not built. Nothing in the source tree is touched.
+as switches), linked into the check programs, and run on only those checks that launch a kernel of its file (a first
+build records which do). It is caught when a check fails, crashes or runs out of time; the programs after the first that
+catches it are not built. Nothing in the source tree is touched.
 
     tests/mutation.py                       every barrier and guard, and a seeded sample of operators
     tests/mutation.py --sample 20           a seeded sample, a fifth of it barriers: what CI runs
     tests/mutation.py --shard 2/8 --budget 3600
-Results go to <build>/mutation/results.jsonl, one mutant a line; a run that was stopped, and the next shard, go on from
+Results go to <build>/mutation/results.jsonl, one mutant a line. A run that was stopped, and the next shard, go on from
 there, and a mutant of an unchanged file is never run twice. tests/mutation_survivors.txt lists mutants that change
-nothing that a check could see, with the reason; they leave the count. The exit code is 1 when a barrier's removal
+nothing that a check could see, with the reason; they are not counted. The exit code is 1 when a barrier's removal
 survives, when less than 95 % of the rest is caught, or when a complete run finds that a listed mutant is caught.
 
-Needs a build with the simt device (ninja, clang). Only the Python library.
+Needs a build with the simt device (ninja, clang), and only the Python standard library.
 """
 
 import argparse
@@ -78,7 +78,7 @@ FLIPS = [
     (r" == ", " != "), (r" != ", " == "), (r" > ", " < "), (r" < ", " > "), (r" >= ", " < "), (r" <= ", " > "),
     (r"\b(threadIdx|blockIdx)\.x\b", r"\1.y"), (r"\b(threadIdx|blockIdx)\.y\b", r"\1.x"),
 ]
-# The smaller or the greater of two: where they are equal, either is the same, so that its comparison guards nothing.
+# A minimum or maximum of two: where they are equal, either is the same, so the comparison guards nothing.
 EXTREME = re.compile(r"(?:(?<== )|(?<=\()|(?<=, )|(?<=return )|(?<=\n)|(?<=  ))(?P<a>[^\s=?;,<>][^=?;,<>]*?) (?:<|>=) (?P<b>[^=?;<>]+?) "
                      r"\? (?:(?P=a) : (?P=b)|(?P=b) : (?P=a))(?=[;,)}])")
 DECLARED = re.compile(r"(?:^|[;{(,])\s*(?:__shared__|const|static|constexpr|\s)*(?!return\b|else\b)[A-Za-z_][\w:]*(?:<[^;]*>)?[\s*&]+\w+$")
@@ -186,7 +186,8 @@ class Program:
             for part in command.split("&&"):
                 found = re.search(r"-c (\S+\.cu)\b.* -o (\S+)", part)
                 if found and "nvcc" not in part:  # a build with CUDA compiles each source for both devices
-                    # Of the objects of one source, that which the program links; one in an archive is not named.
+                    # Of several objects of one source, the one that the program links; the command does not name
+                    # one in an archive.
                     cu, target = pathlib.Path(found.group(1)), found.group(2)
                     if cu not in self.compile or self.named(target):
                         self.compile[cu] = shlex.split(part)
@@ -210,7 +211,7 @@ class Program:
         return [cu for cu in self.compile if any(f'"{name}"' in cu.read_text() for name in reached)]
 
     def compiled(self, cu, overlay):
-        """The command that compiles a file as the build does, from the overlay where it lies there."""
+        """The command that compiles a file as the build does, from the overlay if the overlay has it."""
         words, out, skip = self.compile[cu], [], False
         for i, word in enumerate(words):
             if skip:
@@ -238,7 +239,7 @@ class Program:
             named = self.named(self.compile[cu][self.compile[cu].index("-o") + 1])
             if named:
                 link = link.replace(f" {named} ", f" {target} ", 1)
-            else:  # in an archive: before it, so that the archive's member is not asked for
+            else:  # in an archive: ours goes before it, so that the archive's member is not taken
                 link = re.sub(r" (\S*\.a\b)", rf" {target} \1", link, count=1)
         fast = "-fuse-ld=lld " if shutil.which("ld.lld") else ""
         link = re.sub(rf"-o \S*{self.name}\b", f"{fast}-o {shlex.quote(str(program))}", link)
@@ -260,7 +261,7 @@ class Program:
         if self.style == "ops":
             done = subprocess.run([str(program), "check", "--small", "--device", "simt"], cwd=ROOT, capture_output=True, text=True)
             return sorted({row["op"] for row in json.loads(done.stdout)["rows"]})
-        # Its exit code is the number of tests. cuDNN's start no kernel, and leak memory that is not ours.
+        # Its exit code is the number of tests. cuDNN's tests start no kernel, and leak memory that is not ours.
         return subprocess.run([str(program), "--list-test-names-only", "~[cudnn]"], cwd=ROOT, capture_output=True, text=True).stdout.splitlines()
 
 
@@ -316,7 +317,7 @@ template <int N, class T> inline auto operator+(One<N>, T b) {
 
 class Schema:
     """One file with its barriers and guards as switches of the environment variable SACCADE_MUTANT, so that the file is
-    compiled once for all of them. What has to be a constant of the compiler cannot be switched: `number` lacks it."""
+    compiled once for all of them. What must be a constant at compile time cannot be switched and is not in `number`."""
 
     def __init__(self, path, program, folder):
         self.path, self.folder = path, folder
@@ -358,7 +359,7 @@ class Bench:
     """What is known of each .cu file: the checks that reach it, and how long they take unharmed."""
 
     def __init__(self, programs, cache, files, jobs, quick):
-        # quick: in CI, where every check has just passed, the checks of the instrumented programs are not run unharmed.
+        # quick: in CI, where every check has just passed, the instrumented programs are not first run unchanged.
         self.programs, self.quick = programs, quick
         first = {program.style: program for program in reversed(programs)}  # whose probe speaks for the others
         files = sorted({cu for path in files for program in first.values() for cu in program.dependents(path)})
@@ -390,7 +391,8 @@ class Bench:
 
             styles, jobs_ = {}, []
             for program in self.programs:
-                # A check reaches the same files in each program; one that the first program lacks may reach any.
+                # A check reaches the same files in each program; a check that the first program lacks
+                # may reach any file.
                 first = styles.setdefault(program.style, program)
                 if first is program:
                     alone = list(pool.map(lambda cu: program.make([cu], overlay, folder), files))  # the objects, in parallel
@@ -451,7 +453,7 @@ class Bench:
 
 
 def drawn(mutants, count, seed):
-    """A sample that edits elsewhere leave as it is."""
+    """A sample that does not change with edits elsewhere."""
     return sorted(mutants, key=lambda m: hashlib.sha256(f"{seed} {m.key}".encode()).digest())[:count]
 
 
@@ -465,7 +467,7 @@ def chosen(mutants, args):
     if args.kind:
         mutants = [m for m in mutants if m.kind == args.kind]
     index, count = (int(word) for word in args.shard.split("/"))
-    mutants.sort(key=lambda m: KINDS.index(m.kind))  # what a budget cuts off is the sampled kind
+    mutants.sort(key=lambda m: KINDS.index(m.kind))  # so that a budget cuts off the sampled kind
     return [m for i, m in enumerate(mutants) if i % count == index - 1]
 
 
@@ -494,7 +496,7 @@ def report(results, complete):
         failed |= left > 0 if kind == "barrier" else False
     rest = [r for r in results if r["kind"] != "barrier" and r["outcome"] != "invalid" and not (r["outcome"] == "survived" and r["key"] in known)]
     share = sum(r["outcome"] == "caught" for r in rest) / len(rest) if rest else 1.0
-    # Of a few mutants one more or less is chance: a sample fails where it speaks against 95 %, not where it is near.
+    # In a small sample one mutant more or less is chance, so it fails only where it speaks against 95 %.
     allowed = max(LEAST_SHARE * len(rest) - (0 if complete else 2), 0)
     failed |= share * len(rest) < allowed
     print(f"{sum(r['outcome'] == 'invalid' for r in results)} more do not compile")

@@ -3,8 +3,8 @@
 # (tests/goldens/ops.safetensors), what its kernels need of registers (tests/kernel_budget.tsv) and the bounds of its
 # traffic (tests/kernels/traffic_bounds.tsv). A change of these is read like a change of code.
 #   tests/record.sh OP
-# The Python with torch, numpy and safetensors is build/torch/bin/python, or the one that SACCADE_TORCH_PYTHON names. What
-# cannot be recorded here is said, and the exit code is 1.
+# The Python with torch, numpy and safetensors is build/torch/bin/python, or the one that SACCADE_TORCH_PYTHON names.
+# The script names what it cannot record here, and then its exit code is 1.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,5 +1,4 @@
-// The same seed, device and number of threads give the same bits:
-// every op, every case, outputs and gradients.
+// The same seed, device and number of threads give the same bits: every op, every case, outputs and gradients.
 #include <cstring>
 
 #include "autograd/op_run.h"
@@ -17,8 +16,8 @@ std::vector<std::byte> bytes_of(Context& context, const Tensor& tensor) {
   return bytes;
 }
 
-// Sets what the memory of the next tensors holds: a result that changes with it depends
-// on what was never written.
+// Sets what the memory of the next tensors holds: a result that changes with it depends on memory that
+// was never written.
 void fill_free_memory(Context& context, int value) {
   for (int64_t bytes = 256; bytes <= int64_t{1} << 22; bytes *= 2) {
     std::vector<Tensor> some;
@@ -64,8 +63,8 @@ TEST_CASE("ops whose bits depend on the number of threads are named") {
   for (const Op& op : all_ops())
     for (const Case& test_case : op.cases)
       if (is_chosen(op.name) && run(one, op, test_case, 0) != run(two, op, test_case, 0)) {
-        // Vendor libraries split sums over threads, which is why a checkpoint keeps the thread
-        // count; our kernels do not.
+        // Vendor libraries split sums over threads, which is why a checkpoint keeps the thread count;
+        // our kernels do not.
         INFO(op.name << "/" << test_case.name);
         CHECK(op.library);
         named += " " + op.name + "/" + test_case.name;

@@ -83,7 +83,7 @@ TEST_CASE("scratch scopes nest and find their addresses again") {
 }
 
 namespace {
-// Three tensors, of which the first is gone before the third is made.
+// Makes three tensors, of which the first is freed before the third is made.
 std::vector<void*> work(Context& context, Tensor* kept, int64_t size = 5000) {
   std::vector<void*> addresses;
   {
@@ -221,7 +221,7 @@ TEST_CASE("segments that never live at once share memory: sixteen take as much a
 
 namespace {
 
-// Two weights that learn <x, w> = 1, by a step that is a segment.
+// Two weights that learn <x, w> = 1, in a step that is a segment.
 class Line {
  public:
   explicit Line(Device device) : context(device, 0, 1), segment(context) {
@@ -353,7 +353,7 @@ TEST_CASE("after an exception a step begins anew: no half of its gradients is ad
     CHECK_THROWS_AS(segment.run(failing), Error);
     line.step(), untouched.step();
     CHECK(line.weight("a") == untouched.weight("a"));
-    // Without a segment: a saved value that was overwritten stops backward in its middle.
+    // Without a segment: a saved value that was overwritten stops backward halfway.
     {
       Tape tape(line.context, {&line.learner});
       const Variable scale = tape.constant(Tensor::from<float>(line.context, {1, 1}, {2}));
@@ -468,12 +468,12 @@ TEST_CASE("several runs of one key in a step replay, each as the state of the gr
         });
       CHECK(a.grad.to_host<float>(line.context) == std::vector<float>{3, 6});
     }
-    CHECK(calls ==
-          (can_record(device) ? 4 : 18));  // once as it comes and once recorded, first of a step and later
+    // The first run of a step and later ones each run once as they come and are recorded once.
+    CHECK(calls == (can_record(device) ? 4 : 18));
     line.learner.freeze("b");
     const int before = calls;
     for (int i = 0; i < 3; ++i) {
-      line.learner.freeze("b");  // it is already: nothing changes
+      line.learner.freeze("b");  // it is frozen already: nothing changes
       line.learner.drop_gradients();
       task.run([&] {
         ++calls;

@@ -1,6 +1,6 @@
 // No kernel escapes the registry: its contract (a `template <Device D> struct` in a header of kernels/) has a
 // reference, a CPU version, a registered op that it is tested through, and a CUDA version. The sources are
-// read as text, so a kernel that nobody includes is seen, too.
+// read as text, so a kernel that no file includes is seen, too.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -60,8 +60,8 @@ std::vector<std::string> escapes(const fs::path& root, const Names& without_cuda
   for (const auto& entry : fs::recursive_directory_iterator(root / "kernels")) {
     const fs::path header = entry.path();
     if (!ends_with(header.string(), ".h") || ends_with(header.string(), ".ref.h")) continue;
-    if (header.parent_path() == root / "kernels/common")
-      continue;  // what kernels share, and a probe of bandwidth
+    // kernels/common holds what kernels share, and a probe of bandwidth.
+    if (header.parent_path() == root / "kernels/common") continue;
     const std::string text = text_of(header);
     for (std::sregex_iterator match(text.begin(), text.end(), contract), end; match != end; ++match) {
       const std::string name = (*match)[1];
@@ -100,7 +100,7 @@ TEST_CASE(
 }
 
 TEST_CASE("every entry that a room defines stands in the table") {
-  // A function left out of its room's list would compile, and nobody would call it.
+  // A function left out of its room's list would compile, and nothing would call it.
   static const std::regex entry(R"(\nOp (\w+)_op\(\) \{)");
   Names defined, registered;
   for (const char* room : {"autograd", "layers", "rl", "reid"})
@@ -115,8 +115,8 @@ TEST_CASE(
     "every op names its contract: the header of its kernel, or of its function where it is a composite") {
   for (const Op& op : all_ops()) {
     INFO(op.name << " names " << op.contract);
-    const std::string text =
-        text_of(fs::path(SACCADE_SOURCE_DIR) / op.contract);  // empty where there is none
+    // Empty where there is no such file.
+    const std::string text = text_of(fs::path(SACCADE_SOURCE_DIR) / op.contract);
     const std::string declared = op.composite ? " " + op.name + "(" : "template <Device D>";
     CHECK(text.find(declared) != std::string::npos);
     CHECK((op.contract.rfind("kernels/", 0) == 0) == !op.composite);

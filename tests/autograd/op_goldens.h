@@ -12,7 +12,7 @@ namespace saccade {
 
 using Values = std::vector<std::vector<double>>;
 
-// The inputs of a case, rounded to bf16: an ulp of another libm cannot move them.
+// The inputs of a case, rounded to bf16, so that an ulp of another math library cannot move them.
 Values golden_inputs(const Op& op, const Case& test_case);
 
 struct OracleRun {
@@ -26,8 +26,8 @@ struct GoldenResult {
   std::string worst_name;
   std::set<std::string> used;  // tensors of the file
 };
-// Compares outputs and gradients of every case of the op. A case without goldens, or whose goldens were made from other
-// inputs, is a failure.
+// Compares outputs and gradients of every case of the op. A case without goldens, or whose goldens were made
+// from other inputs, is a failure.
 void hold_to_goldens(const golden::File& file, const Op& op, GoldenResult& result);
 
 // Whether each case of the op has goldens.

@@ -133,7 +133,7 @@ TEST_CASE("ten steps of every optimizer agree with PyTorch") {
   const golden::File file(std::string(SACCADE_SOURCE_DIR) + "/tests/goldens/optimizers.safetensors");
   double worst32 = 0, worst64 = 0;
   for (const auto& [name, config] : configs()) {
-    // The clipping factor is an f32 on the device, in f64 too.
+    // The clipping factor is an f32 on the device, even beside f64 values.
     worst64 =
         std::max(worst64, compare_ten_steps(file, name, config, DType::f64, config.clip > 0 ? 1e-7 : 1e-12));
     worst32 = std::max(worst32, compare_ten_steps(file, name, config, DType::f32, 2e-6));

@@ -15,8 +15,8 @@ namespace {
 
 using Bits = std::vector<std::vector<std::byte>>;
 
-// Writes other numbers into the tensor; false where there are none. Whole numbers become 0: kernels follow an index
-// without asking, and 0 is one wherever there is any.
+// Writes other values into the tensor; false if that changed nothing. Integers become 0, because kernels
+// trust an index, and 0 is a valid one wherever any is.
 bool overwrite(Context& context, const Tensor& tensor) {
   if (tensor.dtype() == DType::f32) {
     std::vector<float> values = tensor.to_host<float>(context);

@@ -42,8 +42,8 @@ void check_recording(Context& context, const Op& op, const Case& test_case, DTyp
     runner.backward(cotangents);
   });
   const std::vector<Tensor> results = results_of(runner);
-  // What a result's memory held before may have been these very bits. But a result can be what the call was given, as
-  // the gradient of a sum is its cotangent: that stays.
+  // Overwrites the results, since their memory may hold the expected bits already. A result that the call was
+  // given, as the gradient of a sum is its cotangent, stays.
   for (const Tensor& tensor : results)
     if (!holds(runner.inputs(), tensor) && !holds(cotangents, tensor))
       tensor.write(context, std::vector<std::byte>(tensor.bytes(), std::byte{0xa5}).data());

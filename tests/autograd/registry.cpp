@@ -35,8 +35,8 @@ void check_all(Context& context, DType dtype, bool small_only) {
     }
   }
 }
-// What is wrong with the op's gradient, by finite differences. An op that stops gradients on purpose is left out, and needs
-// goldens for that.
+// What is wrong with the op's gradient, by finite differences. An op that stops gradients on purpose is left
+// out, and needs goldens instead.
 std::vector<std::string> gradient_failures(const Op& op, const golden::File& goldens) {
   if (!op.stops_gradient.empty()) {
     if (has_goldens(goldens, op)) return {};
@@ -109,7 +109,7 @@ TEST_CASE("the gradient check sees a gradient that is one percent wrong") {
 }
 
 TEST_CASE("an op that stops gradients is held to its goldens, and fails without them") {
-  // y = x x, of which one factor is a constant: the gradient is x grad_y, and not the derivative 2 x grad_y.
+  // y = x x, where one factor counts as a constant: the gradient is x grad_y, not the derivative 2 x grad_y.
   Op op;
   op.name = "half_square";
   op.inputs = {{"x"}};
@@ -136,8 +136,8 @@ TEST_CASE("an op that stops gradients is held to its goldens, and fails without 
     hold_to_goldens(goldens, op, result);
     return result.failures.empty();
   };
-  CHECK_FALSE(
-      gradient_failures(op, right).empty());  // finite differences see it as long as it gives no reason
+  // Finite differences see it as long as the op gives no reason.
+  CHECK_FALSE(gradient_failures(op, right).empty());
   op.stops_gradient = "the second factor is a constant";
   CHECK(gradient_failures(op, right).empty());
   CHECK_FALSE(gradient_failures(op, none).empty());
@@ -179,7 +179,7 @@ TEST_CASE("an index may be another one where it is as good, and only there") {
     const int64_t best = std::max_element(x.begin(), x.end()) - x.begin();
     return {tape.constant(Tensor::from<int64_t>(tape.context(), {1}, {best}))};
   };
-  // What the index is picked by has terms of size 1000: in f32 the first two are as good as each other.
+  // The numbers that decide the index have terms of size 1000, so in f32 the first two are equally good.
   const Pick pick = [](const Case&, const std::vector<std::vector<double>>& inputs, size_t, int64_t i) {
     return i < 0 || i > 3 ? Bound(NAN) : Bound(inputs[0][static_cast<size_t>(i)], 1000);
   };

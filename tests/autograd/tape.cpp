@@ -115,7 +115,7 @@ TEST_CASE("a tape teaches the learners it names; through the parameters of other
     Tape again(context, {&actor, &critic});
     again.backward(value(again));
     CHECK(c.grad.to_host<float>(context) == std::vector<float>{10, 10});
-    // A loss that nobody on the tape can lower is a learner that was forgotten.
+    // A loss that no learner of the tape can lower means that a learner was forgotten.
     Tape nobody(context);
     CHECK_THROWS_WITH(nobody.backward(value(nobody)), Catch::Contains("teaches"));
     Tape half(context, {&actor});
@@ -137,7 +137,7 @@ TEST_CASE("a variable on another tape is an error; detached takes its value over
     CHECK_THROWS_WITH(second.add_gradient(w, values(context, {1, 1})), Catch::Contains("another tape"));
     CHECK_THROWS_WITH(second.backward({relu(first, w)}, {values(context, {1, 1})}),
                       Catch::Contains("another tape"));
-    // What needs no gradient belongs to its tape as well: it may be one whose learner was forgotten.
+    // A value without a gradient belongs to its tape as well: its learner may have been forgotten.
     const Variable computed = relu(first, first.constant(values(context, {1, 2})));
     CHECK_THROWS_WITH(relu(second, computed), Catch::Contains("another tape"));
     Tape third(context);
@@ -183,8 +183,8 @@ TEST_CASE("grad() is of leaves after backward: nothing returns zeros that were n
     tape.backward({y}, {values(context, {4, 8, 12})});
     CHECK_THROWS_WITH(tape.grad(middle), Catch::Contains("computed on the tape"));
     CHECK(tape.grad(x).to_host<float>(context) == std::vector<float>{4, 8, 12});
-    CHECK(tape.grad(unused).to_host<float>(context) ==
-          std::vector<float>{0, 0, 0});  // the loss does not depend on it
+    // The loss does not depend on it.
+    CHECK(tape.grad(unused).to_host<float>(context) == std::vector<float>{0, 0, 0});
   }
 }
 

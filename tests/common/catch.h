@@ -1,4 +1,4 @@
-// Catch2 2 (Debian 12) and 3 (elsewhere) through one door.
+// One include for Catch2 2 (Debian 12) and Catch2 3 (elsewhere).
 #pragma once
 
 #if __has_include(<catch2/catch_all.hpp>)

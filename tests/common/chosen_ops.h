@@ -15,7 +15,7 @@ inline bool is_chosen(const std::string& op) {
   return concat(",", names, ",").find("," + op + ",") != std::string::npos;
 }
 
-// "12 of 48 ops run, SACCADE_OPS leaves out 36", of a list of ops.
+// "12 of 48 ops run, SACCADE_OPS leaves out 36" for a list of ops.
 template <class Ops>
 std::string chosen_of(const Ops& ops) {
   size_t run = 0;

@@ -1,4 +1,4 @@
-// A folder of its own for each test, gone with it.
+// A folder of its own for each test, removed when the test ends.
 #pragma once
 
 #include <cstdlib>

@@ -1,7 +1,6 @@
-// Goldens: what PyTorch computed, in tests/goldens/*.safetensors.
-// A small tensor is kept whole; a large one under
-// "<name>|summary" as its norm, two seeded projections and 64 entries
-// (tests/goldens/formula.py computes the same).
+// Goldens: what PyTorch computed, in tests/goldens/*.safetensors. A small tensor is kept whole; a large one
+// under "<name>|summary" as its norm, two seeded projections and 64 entries (tests/goldens/formula.py
+// computes the same).
 #pragma once
 
 #include <algorithm>
@@ -48,8 +47,8 @@ inline double norm(const std::vector<double>& values) {
   double largest = 0, sum = 0;
   for (double v : values) largest = std::max(largest, std::fabs(v));
   if (!(largest > 0) || !std::isfinite(largest)) return largest;
-  for (double v : values)
-    sum += (v / largest) * (v / largest);  // 1e38 squared is no trouble in f64; 1e300 would be
+  // Scaled, as 1e300 squared would overflow an f64.
+  for (double v : values) sum += (v / largest) * (v / largest);
   return largest * std::sqrt(sum);
 }
 
@@ -73,8 +72,7 @@ class File {
     return found == tensors_.end() ? nullptr : &found->second;
   }
 
-  // |value - golden| <= tolerance * max(|golden|, root mean square of the tensor),
-  // projections against the norm.
+  // |value - golden| <= tolerance * max(|golden|, root mean square of the tensor); projections against the norm.
   Verdict compare(const std::string& name, const std::vector<double>& values, double tolerance) const {
     Verdict verdict;
     if (const auto* whole = find(name)) {

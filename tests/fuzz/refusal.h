@@ -7,8 +7,8 @@
 
 namespace saccade {
 
-// Whether `read` throws an InputError, which must be one line that starts with what is wrong:
-// "input" or an assignment. Every other exception goes through.
+// Whether `read` throws an InputError, which must be one line that starts with what is wrong: "input" or an
+// assignment. Every other exception goes through.
 template <class Read>
 bool refuses(const Read& read) {
   try {

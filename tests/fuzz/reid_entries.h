@@ -1,5 +1,5 @@
-// What the fuzzers of the config and the attribute reader run on each input,
-// and the normal tests on the kept corpus.
+// What the fuzzers of the config and the attribute reader run on each input, and what the normal tests run
+// on the kept corpus.
 #pragma once
 
 #include <algorithm>
@@ -26,7 +26,7 @@ inline bool enter_config(std::span<const std::byte> input) {
   }
   baseline::Config config;
   if (refuses([&] { config = parse_config<baseline::Config>(text, "input", assignments); })) return false;
-  // What was taken says itself again.
+  // A config that was taken, written as JSON, must read back as itself.
   const std::string json = json_of(config);
   check(json_of(parse_config<baseline::Config>(json, "input")) == json,
         "a config does not come back: ", json);

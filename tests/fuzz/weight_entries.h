@@ -13,7 +13,7 @@
 
 namespace saccade {
 
-// What a reader gives is whole, whatever it read. Throws Error if not.
+// Throws Error unless what a reader gave is whole, whatever it read.
 inline void check_whole(const WeightFile& file) {
   std::set<std::string> names;
   for (const HostTensor& tensor : file.tensors) {

@@ -4,8 +4,9 @@ The inputs are the cases of the registry itself (rounded to bf16, so that an ulp
 then run this with a Python that has torch, numpy and safetensors:
     build/release/tests/test_autograd "write the cases for make_goldens.py"
     python tests/goldens/make_goldens.py build/release/golden_cases.safetensors [--op NAME]
-With --op the goldens of the other ops stay as they are (tests/record.sh does all this for one op). Kept is, for each case, a projection of each input (so that a test knows when its inputs are others), every output, and
-the gradient of <cotangent, outputs> with respect to each input. torch_ops.py says what each op is in PyTorch.
+With --op the goldens of the other ops stay as they are (tests/record.sh does all this for one op). The file keeps, for
+each case, a projection of each input (so that a test knows when its inputs are others), every output, and the gradient
+of <cotangent, outputs> with respect to each input. torch_ops.py says what each op is in PyTorch.
 """
 
 import argparse

@@ -17,7 +17,9 @@ import formula
 HERE = pathlib.Path(__file__).resolve().parent
 BATCH, HEIGHT, WIDTH, CLASSES = 4, 64, 32, 16
 STEPS, RATE = 10, 2.0**-13  # the rate is exact in f32
-EARLY = 2  # losses before rounding has sent Adam, whose first steps are as long for any gradient, another way
+# How many losses are compared: Adam's first steps are as long for a rounding error as for any other gradient, so later
+# losses go another way.
+EARLY = 2
 
 
 def bound_and_offset(name, shape):
@@ -87,7 +89,7 @@ def run(dtype):
 def main():
     torch.set_num_threads(2)
     golden, sizes = run(torch.float64)
-    # How far PyTorch's own f32 is from its f64, by kind and sorted: what ours is judged by.
+    # How far PyTorch's own f32 is from its f64, by kind and sorted: ours is judged by that.
     narrow, _ = run(torch.float32)
     errors = {}
     for name in golden:

@@ -109,7 +109,7 @@ def main():
                        "expanded": base[:, :1, :1].expand(4, 3, 2), "last": base[3, 2, 1:],
                        "channels_last": filled(1, (2, 3, 2, 2), torch.float32).contiguous(memory_format=torch.channels_last)})
 
-    # What must be refused.
+    # Files that must be refused.
     save("legacy.pth", state, _use_new_zipfile_serialization=False)
     save("protocol4.pth", state, pickle_protocol=4)
     save("short.pth", {"a": filled(0, (2,), torch.int16)})

@@ -26,8 +26,8 @@ Augmentation random_augmentation(PhiloxStream& random, int64_t images, int heigh
   Augmentation a;
   a.image = random.below(static_cast<uint32_t>(images));
   a.flip = static_cast<int32_t>(random.below(2));
-  a.shift_y =
-      static_cast<int32_t>(random.below(2 * height + 5)) - height - 2;  // also right out of the picture
+  // A shift may move the picture out of sight entirely.
+  a.shift_y = static_cast<int32_t>(random.below(2 * height + 5)) - height - 2;
   a.shift_x = static_cast<int32_t>(random.below(2 * width + 5)) - width - 2;
   if (random.below(2)) {
     a.erase_y = static_cast<int32_t>(random.below(height + 2)) - 1;

@@ -1,5 +1,4 @@
-// What tests of raw kernels share: arrays on a device, the backends to run on,
-// and the comparison with the oracle.
+// What tests of raw kernels share: arrays on a device, the backends to run on, and the comparison with the oracle.
 #pragma once
 
 #include <cmath>
@@ -16,8 +15,8 @@
 
 namespace saccade {
 
-// An array on a context's device. `offset` elements before it make it misaligned; a new array holds NaN, so
-// what a kernel does not write shows.
+// An array on a context's device. `offset` elements before it make it misaligned. A new array holds NaN,
+// which shows whatever a kernel leaves unwritten.
 template <class T>
 class DeviceArray {
  public:

@@ -159,7 +159,7 @@ TEST_CASE("batch_hard_triplet of many rows gives ties to the lowest index, and e
     const auto got = run<D>(context, p, x, labels);
     CHECK(got.positive == value.positive);
     CHECK(got.negative == value.negative);
-    // No whole number, so that its square is rounded.
+    // Not a whole number, so that its square is rounded.
     const auto equal = run<D>(context, p, constant_rows<T>(p, 0.7f), labels);
     CHECK(equal.positive_d2 == std::vector<float>(270, 0.0f));
     CHECK(equal.negative_d2 == std::vector<float>(270, 0.0f));

@@ -7,8 +7,8 @@
 using namespace saccade;
 
 TEST_CASE("batch normalization's passes walk down parts of many rows") {
-  constexpr int64_t rows =
-      4096 * 1024 + 1000;  // one channel: 4096 blocks, whose 256 threads have 4 rows in flight
+  // One channel: 4096 blocks, whose 256 threads have 4 rows in flight.
+  constexpr int64_t rows = 4096 * 1024 + 1000;
   std::vector<float> x(rows), grad(rows);
   double sum = 0, square = 0, gradient = 0, product = 0, magnitude = 0;
   for (size_t i = 0; i < x.size(); ++i) {

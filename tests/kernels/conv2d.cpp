@@ -40,7 +40,7 @@ void compare(Context& context, const std::string& what, const Conv2dShape& s, si
   WARN(what << ": largest error " << worst << " eps S");
 }
 
-// Where a result is infinite, with one infinite element among the inputs; NaN counts as neither.
+// 1 where a value is infinite, -1 where it is NaN, else 0.
 template <class T>
 std::vector<int> infinite(const std::vector<T>& values) {
   std::vector<int> out;
@@ -53,7 +53,7 @@ std::vector<int> infinite(const std::vector<T>& values) {
 
 }  // namespace
 
-// Packs that end beyond the filter's last tap must not bring in what lies there: times zero it would be a NaN.
+// Packs that end beyond the filter's last tap must not bring in what lies there: infinity times zero is NaN.
 TEST_CASE("an infinite pixel reaches the windows that hold it alone", "[conv2d]") {
   for_each_backend([&]<Device D, class T>(Context& context, const std::string& name) {
     if constexpr (D == Device::cpu) return;

@@ -1,6 +1,5 @@
-// Every convolution of the networks, as cuDNN would run it on devices that need not be there: its graph is
-// built and a plan finalized for a described A100, H200, B200 and RTX 5090. What only a GPU can show is that
-// it runs.
+// Every convolution of the networks, as cuDNN would run it on devices that need not be there: its graph is built and a
+// plan finalized for a described A100, H200, B200 and RTX 5090. Only a GPU can show that the plan runs.
 #include <fstream>
 #include <iterator>
 #include <set>
@@ -146,10 +145,10 @@ TEST_CASE("cuDNN finalizes a deterministic plan for every convolution of the net
                 << (tally.workspace >> 20) << " MiB, engines" << engines);
     }
   }
-  CHECK(nondeterministic > 0);  // cuDNN does propose such engines: that none is taken is our doing
+  CHECK(nondeterministic > 0);  // cuDNN proposes such engines, and we take none of them
 }
 
-// What tuning rests on: a plan is more than its place in a ranking that another release may change.
+// Tuning relies on this: a plan is more than its place in a ranking, which another release may change.
 TEST_CASE("a plan is made again from its recipe", "[cudnn]") {
   std::string reason;
   if (!cudnn::is_available(&reason)) {

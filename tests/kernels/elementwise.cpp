@@ -15,7 +15,7 @@ namespace {
 
 const Placing kPlacings[] = {{0, false}, {1, false}, {0, true}, {3, true}};
 
-// One case of a kernel of two inputs at counts around a vector, a block and several blocks.
+// Checks a kernel of two inputs at counts around a vector, a block and several blocks.
 template <class Run>
 void check_pairs(const std::string& what, Run run) {
   for_each_backend([&]<Device D, class T>(Context& context, const char* backend) {

@@ -1,4 +1,4 @@
-// Kernels that tests/compile_gate.py must refuse, each for one reason. They are compiled for that alone.
+// Kernels that tests/compile_gate.py must refuse, each for one reason. They serve nothing else.
 #include "kernels/common/launch.h"
 
 namespace saccade {

@@ -9,7 +9,7 @@ namespace saccade {
 
 // Where a kernel's arrays start, and whether it writes over its first input.
 struct Placing {
-  size_t offset = 0;  // elements behind an address of 256 bytes
+  size_t offset = 0;  // elements past a multiple of 256 bytes
   bool in_place = false;
 };
 

@@ -101,8 +101,8 @@ TEST_CASE("optimizers agree with the oracle on every backend, and the copy is th
           CHECK(clip.host()[0] == Approx(factor).epsilon(1e-5));
         }
         CHECK(steps.host()[0] == 4);
-        // Adam's quotient of moments turns a relative error of the second into one of the step: S knows the terms of the
-        // sums and not the division by a root that is near 0, so those values are held to the step's own size.
+        // Adam's quotient of moments turns a relative error of the second into one of the step. S knows the terms of
+        // the sums, but not the division by a root near 0, so those values are held to the step's own size.
         const std::vector<float> got = values.host();
         for (size_t i = 0; i < kCount; ++i) {
           const double error = std::fabs(got[i] - exact.values[i]);

@@ -52,7 +52,7 @@ TEST_CASE("normals in bulk are Box-Muller of the stream's words, whatever the co
   }
   CHECK(smallest < 1e-4);
   CHECK(worst < 4);
-  // A stream goes on behind what was filled.
+  // A stream continues after what was filled.
   PhiloxStream a(5, 7), b(5, 7);
   a.fill_normal(some.data(), 10, 0, 1);
   b.fill_normal(some.data(), 200, 0, 1);

@@ -42,7 +42,7 @@ __global__ void sum_tree(const int* in, int* out) {
   if (threadIdx.x == 0) *out = sums[0];
 }
 
-// One function of lane and value a row of 64 threads.
+// Each row of 64 threads has one function of lane and value.
 __global__ void shuffles(unsigned* out) {
   const unsigned t = threadIdx.x, value = 100 + t;
   out[0 * 64 + t] = __shfl_sync(kAllLanes, value, 5);
@@ -71,7 +71,7 @@ __global__ void read_who_left(unsigned* out) {
   out[threadIdx.x] = __shfl_sync(kAllLanes, threadIdx.x, 3);
 }
 
-// The language of one thread: a row of 64 threads a line.
+// What CUDA gives a single thread: each line fills a row of 64 threads.
 __global__ void language(int* out, unsigned* counters) {
   const unsigned t = threadIdx.x;
   out[0 * 64 + t] = __syncthreads_count(t % 3 == 0);
@@ -87,7 +87,7 @@ __global__ void language(int* out, unsigned* counters) {
   out[7 * 64 + t] = static_cast<int>(__reduce_or_sync(kAllLanes, 1u << (t % 8)) +
                                      (__reduce_and_sync(kAllLanes, t | 64) << 8) +
                                      (__reduce_xor_sync(kAllLanes, t & 31u) << 16));
-  out[8 * 64 + t] = static_cast<int>(atomicAdd(&counters[0], 1u));  // each thread another
+  out[8 * 64 + t] = static_cast<int>(atomicAdd(&counters[0], 1u));  // each thread gets another number
   atomicMax(&counters[1], t);
   atomicMin(&counters[2], t);
   atomicOr(&counters[3], 1u << (t % 32));
@@ -234,8 +234,8 @@ TEST_CASE("simt names a barrier that part of a block does not reach") {
                           ContainsSubstring("thread (0, 0, 0)") &&
                           ContainsSubstring("waits at __syncthreads of ") &&
                           ContainsSubstring("thread (70, 0, 0) has left"));
-  CHECK(message_of([] { launch(divergent_barrier, 4, 96, 0, nullptr, 96u); }) ==
-        "no error");  // and goes on after it
+  // A launch without the fault goes on afterwards.
+  CHECK(message_of([] { launch(divergent_barrier, 4, 96, 0, nullptr, 96u); }) == "no error");
   CHECK_THAT(message_of([] { launch(barrier_against_exchange, 1, 32, 0, nullptr); }),
              ContainsSubstring("while thread (16, 0, 0) waits in a warp exchange"));
   CHECK_THAT(message_of([] { launch(two_barriers, 1, 32, 0, nullptr); }),

@@ -74,8 +74,8 @@ TEST_CASE("topk equals the reference for every size, whole or streamed in any or
   }
 }
 
-// The CUDA source joins lists of at most 1,024 places in shared memory, longer ones in scratch; chunks of 1,024
-// columns; vectors where the columns are a multiple of four.
+// The CUDA source takes chunks of 1,024 columns, and vectors where the columns are a multiple of four. It
+// joins lists of at most 1,024 places in shared memory, longer ones in scratch.
 TEST_CASE("topk on every backend equals the reference, whole and streamed", "[topk]") {
   for_each_backend([]<Device D, class T>(Context& context, const char* backend) {
     struct Sizes {
@@ -86,8 +86,8 @@ TEST_CASE("topk on every backend equals the reference, whole and streamed", "[to
       for (const bool largest : {false, true}) {
         PhiloxStream random(static_cast<uint64_t>(s.columns * 100 + s.k));
         std::vector<T> x;
-        for (int64_t i = 0; i < s.rows * s.columns;
-             ++i) {  // few values: many ties, of zeros of both signs, too
+        // Few values: many ties, of zeros of both signs, too.
+        for (int64_t i = 0; i < s.rows * s.columns; ++i) {
           const auto draw = random.below(60);
           x.push_back(T(draw == 3   ? kNaN
                         : draw == 4 ? std::numeric_limits<float>::infinity()

@@ -133,8 +133,8 @@ Errors compare_to_golden(Run& run, const golden::File& file, double tolerance) {
   }
   hold("losses", "losses", losses);
   hold("early_losses", "early_losses", {losses[0], losses[1]});
-  CHECK(compared + errors.size() ==
-        file.tensors().size());  // each kind has one tensor with PyTorch's f32 errors
+  // Each kind has one tensor with PyTorch's f32 errors.
+  CHECK(compared + errors.size() == file.tensors().size());
   for (auto& [kind, found] : errors) std::sort(found.begin(), found.end());
   return errors;
 }
@@ -152,11 +152,11 @@ TEST_CASE("ResNet-50 in f64 is torchvision's: logits, every gradient, ten Adam s
     WARN("f64, " << kind << ": largest error " << errors.back());
 }
 
-// A rounding error that flips one ReLU moves single gradients by a third, in PyTorch too: so f32 is judged by
-// what PyTorch's own f32 deviates from its f64 on the same network, median and largest. From the third step
-// on Adam, whose first steps are as long for a gradient of rounding errors as for any other, goes another way
-// with each order of summation (two runs of PyTorch are off by 0.03 and 0.07, ours by 0.02 and 0.14): those
-// losses are printed, not held.
+// A rounding error that flips one ReLU moves single gradients by a third, in PyTorch, too. So f32 is judged
+// by how far PyTorch's own f32 is from its f64 on the same network, median and largest. Adam's first steps
+// are as long for a gradient of rounding errors as for any other, so from the third step on each order of
+// summation goes another way (two runs of PyTorch are off by 0.03 and 0.07, ours by 0.02 and 0.14): those
+// losses are printed, not checked.
 TEST_CASE("ResNet-50 in f32 is as near to f64 as PyTorch's f32 is", "[resnet50]") {
   Context context(Device::cpu, 0, 2);
   Run run(context, DType::f32);

@@ -347,7 +347,7 @@ TEST_CASE("ranked lists hold the nearest kept images, right and wrong", "[evalua
 TEST_CASE("single-gallery-shot: one image of each person, ten draws, the same every time", "[evaluation]") {
   EvaluationOptions options;
   options.single_shot = true;
-  // Person 8 has one image before and one behind: in a draw the rank is 2 or 1, of the images only one each.
+  // Person 8 has one image before the hit and one behind it. A draw takes one of them, so the rank is 2 or 1.
   OneQuery two{{8, 7, 8}, {2, 2, 2}, {1, 2, 3}};
   const Evaluation result = two.run(options);
   CHECK(result.map == Approx(0.5 + 0.5 * result.cmc[0]));

@@ -267,7 +267,7 @@ TEST_CASE("the attribute file reads back with the annotated values", "[synthetic
   CHECK(orders[0] != orders[1]);
   CHECK(std::set(orders[0].begin(), orders[0].end()) == std::set(orders[1].begin(), orders[1].end()));
 
-  // The reader of the real files sees the annotations that truth.json tells.
+  // The reader of the real files sees the annotations that truth.json states.
   const auto set = saccade::read_attributes(path);
   CHECK(set.train.pids == std::vector<int>{2, 4, 6});
   CHECK(set.test.pids == std::vector<int>{1, 3, 5, 7});

@@ -142,8 +142,8 @@ TEST_CASE("a small ResNet trains whole on the GPU's kernels and follows the CPU'
   for (const Device device : devices_here()) {
     const std::vector<float> losses = Training(device).steps(kSteps);
     const double worst = distance(losses, expected);
-    // Both sides round in f32 and sum in other orders: a loss and the weights behind it differ by a few units of 6e-8, which
-    // six steps have not the time to amplify. A learning rate that is one percent off lies far beyond.
+    // Both sides round in f32 and sum in other orders: a loss and the weights behind it differ by a few units of 6e-8,
+    // which six steps are too few to amplify. A learning rate that is one percent off lies far beyond.
     CHECK(worst <= kClose);
     CHECK(distance(Training(device, Precision::f32, 1.01).steps(kSteps), expected) > 10 * kClose);
     WARN(name_of(device) << ": losses from " << losses.front() << " to " << losses.back() << ", at most "
@@ -193,7 +193,7 @@ TEST_CASE(
     std::vector<float> losses = training.steps(1);
     std::vector<std::shared_ptr<simt::Recording>> recordings;
     for (int step = 0; step < 2; ++step)
-      // While it is recorded a copy from or to the host, a wait or an allocation throws.
+      // While the step is recorded, a copy from or to the host, a wait or an allocation throws.
       losses.push_back(training.step([&](auto&& body) {
         begin_recording(training.context);
         try {

@@ -1,4 +1,4 @@
-"""Which ops CI checks whole, in a made-up house under git."""
+"""Which ops CI checks in full, in a made-up house under git."""
 
 import os
 import pathlib

@@ -7,7 +7,8 @@ import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-ROOMS = ["kernels", "tensor", "autograd", "layers", "rl", "reid", "tools"]  # from the ground up; tests and bench see all
+# From the ground up; tests and bench may include from all of them.
+ROOMS = ["kernels", "tensor", "autograd", "layers", "rl", "reid", "tools"]
 SHARED = ["data", "evaluation", "flow", "pictures", "registry", "run", "synthetic"]  # reid's other folders are systems
 
 

@@ -339,7 +339,7 @@ TEST_CASE("writing where nothing can be written") {
   CHECK_THROWS_AS(AtomicFile(folder / "taken"), InputError);
   CHECK_THROWS_WITH(check_output(folder / "taken"), (folder / "taken") + ": is a folder");
   CHECK_THROWS_WITH(check_output(""), ContainsSubstring("no name"));
-  // A FIFO stands for a device, which nobody could use any more if a file replaced it.
+  // A FIFO stands for a device, which would be lost if a file replaced it.
   REQUIRE(mkfifo((folder / "fifo").c_str(), 0600) == 0);
   CHECK_THROWS_AS(write_safetensors(folder / "fifo", example()), InputError);
   CHECK_THROWS_WITH(check_output(folder / "fifo"), (folder / "fifo") + ": is not a regular file");

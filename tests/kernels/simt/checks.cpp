@@ -1,6 +1,6 @@
-// The checkers of the simt device (test_simt_race, test_simt_memory): every small case of every op that has a CUDA
-// version, values and gradients, f32 and bf16, with no finding; and kernels that are wrong on purpose, each found, with
-// its line.
+// The checkers of the simt device (test_simt_race, test_simt_memory): every small case of every op that has a
+// CUDA version, values and gradients, f32 and bf16, with no finding; and kernels that are wrong on purpose,
+// each of which must be found, with its line.
 //     test_simt_race                                                   all of it
 //     test_simt_race check --small --device simt [--op NAME]           the ops alone; rows as JSON
 #include <algorithm>

@@ -1,5 +1,5 @@
-// Kernels that are wrong on purpose, one fault each: what the checkers must see in every run. Each is right when
-// `fault` is false, and then they must see nothing.
+// Kernels that are wrong on purpose, one fault each, which the checkers must see in every run. With `fault`
+// false each is right, and the checkers must see nothing.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ void reverse_without_barrier(const int* in, int* out, unsigned n, bool fault);
 void cross_warp_read(const int* in, int* out, bool fault);
 // A shuffle between the write and the read of another lane: it exchanges values and orders nothing.
 void shuffle_as_barrier(const int* in, int* out, bool fault);
-// A block of 1024 threads writes anew what some of them may still be reading, behind a barrier that both have passed.
+// A block of 1024 threads overwrites what some of them may still be reading, since all have passed the only barrier.
 void second_turn(const int* in, int* out, bool fault);
 // Each block writes out[block]; with the fault all write out[0].
 void blocks_write_one_cell(int* out, unsigned blocks, bool fault);
@@ -26,8 +26,8 @@ void leave_one_unwritten(float* out, unsigned n, bool fault);
 void read_shared_unwritten(float* out, unsigned n, bool fault);
 void skip_a_barrier(float* out, unsigned n, bool fault);
 
-// Right, and done by no kernel of the engine: block_reduce called again at once, as it promises. For 64 elements, out[i] is
-// three times their sum.
+// Right, but used by no kernel of the engine: block_reduce is called again at once, as its contract allows.
+// For 64 elements, out[i] is three times their sum.
 void reduce_twice(const float* in, float* out);
 
 // Traffic. out = in, coalesced or with neighbors `stride` elements apart; n a multiple of 32 * stride.

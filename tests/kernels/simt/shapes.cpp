@@ -53,14 +53,13 @@ std::vector<Case> checker_cases(const std::string& op) {
        {{.name = "at the clamp",
          .inputs = {{{1, 2, 3, 4}, {Fill::values, 0, 1, {0.125, 1, 0.5, 0, 2}}}, {{1}, {Fill::constant, 3}}},
          .attributes = {{"epsilon", 0.125}}}}},
-      // More cells than the threads of a block have.
+      // More cells than the threads of a block take.
       {"bin_pool",
        {{.name = "two blocks of cells",
          .inputs = {{{1, 3, 5, 5, 33}}, {{1, 3}, {Fill::constant, 1}}},
          .attributes = {{"bin_t", 2}, {"bin_h", 2}, {"bin_w", 3}}}}},
       // A warp takes a row in two turns; several tiles of weights each way, with near pairs in each; more
-      // words
-      // of near pairs than a block reads in one turn.
+      // words of near pairs than a block reads in one turn.
       {"pairwise_distance",
        {{.name = "longer than a warp", .inputs = {{{3, 37}}, {{4, 37}}}, .attributes = {{"metric", 2}}},
         {.name = "tiles of near pairs",
