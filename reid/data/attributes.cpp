@@ -60,7 +60,7 @@ std::vector<Source> duke_sources() {
   };
 }
 
-// A code that is no whole number from 1 to 100 becomes 0, which is the code of no answer.
+// A code that is not a whole number from 1 to 100 becomes 0, which is the code of no answer.
 std::vector<int> whole_numbers(const std::vector<double>& values) {
   std::vector<int> codes;
   for (const double v : values)

@@ -22,8 +22,8 @@ struct Attribute {
 struct AttributeTable {
   std::vector<int> pids;       // sorted
   std::vector<int8_t> values;  // [pids, attributes]: answers, or kUnknownAttribute
-  std::vector<int64_t>
-      missing;  // [attributes]: how many persons have no answer (all colors "no", a code out of range)
+  // [attributes]: how many persons have no answer (all colors "no", a code out of range)
+  std::vector<int64_t> missing;
   std::vector<int64_t> several;  // [attributes]: how many persons have more than one color
 };
 

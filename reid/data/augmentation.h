@@ -1,4 +1,4 @@
-// How a training picture is varied at random; what that does to its pixels is kernels/image/augment.h.
+// How a training picture is varied at random; kernels/image/augment.h does that to its pixels.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace saccade {
 
-// How a training picture is varied. Default-constructed: not at all, as in evaluation.
+// The settings of that. Default-constructed, a picture is not varied at all, as in evaluation.
 struct AugmentConfig {
   float flip = 0;  // probability of a mirror image
   int pad = 0;     // pixels of black on each side before a random crop back to the size
@@ -26,8 +26,8 @@ struct AugmentConfig {
   static AugmentConfig strong_baseline();  // flip 0.5, pad 10, erase 0.5
 };
 
-// The random choices for one sample of height x width pixels: a pure function of its arguments. `position`
-// counts the samples of the epoch. The fields `image` and `gray_mean` are left for the caller.
+// The random choices for one sample of height x width pixels: a pure function of its arguments. `position` is
+// the sample's place in the epoch. The fields `image` and `gray_mean` are left for the caller.
 Augmentation draw_augmentation(const AugmentConfig& config, int64_t height, int64_t width, uint64_t seed,
                                int64_t epoch, int64_t position);
 

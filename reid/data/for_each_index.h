@@ -10,10 +10,10 @@
 
 namespace saccade {
 
-// Calls work(0), ..., work(count - 1), each once and in no order, on `threads` threads, of which the caller's
-// is one. An exception ends the work, and the exception of the lowest index that threw is thrown again:
-// indices are taken in rising order, so every one below it has been tried, and a damaged file is named
-// whatever the number of threads.
+// Calls work(0), ..., work(count - 1), each once and in no order, on `threads` threads, one of which is the
+// caller's. An exception ends the work, and the one of the lowest index that threw is rethrown: indices are
+// taken in rising order, so every index below it has been tried, and a damaged file is named whatever the
+// number of threads.
 template <class Work>
 void for_each_index(int64_t count, int threads, const Work& work) {
   std::atomic<int64_t> next{0};

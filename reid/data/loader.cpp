@@ -16,7 +16,7 @@ Loader::Loader(std::vector<ImageRecord> records, std::vector<int64_t> labels, co
                 }) {}
 
 void Loader::start(int64_t epoch, Batches batches, int64_t first) {
-  prefetch_.stop();  // nobody reads the old epoch any more
+  prefetch_.stop();  // from here on no worker reads the old epoch
   positions_.clear();
   int64_t position = 0;
   for (const auto& batch : batches) {

@@ -1,5 +1,5 @@
-// What a batch of still pictures is made of: the maker that Loader puts under Prefetch, also of use in other
-// makers (references beside a batch, the batches of several tasks for one step).
+// Makes batches of still pictures. Loader puts this maker under Prefetch; other makers can use it, too (for
+// references beside a batch, or the batches of several tasks for one step).
 #pragma once
 
 #include <cstdint>
@@ -17,15 +17,15 @@ struct PictureConfig {
   AugmentConfig augment;
   Normalization normalization;
   uint64_t seed = 0;
-  // Of decoded pictures; 0: each one is decoded at each use (an evaluation sees each once).
+  // Of decoded pictures; with 0 each picture is decoded at each use (an evaluation sees each once).
   int64_t cache_bytes = int64_t{8} << 30;
-  // False: batches hold the table of what is to be done, for a device that has the pictures.
+  // False: batches hold the table of what is to be done instead, for a device that has the pictures.
   bool pixels = true;
 };
 
 struct Batch {
   std::vector<float> images;                     // [count, height, width, 3], normalized; with config.pixels
-  std::vector<Augmentation> table;               // [count]; without: `image` counts the records
+  std::vector<Augmentation> table;               // [count]; without; `image` is an index into the records
   std::vector<int64_t> labels, camids, indices;  // [count]; indices: into the records
   int64_t count = 0, height = 0, width = 0;
   int64_t epoch = 0, index = 0;  // batch `index` of epoch `epoch`
@@ -43,9 +43,9 @@ class PictureMaker {
   // one for each record.
   PictureMaker(std::vector<ImageRecord> records, std::vector<int64_t> labels, const PictureConfig& config);
 
-  // Fills all of `batch` but its index with the pictures `members`, which count the records; the first of
-  // them is sample `position` of the epoch. The result depends on these arguments and the config alone.
-  // Thread-safe. InputError from read_image().
+  // Fills all of `batch` but its index with the pictures `members`, which are indices into the records; the
+  // first of them is sample `position` of the epoch. The result depends on these arguments and the config
+  // alone. Thread-safe. InputError from read_image().
   void make(int64_t epoch, int64_t position, const std::vector<int64_t>& members, Batch& batch,
             Scratch& scratch);
 

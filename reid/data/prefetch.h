@@ -1,5 +1,5 @@
-// Batches made ahead of the one who uses them. Worker threads call a maker for each batch of a range, and
-// next() hands the results out in the order of the range, for any number of workers.
+// Makes batches ahead of their use. Worker threads call a maker for each batch of a range, and next() hands
+// the results out in the order of the range, for any number of workers.
 //
 // What a batch holds is the maker's business: pictures, clips with their flow, the pictures of a class
 // folder, the batches of several tasks for one step. A maker whose result depends on the index alone gives

@@ -10,8 +10,8 @@ namespace saccade {
 using Batches = std::vector<std::vector<int64_t>>;
 
 // Batches of P identities with K pictures each (Hermans, Beyer, Leibe: "In defense of the triplet loss",
-// 2017). Each epoch shuffles an identity's pictures and cuts them into groups of K; a rest of fewer than K
-// waits for another epoch. An identity with fewer than K pictures gives one group, drawn with replacement.
+// 2017). Each epoch shuffles an identity's pictures and cuts them into groups of K; fewer than K that remain
+// wait for another epoch. An identity with fewer than K pictures gives one group, drawn with replacement.
 // Each batch takes one group from each of P random identities, one identity after another, until fewer than P
 // have a group left.
 class PkSampler {
@@ -32,7 +32,7 @@ class PkSampler {
   uint64_t seed_;
 };
 
-// 0, 1, ..., count - 1 in batches of `batch_size`, of which the last may be smaller: the order of an
+// 0, 1, ..., count - 1 in batches of `batch_size`, the last of which may be smaller: the order of an
 // evaluation. Error unless batch_size >= 1.
 Batches sequential_batches(int64_t count, int64_t batch_size);
 

@@ -15,7 +15,7 @@ namespace {
 constexpr int64_t kTileElements = int64_t{1} << 24;  // 64 MiB of distances at a time
 constexpr int64_t kMostTileRows = 256, kLeastTileRows = 16;
 constexpr int64_t kCountBlock = 4096;  // distances that stay in the first-level cache
-constexpr size_t kSortFrom = 512;      // correct images from which on one sort is cheaper than counting
+constexpr size_t kSortFrom = 512;      // from this many correct images on one sort is cheaper than counting
 
 // The distance of a gallery image that takes no rank: comparisons with NaN are false, and no count sees it.
 constexpr float kSkipped = std::numeric_limits<float>::quiet_NaN();

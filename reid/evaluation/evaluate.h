@@ -37,7 +37,7 @@ struct EvaluationOptions {
   std::vector<int64_t> ranked_queries;  // the queries whose ranked lists are wanted
   int64_t ranked_length = 10;
 
-  std::function<void(int64_t)> progress;  // is told how many more queries are done
+  std::function<void(int64_t)> progress;  // called with the number of further queries that are done
 };
 
 struct RankedImage {
@@ -48,8 +48,8 @@ struct RankedImage {
 
 struct RankedList {
   int64_t query;
-  std::vector<RankedImage>
-      images;  // the nearest that take a rank; fewer than asked for where the gallery ends
+  // The nearest that take a rank; fewer than asked for where the gallery ends.
+  std::vector<RankedImage> images;
 };
 
 struct QueryScore {
@@ -81,11 +81,11 @@ using DistanceRows = std::function<void(int64_t begin, int64_t end, float* dista
 Evaluation evaluate(Context&, const RetrievalSet& query, const RetrievalSet& gallery,
                     const DistanceRows& rows, const EvaluationOptions& options = {});
 
-// The same by the features of both sides. Throws also what FeatureRows does, and for different widths.
+// The same from the features of both sides. Also throws what FeatureRows does, and InputError for different widths.
 Evaluation evaluate_features(Context&, Metric, const RetrievalSet& query, const RetrievalSet& gallery,
                              const EvaluationOptions& options = {});
 
-// The same by given distances [queries, gallery]. Also throws InputError if there are more or fewer of them.
+// The same from given distances [queries, gallery]. Also throws InputError if there are more or fewer of them.
 Evaluation evaluate_distances(Context&, std::span<const float> distances, const RetrievalSet& query,
                               const RetrievalSet& gallery, const EvaluationOptions& options = {});
 

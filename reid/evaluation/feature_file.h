@@ -10,7 +10,7 @@
 
 namespace saccade {
 
-// `features` f32 [N,D], `pids` i64 [N], `camids` i64 [N]. The set looks at the memory of the file.
+// `features` f32 [N,D], `pids` i64 [N], `camids` i64 [N]. The set points into the memory of the file.
 struct FeatureFile {
   WeightFile file;
   RetrievalSet set;
@@ -18,7 +18,7 @@ struct FeatureFile {
 FeatureFile read_features(const std::string& path);
 
 // `distances` f32 [Q,G], `query_pids` and `query_camids` i64 [Q], `gallery_pids` and `gallery_camids` i64
-// [G]. The sets look at the memory of the file.
+// [G]. The sets point into the memory of the file.
 struct DistanceFile {
   WeightFile file;
   std::span<const float> distances;

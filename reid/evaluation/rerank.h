@@ -6,10 +6,10 @@
 // at a half.
 //
 //   d(i,j)   = d2(i,j) / max_l d2(i,l)                    (1 in place of a maximum of 0)
-//   N(i,k)   = the k+1 nearest of i, itself among them, ties to the lower index
+//   N(i,k)   = the k+1 nearest of i, itself included, ties to the lower index
 //   R(i,k)   = { j in N(i,k) : i in N(j,k) }
 //   R*(i)    = R(i,k1), joined by R(c, round(k1/2)) for each c in R(i,k1)
-//              of which more than 2/3 lie in R(i,k1)
+//              for which more than 2/3 of R(c, round(k1/2)) lie in R(i,k1)
 //   V(i,j)   = exp(-d(i,j)) / sum over l in R*(i) of exp(-d(i,l)) for j in R*(i), else 0      (eq. 7 and 12)
 //   V'(i,.)  = mean of V(j,.) over the k2 nearest j of i                                      (eq. 11)
 //   J(q,g)   = 1 - m / (2 - m),  m = sum over j of min(V'(q,j), V'(g,j))                      (eq. 10)

@@ -13,7 +13,7 @@
 
 namespace saccade {
 
-// The N images of one side, query or gallery. The spans look at memory that someone else keeps.
+// The N images of one side, query or gallery. The spans point to memory that the caller keeps.
 struct RetrievalSet {
   std::string name;                       // for messages: the file, or what the set is
   std::span<const int64_t> pids, camids;  // [N]; pid -1 is junk, camid -1 an unknown camera
@@ -37,8 +37,8 @@ inline float squared_distance_of_key(Metric metric, float key) {
 // Feature rows with what distances need of each: |x|^2 for euclidean, 1 / max(|x|, 1e-12) for cosine.
 class FeatureRows {
  public:
-  // InputError, which names the set and the row, for sizes that do not fit, for NaN or infinite features, and
-  // for rows so long that squared distances leave the range of a float. Error for Metric::squared.
+  // InputError, which names the set and the row, for sizes that do not fit, for NaN or infinite features, and for rows
+  // with so large a norm that squared distances leave the range of a float. Error for Metric::squared.
   FeatureRows(Context&, Metric, const RetrievalSet& set);
 
   int64_t count() const { return count_; }
@@ -59,7 +59,7 @@ class FeatureRows {
 void distance_keys(Context&, const FeatureRows& a, int64_t a0, int64_t a1, const FeatureRows& b, int64_t b0,
                    int64_t b1, float* keys, int64_t pitch);
 
-// One key; for euclidean from the squared differences, so that near rows are exact to a few ulp, too.
+// One key; for euclidean it comes from the squared differences, so that near rows, too, are exact to a few ulp.
 float distance_key(const FeatureRows& a, int64_t i, const FeatureRows& b, int64_t j);
 
 }  // namespace saccade

@@ -158,7 +158,7 @@ void draw_axes(Canvas& canvas, const Frame& frame, const std::string& x_label, b
     canvas.text(x_label, (frame.left + frame.right) / 2.0, frame.bottom + 42, 11, kInk, Align::center);
 }
 
-// Stands on the line of the title and grows from the right; a series for which there is no room is left out.
+// Draws the legend on the line of the title, from the right; a series for which there is no room is left out.
 void draw_legend(Canvas& canvas, const Frame& frame, const Panel& panel) {
   const double room = frame.left + Canvas::text_width(panel.title, 13) + 40;
   double x = frame.right;

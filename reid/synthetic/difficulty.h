@@ -27,7 +27,7 @@ struct Difficulty {
   float box_shift = 0.05f;  // standard deviation of the offset, as a share of the box side
   float box_scale = 0.08f;  // log scale, standard deviation
   float box_cut = 0.06f;    // probability of a box that cuts the legs off
-  // What stands in the way and around.
+  // Occluders and surroundings.
   float occluder = 0.22f;   // probability of an occluder in front of the person
   float bystander = 0.35f;  // probability of another person behind or beside
   float clutter = 1.0f;     // scales the number of background objects

@@ -88,7 +88,7 @@ HiddenAttributes draw_hidden(const AttributeValues& values, double rate, PhiloxS
   HiddenAttributes hidden{};
   for (int a = 0; a < kAttributes; ++a) hidden[a] = random->uniform() < rate && can_hide(values, a);
   // What covers the torso hides both its sleeves and its color, and what covers the legs hides all three
-  // attributes of them.
+  // of their attributes.
   hidden[kUp] = hidden[kUpColor];
   hidden[kDown] = hidden[kClothes] = hidden[kDownColor];
   return hidden;

@@ -123,7 +123,7 @@ class Painter {
   uint8_t label(PersonLabel which) const { return labeled_ ? which : kOther; }
   void later(float depth, std::function<void()> paint) { parts_.push_back({depth, std::move(paint)}); }
 
-  // How far towards the camera, before its pitch.
+  // How far toward the camera, before its pitch.
   float depth(Vec3 p) const { return -p.x * sin_ + p.z * cos_; }
   // The upper body leans forward by the identity's stoop.
   Vec3 lean(Vec3 p) const { return {p.x, p.y, p.z + traits_.stoop * std::max(p.y - traits_.leg, 0.0f)}; }

@@ -48,14 +48,14 @@ Traits draw_traits(const AttributeValues& values, const Difficulty& difficulty, 
 struct Pose {
   Point feet;         // pixels of the scene: the point of the ground under the body
   float height = 1;   // pixels from sole to crown of the person standing upright, seen horizontally
-  float yaw = 0;      // radians; 0 walks towards the camera, pi/2 to the right, pi away from the camera
+  float yaw = 0;      // radians; 0 walks toward the camera, pi/2 to the right, pi away from the camera
   float pitch = 0;    // radians; how steeply the camera looks down
   float phase = 0;    // radians in the walking cycle
   float wrinkle = 0;  // seed of the folds
 };
 
 struct Light {
-  float x = 0.3f, z = 0.95f;  // direction to the light: right, towards the camera; unit length
+  float x = 0.3f, z = 0.95f;  // direction to the light: right, toward the camera; unit length
   float ambient = 0.55f;      // share of the light that comes from everywhere
 };
 

@@ -2,9 +2,8 @@
 // each pixel a label of what it shows. Shapes are drawn as a coverage (0 to 1 a pixel, from the distance to
 // the edge) times a color that any callable computes.
 //
-// Sizes and pixel indices go rows first, as in Image: (height, width), at(row, column). Positions are in
-// pixels and go x first: x to the right, y down, the center of pixel at(row, column) at x = column + 0.5, y =
-// row + 0.5.
+// Sizes and pixel indices go rows first, as in Image: (height, width), at(row, column). Positions are in pixels and go
+// x first: x to the right, y down, the center of pixel at(row, column) at x = column + 0.5, y = row + 0.5.
 #pragma once
 
 #include <algorithm>

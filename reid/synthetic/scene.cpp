@@ -73,7 +73,7 @@ void draw_ground_and_walls(Raster* scene, float horizon, float offset, uint64_t 
         const bool glass = u - std::floor(u) < f.width && v - std::floor(v) < 0.6f;
         scene->at(j, i) = (glass ? f.window : f.wall) * rough;
       } else {
-        // Tiles grow towards the camera.
+        // Tiles grow toward the camera.
         const float near = 0.35f + (y - horizon) / 200;
         const float u = (x - 0.5f * kSceneWidth) / near + offset, v = std::log(near) * 60;
         const bool line =

@@ -52,7 +52,7 @@ struct Picture {
   std::array<float, 3> visible{};
 };
 
-// Draws and photographs one person. What is random besides comes from `random`.
+// Draws and photographs one person. Any other randomness comes from `random`.
 Picture take(const AttributeValues& values, const Traits& traits, const Camera& camera, const Shot& shot,
              const Difficulty& difficulty, PhiloxStream* random);
 
