@@ -26,15 +26,16 @@ class Learner {
   // Between segments. Error without an optimizer.
   void set_learning_rate(double rate);
 
-  // Zeroes the gradients that no tape wrote, clips, moves what is not frozen, and begins anew. If `guard` [1] f32 is given
-  // and not finite nothing moves. Error without an optimizer.
+  // Zeroes the gradients that no tape wrote, clips, moves what is not frozen, and begins anew. If `guard` [1] f32 is
+  // given and not finite nothing moves. Error without an optimizer.
   void step(const Tensor& guard = Tensor());
 
   // Begins anew without moving: the gradients that wait are dropped.
   void drop_gradients();
 
   // The parameters under `prefix` (ParameterArena::freeze) are kept as they are: no gradient is made for them, though
-  // gradients pass through them. Or they learn again. Between segments; what a segment recorded before is recorded anew.
+  // gradients pass through them. Or they learn again. Between segments; what a segment recorded
+  // before is recorded anew.
   void freeze(const std::string& prefix, bool on = true);
 
   // The parameters under `prefix` move by OptimizerConfig::groups[group]. Between segments.

@@ -51,8 +51,8 @@ void OpRunner::backward(const std::vector<Tensor>& cotangents) {
   std::vector<Variable> ends;
   for (const size_t i : ends_) ends.push_back(results_[i]);
   tape_->backward(ends, cotangents);
-  // Here and not in gradient(): the zeros of an input that nothing reaches are made in the call, so a recording of the call
-  // makes them, too.
+  // Here and not in gradient(): the zeros of an input that nothing reaches are made in the call, so a recording of the
+  // call makes them, too.
   for (const Variable& place : places_)
     gradients_.push_back(place.needs_gradient() ? tape_->grad(place) : Tensor());
 }

@@ -57,19 +57,21 @@ class ParameterArena {
   std::deque<Parameter>& all() { return parameters_; }
   const std::deque<Parameter>& all() const { return parameters_; }
 
-  // The parameters under `prefix` are kept as they are, or learn again: "layer1" is layer1.0.weight and all others whose
-  // names go on with a dot, not layer10; "" is all. Error if there are none. After Learner::start by Learner::freeze.
+  // The parameters under `prefix` are kept as they are, or learn again: "layer1" is layer1.0.weight and all
+  // others whose names go on with a dot, not layer10; "" is all. Error if there are none. After
+  // Learner::start by Learner::freeze.
   void freeze(const std::string& prefix, bool on = true);
   // The same move by the rates of the optimizer's group `group`. Error if there are none.
   void set_group(const std::string& prefix, int group);
-  // Changes when a parameter is frozen, freed or moved to another group: what was recorded before moves other parameters.
+  // Changes when a parameter is frozen, freed or moved to another group: what was recorded before
+  // moves other parameters.
   uint64_t version() const { return version_; }
 
   void begin_step();                        // gradients count as unwritten
   void finish_gradients(Context& context);  // zeroes what no function wrote
 
-  // Rounds all values into their bf16 copy, if there is one. The optimizer keeps the copy in step with what it moves; call
-  // this after anything else has written values.
+  // Rounds all values into their bf16 copy, if there is one. The optimizer keeps the copy in step with what it moves;
+  // call this after anything else has written values.
   void refresh_bf16(Context& context);
 
   Tensor values, grads, buffers;    // flat

@@ -15,7 +15,8 @@ inline double step_factor(int64_t place, const std::vector<int64_t>& milestones,
                   std::count_if(milestones.begin(), milestones.end(), [&](int64_t m) { return m <= place; }));
 }
 
-// Half a cosine from 1 at position 0 to 0 at `length` (Loshchilov and Hutter: "SGDR", ICLR 2017, eq. 5 without restarts).
+// Half a cosine from 1 at position 0 to 0 at `length`
+// (Loshchilov and Hutter: "SGDR", ICLR 2017, eq. 5 without restarts).
 inline double cosine_factor(double position, double length) {
   return 0.5 * (1 + std::cos(3.14159265358979323846 * std::clamp(position / length, 0.0, 1.0)));
 }

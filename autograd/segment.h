@@ -15,11 +15,12 @@ namespace saccade {
 // The first run with a key runs as it comes, records its allocations and plans an arena. On the CPU later runs make the
 // same calls on the same addresses. On cuda and simt the second run is recorded on those addresses (a CUDA graph) and
 // replayed, and all later ones replay it: `work` is not called again then, so whatever it reads or leaves for the host
-// lies in tensors made outside, at addresses that stay: a replay after one of them is gone is an Error. Inside, the host
-// may read no device value and write none.
+// lies in tensors made outside, at addresses that stay: a replay after one of them is gone is an Error. Inside, the
+// host may read no device value and write none.
 //
 // The key names every shape and switch that changes what `work` does. What the parameters add to it is known without a
-// key: a run in which one was frozen or freed since, or gradients wait that did not wait before, plans and records anew.
+// key: a run in which one was frozen or freed since, or gradients wait that did not wait before,
+// plans and records anew.
 //
 // After an exception the gradients that wait in the parameters involved are dropped: the step begins anew.
 //

@@ -12,8 +12,8 @@
 
 namespace saccade {
 
-// A tensor on a tape. `slot` is where its gradient will be; -1: none is wanted. `tape` is the number of the tape that it
-// was computed on; 0: a constant, which any tape may use.
+// A tensor on a tape. `slot` is where its gradient will be; -1: none is wanted. `tape` is the number of the tape that
+// it was computed on; 0: a constant, which any tape may use.
 struct Variable {
   Tensor value;
   int slot = -1;
@@ -65,8 +65,8 @@ class Tape {
   Variable constant(const Tensor& value) { return {value}; }
   Variable input(const Tensor& value);  // a leaf whose gradient is asked for with grad()
 
-  // A parameter as its arena stores it, and in the precision that the context computes in: in bf16 the rounded copy. Its
-  // gradient goes to the arena, if this tape teaches its learner and it is not frozen.
+  // A parameter as its arena stores it, and in the precision that the context computes in: in bf16 the rounded copy.
+  // Its gradient goes to the arena, if this tape teaches its learner and it is not frozen.
   Variable as_stored(Parameter& parameter) { return leaf(parameter, parameter.value); }
   Variable in_precision(Parameter& parameter) {
     return leaf(parameter, parameter.bf16_copy ? parameter.bf16_copy : parameter.value);
@@ -95,17 +95,18 @@ class Tape {
                     const Tensor& grad);  // takes `grad` over, or adds it; no need: ignores
 
   // The backward pass from `outputs` with the cotangents `grads` (1 for a scalar loss), which frees on the way what was
-  // saved. A tape has one: a second is an Error, as what it would need is gone. If it throws, the gradients that wait in
-  // the tape's learners are dropped.
+  // saved. A tape has one: a second is an Error, as what it would need is gone. If it throws, the gradients that wait
+  // in the tape's learners are dropped.
   void backward(const Variable& loss);
   void backward(const std::vector<Variable>& outputs, const std::vector<Tensor>& grads);
 
-  // The gradient of an input() after backward; zeros if the loss does not depend on it. Error before backward, for what was
-  // computed on the tape, whose gradient is not kept, and for parameters, whose gradient is Parameter::grad.
+  // The gradient of an input() after backward; zeros if the loss does not depend on it. Error before backward, for what
+  // was computed on the tape, whose gradient is not kept, and for parameters, whose gradient is Parameter::grad.
   Tensor grad(const Variable& x) const;
 
-  // Random ops draw from stream after stream of the device-side state `random` (i64 [2]: seed, step). Where several tapes
-  // share a state, as in one step, each begins at the stream where the one before stopped, or they draw the same numbers.
+  // Random ops draw from stream after stream of the device-side state `random` (i64 [2]: seed, step). Where
+  // several tapes share a state, as in one step, each begins at the stream where the one before stopped, or they
+  // draw the same numbers.
   Tensor random;
   uint32_t stream = 0;  // the next
 

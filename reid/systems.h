@@ -37,8 +37,9 @@ struct System {
   // system has none.
   std::function<Embedder(Context& context, const CheckpointSource& source)> open;
 
-  // Its own scores, where they are not those of retrieval: `data` is a folder, or empty where it reads none. What a system
-  // can be asked (a task, a split) are keys of its config, which --set changes. Empty: retrieval with what `open` gives.
+  // Its own scores, where they are not those of retrieval: `data` is a folder, or empty where it reads none. What
+  // a system can be asked (a task, a split) are keys of its config, which --set changes. Empty: retrieval with
+  // what `open` gives.
   std::function<Scores(Context& context, const CheckpointSource& source, const std::string& data)> evaluate;
 
   // Its own features of a folder, where they are not those of single pictures. Empty: what `open` gives.

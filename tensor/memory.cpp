@@ -60,7 +60,8 @@ bool Arena::is_free() const {
   return std::all_of(blocks_.begin(), blocks_.end(), [](const Block& block) { return block.held_by == 0; });
 }
 
-// Here and below: a device gives memory back only when all that it was given to do is done, so nothing reads it any more.
+// Here and below: a device gives memory back only when all that it was given to do is done, so nothing
+// reads it any more.
 ArenaSpace::~ArenaSpace() {
   if (!base_) return;
   free_device_memory(memory_->device_, memory_->device_index_, base_);

@@ -44,8 +44,8 @@ class ArenaSpace {
 };
 
 // An arena planned from one recorded run of a stretch of work. The i-th allocation of every later run is served at the
-// offset planned for the i-th allocation of the recorded one; two allocations share bytes only if the recorded run freed
-// the first before it made the second.
+// offset planned for the i-th allocation of the recorded one; two allocations share bytes only if the recorded run
+// freed the first before it made the second.
 class Arena {
  public:
   explicit Arena(std::shared_ptr<ArenaSpace> space) : space_(std::move(space)) {}

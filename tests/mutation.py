@@ -505,7 +505,8 @@ def report(results, complete):
         why = known.get(r["key"]) or r.get("why") or "NOT EXPLAINED"
         print(f"{r['file']}:{r['line']}: {r['kind']}\n      {r['key']}\n      {why}")
     if complete:
-        stale = set(known) & {r["key"] for r in results} - {r["key"] for r in survivors}  # an operator may not be in the sample
+        # An operator may not be in the sample.
+        stale = set(known) & {r["key"] for r in results} - {r["key"] for r in survivors}
         for key in sorted(stale):
             print(f"tests/mutation_survivors.txt: a check sees this one now: {key}")
         failed |= bool(stale)

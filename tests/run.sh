@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Sets up, builds and tests, in parts that can be run alone. Without an option: what CI runs, which checks whole the ops
-# that a change touches and a seeded quarter of the rest (tests/choose_ops.py). --all runs everything whole. The last lines
-# say what passed and how long it took. What is missing (a program, a test, nvcc under --all) fails; nothing is skipped in
-# silence.
+# Sets up, builds and tests, in parts that can be run alone. Without an option it does what CI runs, which checks in
+# full only the ops that a change touches and a seeded quarter of the rest (tests/choose_ops.py). --all runs everything
+# in full. The last lines say what passed and how long it took. What is missing (a program, a test, nvcc under --all)
+# fails; nothing is skipped in silence.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -167,7 +167,8 @@ HostTensor on_host(Context& context, const Tensor& tensor, const std::string& na
   return host;
 }
 
-// The cotangents in the file: one for each output that has a gradient, of which `ends` takes those that an input reaches.
+// The cotangents in the file: one for each output that has a gradient, of which `ends` takes those
+// that an input reaches.
 std::vector<Tensor> read_cotangents(Context& context, const Op& op, const OpRunner& runner,
                                     const WeightFile& file, const std::string& path) {
   std::vector<Tensor> cotangents;

@@ -6,9 +6,8 @@
 
 namespace saccade {
 
-// a + b and a * b. b has a's shape, or a's with some sizes 1 (leading ones may be left out), as long as the
-// dimensions that it repeats over are neighbors: a bias [C], a gate [N,1,1,C], a map [N,H,W,1], a scalar
-// [1].
+// a + b and a * b. b has a's shape, or a's with some sizes 1 (leading ones may be left out), as long as the dimensions
+// that it repeats over are neighbors: a bias [C], a gate [N,1,1,C], a map [N,H,W,1], or a scalar [1].
 Variable add(Tape& tape, const Variable& a, const Variable& b);
 Variable mul(Tape& tape, const Variable& a, const Variable& b);
 // a - b and a / b, of one shape.
@@ -18,8 +17,7 @@ Variable div(Tape& tape, const Variable& a, const Variable& b);
 // factor * x for a constant factor. A factor that changes from step to step is a tensor [1]: mul.
 Variable scale(Tape& tape, const Variable& x, double factor);
 
-// Which dimensions a reduction runs over: all -> [1]; the last -> the shape without it; all but the last ->
-// [C].
+// The dimensions that a reduction runs over: all -> [1]; the last -> the shape without it; all but the last -> [C].
 enum class Over { all, last, leading };
 Variable sum(Tape& tape, const Variable& x, Over over = Over::all);
 Variable mean(Tape& tape, const Variable& x, Over over = Over::all);

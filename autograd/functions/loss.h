@@ -7,8 +7,8 @@
 
 namespace saccade {
 
-// Softmax cross-entropy with label smoothing (kernels/loss/cross_entropy.h). logits [N,C], labels i64 [N], -1 ignored; on
-// the CPU another label that is no class is an InputError, on a device the loss is NaN then.
+// Softmax cross-entropy with label smoothing (kernels/loss/cross_entropy.h). logits [N,C], labels i64 [N], -1 ignored;
+// on the CPU another label that is no class is an InputError, on a device the loss is NaN then.
 Variable cross_entropy(Tape& tape, const Variable& logits, const Tensor& labels, double smoothing);
 
 struct Triplet {

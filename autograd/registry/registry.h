@@ -84,8 +84,8 @@ struct Op {
   // In place of `run`, where the kernel takes a table that the host makes of some inputs: makes the table, and returns
   // what runs the op on these inputs, as often as wanted, without more work of the host. See prepared().
   std::function<OpRun(Tape&, const std::vector<Variable>& inputs, const Attributes&)> prepare = nullptr;
-  // Throws InputError for a label or an index that is out of range. A kernel on a device cannot throw, so this reads the
-  // inputs on the host; tools/op calls it for values that come from a file, and no training step does.
+  // Throws InputError for a label or an index that is out of range. A kernel on a device cannot throw, so this reads
+  // the inputs on the host; tools/op calls it for values that come from a file, and no training step does.
   std::function<void(Context&, const std::vector<Tensor>& inputs, const Attributes&)> check_values = nullptr;
   std::vector<Case> cases;
   // Of the forward pass; element = bytes of a floating element.
@@ -93,8 +93,8 @@ struct Op {
   std::vector<Device> devices = {Device::cpu};
   bool library = false;   // computed by a vendor library on some device
   bool versions = false;  // several kernels on CUDA, among which Context::kernels chooses: see versions_of()
-  // Whether the plain version has a backward pass, too. Where it has none, Kernels::plain is "forward only", and backward
-  // takes the fast kernels.
+  // Whether the plain version has a backward pass, too. Where it has none, Kernels::plain is "forward only", and
+  // backward takes the fast kernels.
   bool plain_backward = false;
   bool composite = false;  // a function of other ops, whose weights are inputs; it has no kernel of its own
   // Why the gradient is on purpose not the derivative of the outputs; empty for nearly every op. Finite differences
@@ -114,13 +114,14 @@ const Op& find_op(const std::string& name);  // InputError with the nearest name
 std::vector<Op> autograd_ops();
 std::vector<Op> ops_of_all_rooms();
 
-// The lists of several rooms as one, sorted by name. Error where a list is not in alphabetical order, where two ops have
-// one name, and where an op has not exactly one of `run` and `prepare`; all have `run` afterwards.
+// The lists of several rooms as one, sorted by name. Error where a list is not in alphabetical order, where two ops
+// have one name, and where an op has not exactly one of `run` and `prepare`; all have `run` afterwards.
 std::vector<Op> joined(const std::vector<std::vector<Op>>& rooms);
 
 // --- What an entry says ---
 
-// The op on these inputs, so that it can be measured, or recorded and replayed: tables that the host makes are made here.
+// The op on these inputs, so that it can be measured, or recorded and replayed: tables that the host
+// makes are made here.
 OpRun prepared(const Op& op, Tape& tape, const std::vector<Variable>& inputs, const Attributes& attributes);
 
 // Outputs that take no gradient, for an OpRun to return.

@@ -104,7 +104,8 @@ NO_GRADIENT = {"batch_norm": (3, 4), "batch_norm_residual": (3, 4), "adam": rang
 
 
 def make_inputs(line, which, dtype, seed=1):
-    generator = torch.Generator(DEVICE).manual_seed(seed)  # on the device: on the host it takes longer than what is measured
+    # On the device: on the host it takes longer than what is measured.
+    generator = torch.Generator(DEVICE).manual_seed(seed)
     made = []
     for i, given in enumerate(line[which]):
         rule = given if isinstance(given, dict) else {"shape": given}

@@ -2,8 +2,8 @@
 //
 //   y[r,c] = exp(x[r,c] - m_r) / sum over c of exp(x[r,c] - m_r)
 //
-// A row that is -infinity everywhere (all masked) gives zeros. x, y [rows, columns]; y may alias x, and grad_x may alias
-// grad_y. Outputs are overwritten. Floor, for E elements of s bytes: 2 s E bytes forward, 3 s E backward.
+// A row that is -infinity everywhere (all masked) gives zeros. x, y [rows, columns]; y may alias x, and grad_x may
+// alias grad_y. Outputs are overwritten. Floor, for E elements of s bytes: 2 s E bytes forward, 3 s E backward.
 #pragma once
 
 #include "kernels/common/context.h"

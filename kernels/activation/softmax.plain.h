@@ -1,5 +1,4 @@
-// The plain kernels of softmax.h and log_softmax.h, forward only: a thread for each row, which it walks three
-// times.
+// The plain kernels of softmax.h and log_softmax.h, forward only: each row has a thread, which walks it three times.
 #pragma once
 
 #include "kernels/common/each.h"

@@ -7,9 +7,9 @@
 // Source: "Reinforced Attribute Attention Selection", F' = F * A + F with the joint spatial and channel attention
 // A = sigma(conv1x1(Fa)); `bias` is that of the convolution.
 //
-// Shapes: feature, logits, output and their gradients [rows, channels] with rows = N * H * W; bias [channels]. Outputs are
-// overwritten. output may be feature, and grad_feature may be grad_output; nothing else may alias. Nothing is saved:
-// backward computes A again from the logits, which costs less than reading it.
+// Shapes: feature, logits, output and their gradients [rows, channels] with rows = N * H * W; bias [channels]. Outputs
+// are overwritten. output may be feature, and grad_feature may be grad_output; nothing else may alias. Nothing is
+// saved: backward computes A again from the logits, which costs less than reading it.
 #pragma once
 
 #include <cstdint>

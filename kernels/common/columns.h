@@ -1,8 +1,8 @@
 // Sums down the columns of a row-major matrix [rows, channels], in two stages. The shape alone decides their order.
 //
-// Stage one: a block is a ColumnTile, number blockIdx.y of those that lie side by side: blockDim.x vectors of V channels
-// and blockDim.y rows of threads. A thread keeps its channels and walks down the rows of its part. What the rows of threads
-// then hold is added in shared memory, one thread for each channel:
+// Stage one: a block is a ColumnTile, number blockIdx.y of those that lie side by side: blockDim.x vectors of V
+// channels and blockDim.y rows of threads. A thread keeps its channels and walks down the rows of its part. What the
+// rows of threads then hold is added in shared memory, one thread for each channel:
 //
 //   alignas(16) __shared__ float sums[V * kThreads];
 //   const uint32_t channel = (blockIdx.y * blockDim.x + threadIdx.x) * V;
@@ -47,8 +47,9 @@ __device__ __forceinline__ unsigned thread_in_tile() {
   return threadIdx.y * blockDim.x + threadIdx.x;
 }
 
-// Puts a thread's vector of V values in its place in [blockDim.y][blockDim.x * V]. Of eight values a store takes four, and
-// eight threads store at a time: the second four of them begin with their second halves, so that all banks are reached.
+// Puts a thread's vector of V values in its place in [blockDim.y][blockDim.x * V]. Of eight values a store takes
+// four, and eight threads store at a time: the second four of them begin with their second halves, so that all
+// banks are reached.
 template <int V>
 __device__ __forceinline__ void put_columns(float* shared, const Pack<float, V>& value) {
   float* const to = shared + thread_in_tile() * V;
@@ -110,8 +111,8 @@ struct ColumnTotals {
   float totals[kColumns];
 };
 
-// The sum of `value` over the threads that share threadIdx.x, for each of them, in a block of {kColumns, kColumnThreads}
-// threads. Every thread must call it. It holds two barriers, so that it may be called again at once.
+// The sum of `value` over the threads that share threadIdx.x, for each of them, in a block of {kColumns,
+// kColumnThreads} threads. Every thread must call it. It holds two barriers, so that it may be called again at once.
 __device__ __forceinline__ float column_total(ColumnTotals& shared, float value) {
   shared.values[threadIdx.x][threadIdx.y] = value;
   __syncthreads();

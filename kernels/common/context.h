@@ -103,8 +103,7 @@ class Context {
   bool tunes = false;
   std::map<std::string, std::string> tuned;
 
-  // True while a Segment runs, or work is recorded: the host may read no device value then. See
-  // autograd/segment.h.
+  // True while a Segment (autograd/segment.h) runs or work is recorded: the host may read no device value then.
   bool in_segment = false;
   Segment* segment = nullptr;        // the one that runs
   const char* current_op = nullptr;  // for messages

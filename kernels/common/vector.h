@@ -20,8 +20,8 @@ enum class Use { again, once };
 template <class T, bool vectorized>
 constexpr int kVector = vectorized ? 16 / static_cast<int>(sizeof(T)) : 1;
 
-// Whether rows of `length` elements of T that begin at these pointers are made of 16-byte vectors. A null pointer is no
-// obstacle.
+// Whether rows of `length` elements of T that begin at these pointers are made of 16-byte vectors. A null
+// pointer counts as aligned.
 template <class T, class... Pointers>
 bool fits_vectors(int64_t length, Pointers... pointers) {
   return length % kVector<T, true> == 0 && (aligned(pointers, 16) && ...);

@@ -10,9 +10,9 @@ namespace saccade {
 
 namespace {
 
-// Two stages. The first cuts the reduced dimension into parts and leaves a float for each part; the second adds the parts.
-// Where one part is enough, the first stage writes the result. The number of parts, and with it the order of every sum,
-// follows from the shape, and from whether vectors fit.
+// Two stages. The first cuts the reduced dimension into parts and leaves a float for each part; the second adds the
+// parts. Where one part is enough, the first stage writes the result. The number of parts, and with it the order of
+// every sum, follows from the shape, and from whether vectors fit.
 
 constexpr int kThreads = 256;
 constexpr int64_t kBlocks = 1024;   // enough to fill the largest chips, few enough to join
@@ -40,7 +40,8 @@ struct SumTerms {
   }
 };
 
-// The terms of the gradient of b, grad_y * a. The gradient of a, grad_y * b, is written on the way, so grad_y is read once.
+// The terms of the gradient of b, grad_y * a. The gradient of a, grad_y * b, is written on the way, so
+// grad_y is read once.
 template <class T>
 struct GradientTerms {
   const T* __restrict__ grad_y;

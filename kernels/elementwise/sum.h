@@ -2,10 +2,10 @@
 //
 //   y[o,i] = scale * sum over r of x[o,r,i]
 //
-// x [outer, reduced, inner], y [outer, inner]. With inner = 1 it is the sum over the last dimension, with outer = 1 the sum
-// over the leading ones (the gradient of a bias), with both the sum of all elements. Outputs are overwritten; nothing
-// aliases. The sum has two stages: it cuts the reduced dimension into parts that depend on the shape alone, and then adds
-// the parts in order. So the result does not depend on the number of threads.
+// x [outer, reduced, inner], y [outer, inner]. With inner = 1 it is the sum over the last dimension, with outer = 1 the
+// sum over the leading ones (the gradient of a bias), with both the sum of all elements. Outputs are overwritten;
+// nothing aliases. The sum has two stages: it cuts the reduced dimension into parts that depend on the shape alone, and
+// then adds the parts in order. So the result does not depend on the number of threads.
 //
 // Floor, for E elements of s bytes: s (E + outer inner) bytes.
 #pragma once

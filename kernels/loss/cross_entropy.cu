@@ -31,8 +31,8 @@ __global__ void __launch_bounds__(kMeanThreads)
   if (threadIdx.x == 0) *counted = count;
 }
 
-// A block takes one row and walks it three times: for the maximum, for the sums and for the gradient. The second and third
-// time the row comes from cache. `counted` may be null.
+// A block takes one row and walks it three times: for the maximum, for the sums and for the gradient. The second and
+// third time the row comes from cache. `counted` may be null.
 template <class T, int V, unsigned Threads>
 __global__ void __launch_bounds__(Threads)
     cross_entropy_rows(uint32_t rows, uint32_t classes, const T* __restrict__ logits,

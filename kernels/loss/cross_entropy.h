@@ -6,13 +6,13 @@
 //   loss = 1/M * sum over counted n of ( - sum over c of q[c] log p[c] )
 //   grad_logits[n,c] = (p[c] - q[c]) / M
 //
-// where s is the smoothing, and M counts the n with labels[n] != -1, which are the counted ones. The gradient is written in
-// the same pass; backward scales it. logits, grad_logits [N,C]; labels [N]; loss [1] in the accumulator type. With no
-// counted row, loss and gradient are 0. Outputs are overwritten; nothing aliases.
+// where s is the smoothing, and M counts the n with labels[n] != -1, which are the counted ones. The gradient is
+// written in the same pass; backward scales it. logits, grad_logits [N,C]; labels [N]; loss [1] in the accumulator
+// type. With no counted row, loss and gradient are 0. Outputs are overwritten; nothing aliases.
 //
-// A label below -1, or at or above C, is an InputError that names it where the host can read the labels. A device cannot
-// throw: there such a label reads and writes nothing outside of its row, which gets a gradient of 0, and the loss is NaN.
-// Whoever takes labels from outside calls check_labels() first.
+// A label below -1, or at or above C, is an InputError that names it where the host can read the labels. A device
+// cannot throw: there such a label reads and writes nothing outside of its row, which gets a gradient of 0, and the
+// loss is NaN. Whoever takes labels from outside calls check_labels() first.
 //
 // Floor, for elements of s bytes: 2 s N C bytes.
 #pragma once

@@ -1,8 +1,7 @@
-// Matrix products through cuBLASLt, loaded at its first use. Row-major C = A B is column-major C^T = B^T
-// A^T; the bias and the ReLU are its epilogues. Sums over f32 are true f32 unless the context's precision
-// is tf32; split-K that adds in place, whose order depends on scheduling, is not allowed. A plan is made
-// once for a shape and kept in the Context; where cuBLASLt has none, or is missing, our own kernels
-// compute.
+// Matrix products through cuBLASLt, loaded at its first use. Row-major C = A B is column-major C^T = B^T A^T;
+// the bias and the ReLU are its epilogues. Sums over f32 are true f32 unless the context's precision is tf32;
+// split-K that adds in place, whose order depends on scheduling, is not allowed. A plan is made once for a
+// shape and kept in the Context. Where cuBLASLt has none, or is missing, our own kernels compute.
 #pragma once
 
 #include <string>

@@ -16,8 +16,8 @@ constexpr int64_t kWidth = 1024;  // channels whose totals stay in L1
 constexpr int64_t kBlockBytes =
     1 << 15;  // of the rows that the passes from the last row to the first take at once
 
-// Rows are added in parts whose number depends on the matrix alone, and the parts are joined in order: so the bits of a sum
-// do not depend on the number of threads.
+// Rows are added in parts whose number depends on the matrix alone, and the parts are joined in order: so the bits of a
+// sum do not depend on the number of threads.
 int64_t parts_of(int64_t rows) {
   return std::clamp<int64_t>(rows / 128, 1, 16);
 }
@@ -92,8 +92,8 @@ struct Affine {
   }
 };
 
-// Calls body(first row, rows) on blocks of rows, from the last to the first: what the pass before read last is still in
-// cache.
+// Calls body(first row, rows) on blocks of rows, from the last to the first: the cache still holds what the
+// pass before read last.
 template <class Body>
 void from_last_row(Context& context, int64_t rows, int64_t channels, Body&& body) {
   const int64_t block = std::max<int64_t>(1, kBlockBytes / 4 / std::max<int64_t>(1, channels));
@@ -106,8 +106,8 @@ void from_last_row(Context& context, int64_t rows, int64_t channels, Body&& body
   });
 }
 
-// Calls call(function, row) for `count` rows from `row` on. The function is `several` for kUnroll rows at once, and `one`
-// for each of the rest.
+// Calls call(function, row) for `count` rows from `row` on. The function is `several` for kUnroll rows at once, and
+// `one` for each of the rest.
 template <class Several, class One, class Call>
 void by_rows(int64_t row, int64_t count, Several several, One one, Call&& call) {
   const int64_t end = row + count;

@@ -51,8 +51,8 @@ struct Normalize {
   }
 };
 
-// --- Statistics, in f32 without cancellation. A thread sums around the first value that it meets, so its squares lose at
-// most a factor of its few rows. The means and the squares around them are then joined exactly:
+// --- Statistics, in f32 without cancellation. A thread sums around the first value that it meets, so its squares lose
+// at most a factor of its few rows. The means and the squares around them are then joined exactly:
 //
 //   mean    = sum_k n_k mean_k / n
 //   squares = sum_k squares_k + n_k (mean_k - mean)^2

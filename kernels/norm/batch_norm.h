@@ -15,8 +15,9 @@
 // Statistics, gamma, beta and their gradients are [channels] in the accumulator type. beta and residual may be null.
 // Outputs are overwritten, except for the running statistics, which are updated.
 //
-// Floor, for E = rows * channels elements of s bytes: forward 2 s E bytes (3 s E with a residual), backward 3 s E (5 s E
-// with a residual). A second read of x is not in it, although no norm in training avoids it unless x stays in cache.
+// Floor, for E = rows * channels elements of s bytes: forward 2 s E bytes (3 s E with a residual), backward 3 s E
+// (5 s E with a residual). A second read of x is not in it, although no norm in training avoids it unless x
+// stays in cache.
 #pragma once
 
 #include "kernels/common/accumulator.h"
@@ -28,7 +29,8 @@ namespace saccade {
 template <Device D>
 struct BatchNorm {
   // mean and invstd of the batch. running_mean and running_var may both be null: then nothing is updated. Without rows
-  // mean and var are 0, and nothing is updated. The running variance of one row would be infinite: the caller refuses it.
+  // mean and var are 0, and nothing is updated. The running variance of one row would be infinite: the
+  // caller refuses it.
   template <class T>
   static void statistics(Context&, int64_t rows, int64_t channels, const T* x, double eps, double momentum,
                          Accumulator<T>* mean, Accumulator<T>* invstd, Accumulator<T>* running_mean,
@@ -49,8 +51,8 @@ struct BatchNorm {
   //   grad_beta  = sum_r g
   //   grad_gamma = sum_r g (x - mean) invstd
   //
-  // g itself is written where `g` is not null; it may alias grad_y. The ReLU let through where y > 0. Without a residual
-  // y may be null: it is then computed again from x.
+  // g itself is written where `g` is not null; it may alias grad_y. The ReLU let through where y > 0. Without a
+  // residual y may be null: it is then computed again from x.
   template <class T>
   static void reduce(Context&, int64_t rows, int64_t channels, const T* grad_y, const T* x, const T* y,
                      const Accumulator<T>* mean, const Accumulator<T>* invstd, const Accumulator<T>* gamma,
@@ -61,8 +63,8 @@ struct BatchNorm {
   //
   //   grad_x = gamma invstd (g - grad_beta / rows - (x - mean) invstd grad_gamma / rows)
   //
-  // or, with fixed statistics (grad_gamma and grad_beta null), gamma invstd g. With `relu`, grad_y is not masked yet, and
-  // is masked here by y computed again from x; without it grad_y is g. grad_x may alias grad_y.
+  // or, with fixed statistics (grad_gamma and grad_beta null), gamma invstd g. With `relu`, grad_y is not masked yet,
+  // and is masked here by y computed again from x; without it grad_y is g. grad_x may alias grad_y.
   template <class T>
   static void propagate(Context&, int64_t rows, int64_t channels, const T* grad_y, const T* x,
                         const Accumulator<T>* mean, const Accumulator<T>* invstd, const Accumulator<T>* gamma,

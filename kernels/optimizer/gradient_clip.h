@@ -3,8 +3,8 @@
 //   *factor = min(1, limit / |grads|)
 //
 // with the L2 norm over all spans (kernels/optimizer/parameter_span.h), which is summed span by span and then over the
-// spans, always in the same order. A norm that is not finite gives 1: the guard of the step deals with it. The gradients
-// stay as they are: a step reads the factor as StepScalars::clip. Floor: 4 bytes a parameter.
+// spans, always in the same order. A norm that is not finite gives 1: the guard of the step deals with it. The
+// gradients stay as they are: a step reads the factor as StepScalars::clip. Floor: 4 bytes a parameter.
 #pragma once
 
 #include "kernels/optimizer/parameter_span.h"

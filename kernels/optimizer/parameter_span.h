@@ -1,9 +1,9 @@
-// What the ops of an optimizer's step share (sgd.h, adam.h, gradient_clip.h, step_counter.h): a flat arena of parameters,
-// moved in one launch.
+// What the ops of an optimizer's step share (sgd.h, adam.h, gradient_clip.h, step_counter.h): a flat arena of
+// parameters, moved in one launch.
 //
-// The arena is covered by spans, each with its own scale of the learning rate and its own weight decay. They lie in device
-// memory and are uploaded when they change, so a step that is replayed needs nothing of the host. A span is the work of
-// one thread or of one block: cut_span() makes several of a long one. Spans do not overlap.
+// The arena is covered by spans, each with its own scale of the learning rate and its own weight decay. They lie in
+// device memory and are uploaded when they change, so a step that is replayed needs nothing of the host. A span is the
+// work of one thread or of one block: cut_span() makes several of a long one. Spans do not overlap.
 //
 // Arrays are flat, [parameters of the arena], and do not alias. Everything that changes from step to step is read from
 // device memory, too (StepScalars). If *guard is not finite, nothing is written at all: a loss that became NaN leaves

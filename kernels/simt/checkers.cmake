@@ -1,5 +1,5 @@
-# The checkers of the simt device: the same kernels instrumented, the same engine around them (README.md). Included by the
-# root after all libraries and tests, whose objects they link.
+# The checkers of the simt device: the same kernels instrumented, the same engine around them (README.md). Included by
+# the root after all libraries and tests, whose objects they link.
 if(NOT SACCADE_HAS_SIMT)
   return()
 endif()
@@ -8,8 +8,7 @@ endif()
 simt_objects(simt_thread_kernels simt_thread
   "-O2;-fsanitize=thread;-fno-vectorize;-fno-slp-vectorize;-gline-tables-only;-DSACCADE_SIMT_REPORTS=1"
   ${simt_kernels} ${CMAKE_SOURCE_DIR}/tests/kernels/simt/faults.cu)
-# `array-bounds` sees an index past a thread's own array, which lies in registers, where AddressSanitizer has nothing to
-# watch.
+# `array-bounds` sees an index past a thread's own array, which lies in registers, where AddressSanitizer sees nothing.
 set(memory_flags -O1 -fsanitize=address,array-bounds -fsanitize-recover=address,array-bounds
     -fsanitize-address-globals-dead-stripping -fdata-sections -gline-tables-only -DSACCADE_SIMT_MEMORY=1)
 simt_objects(simt_memory_kernels simt_memory

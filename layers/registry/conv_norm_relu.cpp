@@ -12,8 +12,8 @@ using layers::ConvNormReluOptions;
 constexpr double kTrain = BatchNormOptions::train, kEval = BatchNormOptions::eval,
                  kBatchOnly = BatchNormOptions::batch_only;
 
-// Whole numbers, whose products and sums bf16 holds exactly as long as they are few: the map between the convolution and
-// the norm is then the same on every device, and no rounding moves a value over the ReLU's corner.
+// Whole numbers, whose products and sums bf16 holds exactly as long as they are few: the map between the convolution
+// and the norm is then the same on every device, and no rounding moves a value over the ReLU's corner.
 const Fill whole = {Fill::integers, -2, 3}, small_weights = {Fill::integers, -1, 2};
 
 // The inputs of a case: x, the filters, then gamma, beta, running mean and running variance.

@@ -16,7 +16,8 @@ namespace saccade::baseline {
 // that made it is named; the weights before that step are in the last checkpoint), a disk that is full.
 std::string train(const RunOptions& options);
 
-// The network of a checkpoint. InputError: a file that is no checkpoint, is damaged, or whose tensors do not fit the config.
+// The network of a checkpoint. InputError: a file that is no checkpoint, is damaged, or whose tensors do
+// not fit the config.
 Embedder open(Context& context, const CheckpointSource& source);
 
 }  // namespace saccade::baseline

@@ -19,8 +19,8 @@ struct Place {
   int64_t batch = 0;        // batches done in the epoch
 };
 
-// What a checkpoint says beside its tensors. The same run gives the same bytes: nothing here depends on the clock or the
-// machine's name.
+// What a checkpoint says beside its tensors. The same run gives the same bytes: nothing here depends on the clock or
+// the machine's name.
 struct RunState {
   std::string config;  // its essential keys, as JSON
   uint64_t seed = 0;
@@ -45,9 +45,9 @@ struct Kept {
 };
 
 // <folder>/checkpoint-<step>.safetensors. A learner called "critic" has its parameters as critic.<parameter> and the
-// tensors of its optimizer as optimizer.critic.<state>; the learner called "" has the bare names, which are torchvision's.
-// Config and state stand as JSON in the metadata, with a checksum for each learner and tensor. Written atomically; then all
-// but the last two and the best are removed. Returns the path.
+// tensors of its optimizer as optimizer.critic.<state>; the learner called "" has the bare names, which are
+// torchvision's. Config and state stand as JSON in the metadata, with a checksum for each learner and tensor. Written
+// atomically; then all but the last two and the best are removed. Returns the path.
 std::string write_checkpoint(Context& context, const std::string& folder, RunState state, const Kept& kept);
 
 // Steps for which the folder holds a checkpoint, rising.
@@ -57,8 +57,8 @@ std::string checkpoint_path(const std::string& folder, int64_t step);
 // InputError names the file when it is no checkpoint of ours.
 RunState read_run_state(const std::string& path);
 
-// What was kept as JSON under `name`: a count, such as that of the classes. `path` is for the message. InputError if it is
-// not there, or no count.
+// What was kept as JSON under `name`: a count, such as that of the classes. `path` is for the message. InputError if it
+// is not there, or no count.
 int64_t read_count(const RunState& state, const std::string& name, const std::string& path);
 
 // A checkpoint, and what --set changes in its config.
@@ -71,8 +71,8 @@ struct CheckpointSource {
 // memory is taken for them.
 void check_shapes(const std::string& path, const std::string& learner, const ParameterArena& parameters);
 
-// These fill what has the same name in the file. InputError if a tensor is missing, has another shape, or is not what was
-// written, by its checksum.
+// These fill what has the same name in the file. InputError if a tensor is missing, has another shape, or is not what
+// was written, by its checksum.
 void read_weights_of(Context& context, const std::string& path, const std::string& name, Learner& learner);
 void read_learner(Context& context, const std::string& path, const std::string& name, Learner& learner);
 void read_tensor(Context& context, const std::string& path, const std::string& name, Tensor& tensor);

@@ -9,8 +9,8 @@
 //     keys("margin", loss.margin, {0, 1e6});
 //   }
 //
-// That one function serves reading, writing, ranges and the nearest key of a misspelled one. Every key has a default, the
-// value of a default-constructed struct; a key that does not exist is refused.
+// That one function serves reading, writing, ranges and the nearest key of a misspelled one. Every key has a default,
+// the value of a default-constructed struct; a key that does not exist is refused.
 #pragma once
 
 #include <cstdint>
@@ -109,8 +109,8 @@ struct ConfigSource {
 // The file's text. InputError names the file.
 std::string read_config_text(const std::string& path);
 
-// Reads `text` over the defaults, then the assignments. InputError names `name` (the file) or the assignment, the key, and
-// the nearest key that exists.
+// Reads `text` over the defaults, then the assignments. InputError names `name` (the file) or the assignment, the key,
+// and the nearest key that exists.
 template <class Config>
 Config parse_config(const std::string& text, const std::string& name,
                     const std::vector<std::string>& assignments = {}) {

@@ -35,8 +35,8 @@ struct Embedder {
   std::string metric = "euclidean";
 };
 
-// The features of `records`, in their order. Error if one has another size than `embedder` says, or is not finite: it names
-// the picture.
+// The features of `records`, in their order. Error if one has another size than `embedder` says, or is not finite: it
+// names the picture.
 Features extract_features(Context& context, const Embedder& embedder,
                           const std::vector<ImageRecord>& records);
 

@@ -19,8 +19,8 @@ std::vector<nlohmann::json> read_metrics(const std::string& path);
 // Adds lines to the file.
 class Metrics {
  public:
-  // A run that goes on keeps the lines up to `step`: later ones belong to steps that will run again. With `step` = -1 the
-  // file begins empty. `time` receives the time of the last line that is kept.
+  // A run that goes on keeps the lines up to `step`: later ones belong to steps that will run again. With `step` = -1
+  // the file begins empty. `time` receives the time of the last line that is kept.
   Metrics(const std::string& folder, int64_t step, double* time);
 
   // Step, epoch and time with the values of `line`. A line whose first value the file has at this step already is left

@@ -60,8 +60,8 @@ ConfigRecord record_of(const Config& config) {
 }
 
 // The final bits of a run depend on the data, the config, the seed and the number of compute threads alone: not on the
-// number of data workers, and not on how often the run was killed and resumed. A loop keeps that promise if everything that
-// a later step depends on is kept here, or follows from the seed and the place.
+// number of data workers, and not on how often the run was killed and resumed. A loop keeps that promise if everything
+// that a later step depends on is kept here, or follows from the seed and the place.
 class Run {
  public:
   using Json = nlohmann::json;
@@ -80,13 +80,13 @@ class Run {
   const Place& place() const { return state_.place; }
   void notice(const std::string& line) const;
 
-  // The data that the run learns from: the same, after a resume, as when it began. `fingerprint` tells the pictures of two
-  // folders apart, `what` and `where` name them in the message. InputError if they differ.
+  // The data that the run learns from: the same, after a resume, as when it began. `fingerprint` tells the pictures of
+  // two folders apart, `what` and `where` name them in the message. InputError if they differ.
   void check_data(const std::string& fingerprint, const std::string& what, const std::string& where);
 
-  // What a checkpoint must hold, by name. The value lives as long as the run, and is filled now if the run was resumed. A
-  // learner has been started, a tensor has its shape; a learner's name may be empty, that of others may not. JSON is for
-  // small things: a person's answers, epsilon, the round that runs. InputError as read_learner.
+  // What a checkpoint must hold, by name. The value lives as long as the run, and is filled now if the run was resumed.
+  // A learner has been started, a tensor has its shape; a learner's name may be empty, that of others may not. JSON is
+  // for small things: a person's answers, epsilon, the round that runs. InputError as read_learner.
   void keep(const std::string& name, Learner& learner);
   void keep(const std::string& name, Tensor& tensor);
   void keep(const std::string& name, Json& value);
@@ -107,21 +107,22 @@ class Run {
   void log(const Json& values);
   void show_progress(int64_t steps, double loss) const;
 
-  // True, and remembered, if `score` is above all before it in this stage. save() then keeps the checkpoint of this step.
+  // True, and remembered, if `score` is above all before it in this stage. save() then keeps the
+  // checkpoint of this step.
   bool is_best(double score);
 
   // Writes a checkpoint, between steps. Error if gradients wait in a kept learner, or if it holds a number that is not
-  // finite: no run could resume from that. (The loss can stay finite for a step after a weight has overflowed, so the optimizer's guard
-  // does not see it.)
+  // finite: no run could resume from that. (The loss can stay finite for a step after a weight has overflowed, so the
+  // optimizer's guard does not see it.)
   void save();
 
-  // Throws Error: the loss of the step that runs is not finite. Names the op that made the first NaN, which `forward`,
-  // the step once more, finds on its tape (the guard of Learner::step has left the weights as they were), and the last
-  // checkpoint.
+  // Throws Error: the loss of the step that runs is not finite. Names the last checkpoint and the op that
+  // made the first NaN, which `forward`, the step once more, finds on its tape (the guard of Learner::step
+  // has left the weights as they were).
   [[noreturn]] void stop_at_nan(const std::function<void(Tape&)>& forward);
 
-  // Writes result.json: `result` with config, seed, device, precision, steps, checkpoint, seconds and peak_bytes. Returns
-  // its text.
+  // Writes result.json: `result` with config, seed, device, precision, steps, checkpoint, seconds and
+  // peak_bytes. Returns its text.
   std::string finish(Json result);
 
  private:

@@ -36,8 +36,8 @@ struct OptimizerSection {
   };
   std::vector<Group> groups;
 
-  // What Learner::start takes. Puts the parameters into their groups, so call it when all are there; InputError for a group
-  // without a parameter.
+  // What Learner::start takes. Puts the parameters into their groups, so call it when all are there; InputError for a
+  // group without a parameter.
   OptimizerConfig config(ParameterArena& parameters) const;
 };
 void describe(Keys& keys, OptimizerSection& optimizer);
@@ -63,8 +63,8 @@ struct ScheduleSection {
   // The learning rate at `place`, from the base rate.
   double rate(double base, const SchedulePlace& place) const;
 
-  // Its length in steps, seen from `place`. Epochs differ in length, as their batches are drawn: `batches_of` says how many
-  // an epoch has.
+  // Its length in steps, seen from `place`. Epochs differ in length, as their batches are drawn: `batches_of` says how
+  // many an epoch has.
   int64_t steps_in_all(const SchedulePlace& place,
                        const std::function<int64_t(int64_t epoch)>& batches_of) const;
 };

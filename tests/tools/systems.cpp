@@ -1,5 +1,5 @@
-// What no system escapes: every row of reid/systems.h is trained here by the program `train`, killed, resumed and scored.
-// A new row needs an entry in small_runs() (training.h).
+// What no system escapes: every row of reid/systems.h is trained here by the program `train`, killed, resumed and
+// scored. A new row needs an entry in small_runs() (training.h).
 #include "reid/systems.h"
 
 #include <unistd.h>

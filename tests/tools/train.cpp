@@ -1,5 +1,5 @@
-// The program `train` on the baseline: what it keeps, what it refuses, and what it says. What every system must do stands
-// in systems.cpp.
+// The program `train` on the baseline: what it keeps, what it refuses, and what it says. What every system must do
+// stands in systems.cpp.
 #include "tensor/weights/safetensors.h"
 #include "tests/tools/training.h"
 
