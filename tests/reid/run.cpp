@@ -96,16 +96,19 @@ std::string train_toy(const RunOptions& options) {
   return run.finish({{"answers", answers}});
 }
 
-// Its own scores: the answers so far, and the sum of the weights. The critic and the target network are not read.
-Scores evaluate_toy(Context& context, const std::string& checkpoint, const std::string&) {
+// Its own scores: the answers so far, the sum of the weights, and a setting. The critic and the target network are not read.
+Scores evaluate_toy(Context& context, const CheckpointSource& source, const std::string&) {
+  const RunState state = read_run_state(source.path);
+  const auto config = parse_config<ToyConfig>(state.config, source.path, source.assignments);
   Learner online;
   const layers::Linear policy(online.parameters, "fc", kWidth, kClasses);
-  check_shapes(checkpoint, "", online.parameters);
+  check_shapes(source.path, "", online.parameters);
   online.start(context, 0);
-  read_weights_of(context, checkpoint, "", online);
+  read_weights_of(context, source.path, "", online);
   double sum = 0;
   for (const float x : online.parameters.values.to_host<float>(context)) sum += x;
-  return {{{"answers", read_run_state(checkpoint).values.at("answers").size()}, {"sum", sum}}, "a table\n"};
+  return {{{"answers", state.values.at("answers").size()}, {"sum", sum}, {"rate", config.learning_rate}},
+          "a table\n"};
 }
 
 RunOptions options_of(const TestFolder& folder, const std::string& out) {
@@ -157,14 +160,23 @@ TEST_CASE("a run in stages, stopped and resumed after every step, has the bits o
 }
 
 TEST_CASE("a row of the table can be without pictures, and have scores of its own") {
-  const System toy = {"toy", "a policy that asks", false, train_toy, {}, evaluate_toy};
+  const System toy = {.name = "toy",
+                      .purpose = "a policy that asks",
+                      .data = "",
+                      .train = train_toy,
+                      .open = {},
+                      .evaluate = evaluate_toy,
+                      .extract = {}};
+  CHECK(!toy.reads_data());
   const TestFolder folder;
   const RunOptions options = options_of(folder, "out");
   const Json result = Json::parse(toy.train(options));
   Context context(Device::cpu, 0, 1);
-  const Scores scores = toy.evaluate(context, last_of(options.out), "");
+  const CheckpointSource source{last_of(options.out), {"learning_rate=0.5"}};
+  const Scores scores = toy.evaluate(context, source, "");
   CHECK(scores.json["answers"] == result["answers"].size());
   CHECK(scores.json["sum"] != 0);
+  CHECK(scores.json["rate"] == 0.5);
 }
 
 TEST_CASE("in a checkpoint learners, their optimizers and tensors stand by their names") {
