@@ -207,7 +207,7 @@ TEST_CASE("a damaged image stops the run before its first step and is named") {
 
   // And whether there is anything to find.
   fs::remove_all(in_folder("evaluated/query"));
-  fs::copy_file(first_file("data/query"), in_folder("evaluated/query/0999_c1s1_000001_00.jpg"));
+  fs::copy_file(first_file("baseline_data/query"), in_folder("evaluated/query/0999_c1s1_000001_00.jpg"));
   check_refused(run("train", options("evaluated")), {"evaluated/query", "none of the query persons"});
   CHECK_FALSE(fs::exists(in_folder("evaluated_out/metrics.jsonl")));
 }
