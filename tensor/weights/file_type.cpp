@@ -2,7 +2,13 @@
 
 #include <cstring>
 
+#include "tensor/weights/weight_file.h"
+
 namespace saccade {
+
+std::string unread_type(std::string_view name) {
+  return concat("it is of the type ", printable(name), ", which is not read here");
+}
 
 std::vector<std::byte> to_memory(FileType type, std::vector<std::byte> raw) {
   if (type == FileType::boolean) {

@@ -4,6 +4,8 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "tensor/dtype.h"
@@ -34,6 +36,9 @@ constexpr DType memory_dtype(FileType type) {
   }
   return DType::u8;
 }
+
+// What is said of a tensor whose elements are of a type that FileType does not have; `name` is the file's.
+std::string unread_type(std::string_view name);
 
 // Bytes of one element in the file.
 constexpr size_t file_size(FileType type) {

@@ -4,11 +4,11 @@
 #include <cstdio>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "tensor/weights/byte_source.h"
-#include "tensor/weights/pickle.h"
-#include "tensor/weights/zip.h"
+#include "tensor/weights/torch_archive.h"
 
 namespace saccade {
 
@@ -16,65 +16,21 @@ namespace {
 
 using Kind = PickleObject::Kind;
 
-constexpr uint64_t kMaxPickle = 16 << 20;
-constexpr size_t kMaxNesting = 32, kMaxName = 1000, kMaxText = 16 << 20, kMaxVisits = 1 << 17;
-
-// --- The archive ---
-
-class Archive {
- public:
-  explicit Archive(const ByteSource& source) : source_(source) {
-    for (ZipEntry& entry : read_zip_directory(source)) entries_.emplace(entry.name, std::move(entry));
-    find_prefix();
-    check_input(!find("constants.pkl"), source.name(),
-                ": a TorchScript program; save the model's state_dict with torch.save");
-    for (const auto& [name, entry] : entries_) {
-      check_input(!entry.compressed, source.name(), ": the zip entry ", printable(name),
-                  " is compressed, where torch.save stores; unpack the archive and pack it again without "
-                  "compression");
-    }
-    if (const ZipEntry* order = find("byteorder")) {
-      check_input(read_text(*order, 16) == "little", source.name(), ": written on a big-endian machine");
-    }
-  }
-
-  const ZipEntry* find(const std::string& name) const {
-    const auto found = entries_.find(prefix_ + name);
-    return found == entries_.end() ? nullptr : &found->second;
-  }
-
-  std::string read_text(const ZipEntry& entry, uint64_t longest) const {
-    check_input(entry.size <= longest, source_.name(), ": the entry ", printable(entry.name), " has ",
-                entry.size, " bytes, over the limit of ", longest);
-    std::string text(entry.size, '\0');
-    source_.read(entry.offset, text.data(), text.size());
-    return text;
-  }
-
- private:
-  // Everything lies in one folder, named after the file: the one that holds data.pkl.
-  void find_prefix() {
-    const std::string pickle = "/data.pkl";
-    for (const auto& [name, entry] : entries_) {
-      const size_t slash = name.find('/');
-      if (slash == std::string::npos || name.compare(slash, std::string::npos, pickle) != 0) continue;
-      check_input(prefix_.empty(), source_.name(), ": two entries are a data.pkl");
-      prefix_ = name.substr(0, slash + 1);
-    }
-    check_input(!prefix_.empty(), source_.name(), ": a zip archive, but without the data.pkl of torch.save");
-  }
-
-  const ByteSource& source_;
-  std::map<std::string, ZipEntry> entries_;
-  std::string prefix_;
-};
+// A pickle has no more objects than kMaxVisits.
+constexpr size_t kMaxNesting = 32, kMaxName = 1000, kMaxText = 16 << 20, kMaxVisits = 1 << 20;
 
 // --- Names ---
 
 struct Named {
   std::string name;
-  PickleRef tensor;
+  PickleRef value;  // a tensor, or something that is none and no container or scalar
 };
+
+std::string full_name(const PickleObject& object) {
+  if (object.kind == Kind::storage) return "storage";
+  const std::string module(object.text), name(object.name);
+  return printable(module.empty() ? name : module + '.' + name);
+}
 
 // Walks the dictionaries and gives every tensor and every scalar its name.
 class Collector {
@@ -83,32 +39,61 @@ class Collector {
 
   void collect_root() {
     const PickleObject& root = objects_[objects_.root];
-    check_input(root.kind == Kind::dict, file_, ": no dictionary of tensors (save the model's state_dict)");
-    const PickleRef state = find_state(root);
-    if (state == objects_.root) {
+    const std::string what = root.kind == Kind::opaque || root.kind == Kind::global
+                                 ? concat("it holds a ", full_name(root), " and ")
+                                 : "";
+    check_input(is_container(root), file_, ": ", what,
+                "no dictionary of tensors (save the model's state_dict)");
+    for (const PickleRef state : find_states(root)) {
       visit_items(state, "", 0);
-    } else {
-      for (size_t i = 0; i + 1 < root.items.size(); i += 2) {
-        if (is_scalar(root.items[i + 1])) visit(root.items[i + 1], key(root.items[i]), 1);
-      }
-      visit_items(state, "", 0);
+      if (has_tensor()) return add_scalars(root);
+      named.clear();
+      metadata.clear();
     }
-    strip_module();
+    visit_items(objects_.root, "", 0);
   }
 
-  std::vector<Named> tensors;
+  // DataParallel writes "module." before every name.
+  void strip_module() {
+    const std::string prefix = "module.";
+    const auto has_prefix = [&](const Named& item) { return item.name.rfind(prefix, 0) == 0; };
+    if (!std::all_of(named.begin(), named.end(), has_prefix)) return;
+    for (Named& item : named) item.name.erase(0, prefix.size());
+  }
+
+  bool has_tensor() const {
+    return std::any_of(named.begin(), named.end(),
+                       [&](const Named& item) { return objects_[item.value].kind == Kind::tensor; });
+  }
+
+  std::vector<Named> named;
   std::map<std::string, std::string> metadata;
 
  private:
-  PickleRef find_state(const PickleObject& root) const {
+  static bool is_container(const PickleObject& object) {
+    return object.kind == Kind::dict || object.kind == Kind::list || object.kind == Kind::tuple;
+  }
+
+  // Where training programs keep the weights, the likeliest first.
+  std::vector<PickleRef> find_states(const PickleObject& root) const {
+    std::vector<PickleRef> states;
     for (const char* name : {"state_dict", "model_state_dict", "model"}) {
-      for (size_t i = 0; i + 1 < root.items.size(); i += 2) {
+      for (size_t i = 0; root.kind == Kind::dict && i + 1 < root.items.size(); i += 2) {
         const PickleObject& item = objects_[root.items[i]];
         const PickleRef value = root.items[i + 1];
-        if (item.kind == Kind::text && item.text == name && objects_[value].kind == Kind::dict) return value;
+        if (item.kind == Kind::text && item.text == name && objects_[value].kind == Kind::dict) {
+          states.push_back(value);
+        }
       }
     }
-    return objects_.root;
+    return states;
+  }
+
+  void add_scalars(const PickleObject& root) {
+    for (size_t i = 0; i + 1 < root.items.size(); i += 2) {
+      const std::optional<std::string> name = key(root.items[i]);
+      if (name && is_scalar(root.items[i + 1])) visit(root.items[i + 1], *name, 1);
+    }
   }
 
   bool is_scalar(PickleRef ref) const {
@@ -116,12 +101,11 @@ class Collector {
     return kind == Kind::boolean || kind == Kind::integer || kind == Kind::real || kind == Kind::text;
   }
 
-  std::string key(PickleRef ref) const {
+  // What lies under a key that is neither text nor a whole number has no name, so nobody can want it.
+  std::optional<std::string> key(PickleRef ref) const {
     const PickleObject& object = objects_[ref];
     if (object.kind == Kind::integer) return std::to_string(object.integer);
-    check_input(object.kind == Kind::text, file_, ": a dictionary's key is neither text nor a whole number");
-    check_input(object.text.size() <= kMaxName && is_utf8(object.text), file_, ": the name ",
-                printable(object.text), " is too long or not UTF-8");
+    if (object.kind != Kind::text || object.text.size() > kMaxName || !is_utf8(object.text)) return {};
     return std::string(object.text);
   }
 
@@ -137,8 +121,11 @@ class Collector {
                 " or hold themselves");
     const bool dict = container.kind == Kind::dict;
     for (size_t i = 0; i < container.items.size(); i += dict ? 2 : 1) {
-      const std::string name = prefix + (dict ? key(container.items[i]) : std::to_string(i));
-      check_input(name.size() <= kMaxName, file_, ": the name ", printable(name), " is too long");
+      // Containers may be shared, so the walk can be far longer than the file.
+      check_input(++visits_ <= kMaxVisits, file_, ": more than ", kMaxVisits, " values");
+      const std::optional<std::string> last = dict ? key(container.items[i]) : std::to_string(i);
+      if (!last || prefix.size() + last->size() > kMaxName) continue;
+      const std::string name = prefix + *last;
       charge(name.size());
       visit(container.items[dict ? i + 1 : i], name, depth + 1);
     }
@@ -146,11 +133,12 @@ class Collector {
 
   void visit(PickleRef ref, const std::string& name, size_t depth) {
     const PickleObject& object = objects_[ref];
-    // Containers may be shared, so the walk can be far longer than the file.
-    check_input(++visits_ <= kMaxVisits, file_, ": more than ", kMaxVisits, " values");
     switch (object.kind) {
       case Kind::tensor:
-        return tensors.push_back({name, ref});
+      case Kind::opaque:
+      case Kind::global:
+      case Kind::storage:
+        return named.push_back({name, ref});
       case Kind::dict:
       case Kind::list:
       case Kind::tuple:
@@ -172,17 +160,8 @@ class Collector {
         return;
       }
       case Kind::none:
-      case Kind::global:
-      case Kind::storage:
         return;
     }
-  }
-
-  void strip_module() {
-    const std::string prefix = "module.";
-    const auto has_prefix = [&](const Named& named) { return named.name.rfind(prefix, 0) == 0; };
-    if (!std::all_of(tensors.begin(), tensors.end(), has_prefix)) return;
-    for (Named& named : tensors) named.name.erase(0, prefix.size());
   }
 
   const PickleObjects& objects_;
@@ -226,26 +205,41 @@ void gather(const Strided& tensor, const std::byte* from, std::byte* to) {
   }
 }
 
+// Why one tensor of a file cannot be read.
+struct Unreadable {
+  std::string reason;
+};
+
+template <class... Parts>
+void need(bool ok, const Parts&... parts) {
+  if (!ok) throw Unreadable{concat(parts...)};
+}
+
+// Reads tensors; one that cannot be read is Unreadable.
 class TensorReader {
  public:
-  TensorReader(const ByteSource& source, const Archive& archive, const PickleObjects& objects)
-      : source_(source), archive_(archive), objects_(objects), budget_(4 * source.size() + (1 << 20)) {}
+  TensorReader(const ByteSource& source, const TorchArchive& archive)
+      : source_(source),
+        archive_(archive),
+        objects_(archive.objects),
+        budget_(4 * source.size() + (1 << 20)) {}
 
   HostTensor read(const Named& named) {
-    what_ = concat(source_.name(), ": tensor ", printable(named.name), ": ");
-    const std::vector<PickleRef>& parts = objects_[named.tensor].items;
-    const PickleObject& storage = objects_[parts[0]];
-    const ZipEntry& entry = find_storage(storage);
-    const Strided tensor = describe(storage, parts);
+    const PickleObject& object = objects_[named.value];
+    const PickleObject& storage = objects_[object.items[0]];
+    need(object.name.empty(), unread_type(object.name));
+    need(storage.type.has_value(), unread_type(storage.name));
+    const StorageBytes& bytes = find_storage(storage);
+    const Strided tensor = describe(storage, object.items);
 
     const DType dtype = memory_dtype(tensor.type);
-    const uint64_t bytes = static_cast<uint64_t>(std::max(tensor.count, tensor.span)) * size_of(dtype);
-    check_input(bytes <= budget_, what_, "the file would need more than four times its size in memory");
-    budget_ -= bytes;
+    const uint64_t needed = static_cast<uint64_t>(std::max(tensor.count, tensor.span)) * size_of(dtype);
+    need(needed <= budget_, "the file would need more than four times its size in memory");
+    budget_ -= needed;
 
     const auto size = static_cast<int64_t>(file_size(tensor.type));
     std::vector<std::byte> raw(static_cast<size_t>(tensor.span * size));
-    source_.read(entry.offset + static_cast<uint64_t>(tensor.offset * size), raw.data(), raw.size());
+    source_.read(bytes.offset + static_cast<uint64_t>(tensor.offset * size), raw.data(), raw.size());
     if (!tensor.dense()) {
       std::vector<std::byte> gathered(static_cast<size_t>(tensor.count * size));
       gather(tensor, raw.data(), gathered.data());
@@ -255,82 +249,121 @@ class TensorReader {
   }
 
  private:
-  const ZipEntry& find_storage(const PickleObject& storage) const {
-    const ZipEntry* entry = archive_.find("data/" + std::string(storage.text));
-    check_input(entry != nullptr, what_, "its storage ", printable(storage.text), " is not in the file");
-    const uint64_t size = file_size(storage.type);
-    check_input(storage.integer >= 0 && entry->size / size == static_cast<uint64_t>(storage.integer) &&
-                    entry->size % size == 0,
-                what_, "its storage has ", entry->size, " bytes, not ", storage.integer, " elements of ",
-                size);
-    return *entry;
+  const StorageBytes& find_storage(const PickleObject& storage) const {
+    const auto found = archive_.storages.find(storage.text);
+    need(found != archive_.storages.end(), "its storage ", printable(storage.text), " is not in the file");
+    const StorageBytes& bytes = found->second;
+    need(!bytes.compressed, "its storage ", printable(storage.text),
+         " is compressed, where torch.save stores");
+    const uint64_t size = file_size(*storage.type);
+    need(storage.integer >= 0 && bytes.size / size == static_cast<uint64_t>(storage.integer) &&
+             bytes.size % size == 0,
+         "its storage has ", bytes.size, " bytes, not ", storage.integer, " elements of ", size);
+    return bytes;
   }
 
   std::vector<int64_t> sizes(PickleRef ref, const char* name) const {
     std::vector<int64_t> out;
     const auto& items = objects_[ref].items;
-    check_input(items.size() <= kMaxFileRank, what_, "more than ", kMaxFileRank, " dimensions");
+    need(items.size() <= kMaxFileRank, "more than ", kMaxFileRank, " dimensions");
     for (const PickleRef item : items) {
       const PickleObject& value = objects_[item];
-      check_input(value.kind == Kind::integer && value.integer >= 0, what_, "its ", name,
-                  " are not all whole numbers from 0");
+      need(value.kind == Kind::integer && value.integer >= 0, "its ", name,
+           " are not all whole numbers from 0");
       out.push_back(value.integer);
     }
     return out;
   }
 
-  // Shape, strides and offset, once they are known to stay inside the storage.
+  // Shape, strides and offset, once they are known to stay inside the storage or the view of it.
   Strided describe(const PickleObject& storage, const std::vector<PickleRef>& parts) const {
-    Strided out{
-        storage.type, sizes(parts[2], "sizes"), sizes(parts[3], "strides"), objects_[parts[1]].integer, 0, 0};
-    check_input(out.shape.size() == out.stride.size(), what_, out.shape.size(), " sizes, but ",
-                out.stride.size(), " strides");
+    int64_t first = 0, elements = storage.integer;
+    if (!storage.items.empty()) {
+      first = objects_[storage.items[0]].integer;
+      elements = objects_[storage.items[1]].integer;
+      need(first >= 0 && elements >= 0 && first <= storage.integer && elements <= storage.integer - first,
+           "its view reaches outside its storage of ", storage.integer, " elements");
+    }
+    Strided out{*storage.type,
+                sizes(parts[2], "sizes"),
+                sizes(parts[3], "strides"),
+                objects_[parts[1]].integer,
+                0,
+                0};
+    need(out.shape.size() == out.stride.size(), out.shape.size(), " sizes, but ", out.stride.size(),
+         " strides");
     try {
       const DType widest = DType::f64;
       out.count = byte_count(widest, out.shape) / static_cast<int64_t>(size_of(widest));
     } catch (const Error& error) {
-      throw InputError(what_ + error.what());
+      throw Unreadable{error.what()};
     }
     int64_t last = out.offset;
-    bool fits = out.offset >= 0 && out.offset <= storage.integer;
+    bool fits = out.offset >= 0 && out.offset <= elements;
     for (size_t d = 0; d < out.shape.size() && out.count > 0; ++d) {
       int64_t step = 0;
       fits = fits && !__builtin_mul_overflow(out.shape[d] - 1, out.stride[d], &step) &&
              !__builtin_add_overflow(last, step, &last);
     }
-    fits = fits && (out.count == 0 || last < storage.integer);
-    check_input(fits, what_, "it reaches outside its storage of ", storage.integer, " elements");
+    fits = fits && (out.count == 0 || last < elements);
+    need(fits, "it reaches outside its storage of ", elements, " elements");
     for (size_t d = 0; d < out.shape.size(); ++d) {
       if (out.shape[d] <= 1) out.stride[d] = 0;  // no step is ever taken, and the file may say anything
     }
     out.span = out.count == 0 ? 0 : last - out.offset + 1;
+    out.offset += first;
     return out;
   }
 
   const ByteSource& source_;
-  const Archive& archive_;
+  const TorchArchive& archive_;
   const PickleObjects& objects_;
   uint64_t budget_;  // bytes that tensors may still take
-  std::string what_;
 };
 
 WeightFile read_all(const ByteSource& source, const std::function<bool(const std::string&)>& wanted) {
-  const Archive archive(source);
-  const std::string pickle = archive.read_text(*archive.find("data.pkl"), kMaxPickle);
-  const PickleObjects objects = read_pickle(std::as_bytes(std::span(pickle)), source.name());
-  Collector collector(objects, source.name());
+  const std::string& path = source.name();
+  const TorchArchive archive = read_torch_archive(source);
+  Collector collector(archive.objects, path);
   collector.collect_root();
-  check_input(!collector.tensors.empty(), source.name(), ": there is no tensor in it");
-
-  std::map<std::string_view, int> seen;
-  for (const Named& named : collector.tensors) {
-    check_input(seen[named.name]++ == 0, source.name(), ": two tensors are called ", printable(named.name));
+  collector.strip_module();
+  const std::vector<Named>& named = collector.named;
+  const PickleObjects& objects = archive.objects;
+  if (!collector.has_tensor()) {
+    const std::string instead =
+        named.empty() ? std::string()
+                      : concat("; ", printable(named[0].name), " is a ", full_name(objects[named[0].value]),
+                               " (save the model's state_dict)");
+    throw InputError(path + ": there is no tensor in it" + instead);
   }
+  std::map<std::string_view, int> seen;
+  for (const Named& item : named) {
+    check_input(seen[item.name]++ == 0, path, ": two tensors are called ", printable(item.name));
+  }
+
   WeightFile file;
   file.metadata = std::move(collector.metadata);
-  TensorReader reader(source, archive, objects);
-  for (const Named& named : collector.tensors) {
-    if (!wanted || wanted(named.name)) file.tensors.push_back(reader.read(named));
+  TensorReader reader(source, archive);
+  for (const Named& item : named) {
+    if (wanted && !wanted(item.name)) continue;
+    if (objects[item.value].kind != Kind::tensor) {
+      file.unread[item.name] = concat("it is a ", full_name(objects[item.value]), " and no tensor");
+      continue;
+    }
+    try {
+      file.tensors.push_back(reader.read(item));
+    } catch (const Unreadable& unreadable) {
+      file.unread[item.name] = unreadable.reason;
+      // One that somebody asked for by name must be there, and a file must have one that can be read.
+      check_input(!wanted, path, ": tensor ", printable(item.name), ": ", unreadable.reason);
+    }
+  }
+  if (!wanted && file.tensors.empty()) {
+    const auto first = std::find_if(named.begin(), named.end(), [&](const Named& item) {
+      return objects[item.value].kind == Kind::tensor;
+    });
+    throw InputError(concat(path, ": no tensor in it can be read: tensor ", printable(first->name), ": ",
+                            file.unread[first->name]));
   }
   return file;
 }

@@ -35,6 +35,9 @@ struct HostTensor {
 struct WeightFile {
   std::vector<HostTensor> tensors;  // in the order of the file; no two have the same name
   std::map<std::string, std::string> metadata;
+  // What was asked for and cannot be read, and why, in a few words: a tensor of a type that a DType does not have, or
+  // whose elements are not whole in the file; in a .pth also what lies among the tensors and is none.
+  std::map<std::string, std::string> unread = {};
 
   // The tensor of this name, or null. Linear in the number of tensors.
   const HostTensor* find(std::string_view name) const;

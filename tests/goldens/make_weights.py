@@ -4,12 +4,15 @@ Element i of tensor number k (in the order of `tensors()`) is value(k, i): the t
 Run from the repository's root: python tests/goldens/make_weights.py
 """
 
-import io
+import argparse
+import datetime
+import enum
+import functools
 import os
-import pickle
 import zipfile
-from collections import OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 
+import numpy
 import safetensors.torch
 import torch
 
@@ -55,7 +58,8 @@ def save(name, content, **options):
 
 def repack(source, name, method=zipfile.ZIP_STORED, change=None, extra=()):
     """The same archive packed anew, with `change(entry name, bytes)` applied."""
-    with zipfile.ZipFile(os.path.join(OUT, source)) as old, zipfile.ZipFile(os.path.join(OUT, name), "w", method) as new:
+    target = os.path.join(OUT, name)
+    with zipfile.ZipFile(os.path.join(OUT, source)) as old, zipfile.ZipFile(target, "w", method) as new:
         for info in old.infolist():
             data = old.read(info)
             new.writestr(zipfile.ZipInfo(info.filename), change(info.filename, data) if change else data, method)
@@ -77,6 +81,34 @@ class Model(torch.nn.Module):
     def __init__(self):
         super().__init__()
         self.conv = torch.nn.Conv2d(1, 1, 1)
+
+
+class Recipe:
+    """A class of a training program, which nobody has who reads the file."""
+
+    def __init__(self, rate):
+        self.rate = rate
+        self.tensor = torch.zeros(1)
+
+
+class Kind(enum.Enum):
+    market = 1
+
+
+def objects():
+    """What a checkpoint may hold beside its tensors."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.25)
+    return {
+        "rank1": numpy.float32(0.5), "count": numpy.int64(3), "array": numpy.arange(6).reshape(2, 3),
+        "namespace": argparse.Namespace(lr=0.25, tensor=torch.zeros(1)), "recipe": Recipe(0.25), "class": Recipe,
+        "optimizer": optimizer, "device": torch.device("cuda:0"), "dtype": torch.float16,
+        "partial": functools.partial(Recipe, rate=1), "set": {1, 2}, "frozenset": frozenset((1, 2)), "bytes": b"abc",
+        "bytearray": bytearray(b"abc"), "complex": 1 + 2j, "big": 1 << 100, "negative": -(1 << 70),
+        "date": datetime.datetime(2020, 1, 2), "kind": Kind.market, "slice": slice(1, 2), "range": range(3),
+        "defaultdict": defaultdict(list, {"a": [1]}), "counter": Counter("aab"), "function": os.path.join,
+        "generator": numpy.random.RandomState(0).get_state()[0:3:2], "storage": torch.zeros(2).untyped_storage(),
+        "size": torch.Size((2, 3)),
+    }
 
 
 def main():
@@ -107,14 +139,35 @@ def main():
     base = filled(0, (4, 3, 2), torch.float32)
     save("views.pth", {"base": base, "tied": base, "transposed": base.permute(2, 0, 1), "slice": base[1:3, 1:, 1],
                        "expanded": base[:, :1, :1].expand(4, 3, 2), "last": base[3, 2, 1:],
-                       "channels_last": filled(1, (2, 3, 2, 2), torch.float32).contiguous(memory_format=torch.channels_last)})
+                       "channels_last": filled(1, (2, 3, 2, 2), torch.float32).contiguous(
+                           memory_format=torch.channels_last)})
+
+    # Every protocol, and the format before PyTorch 1.6.
+    save("protocol3.pth", state, pickle_protocol=3)
+    save("protocol4.pth", state, pickle_protocol=4)
+    save("protocol5.pth", state, pickle_protocol=5)
+    save("legacy.pth", state, _use_new_zipfile_serialization=False)
+
+    # What is no tensor, beside the weights and among them, and tensors of types that are not read.
+    for protocol in (2, 3, 4, 5):
+        save(f"objects{protocol}.pth", {"w": filled(0, (2,), torch.float32), "objects": objects(),
+                                        ("a", 1): 2, None: 3, Kind.market: 4}, pickle_protocol=protocol)
+    attribute = filled(1, (2,), torch.float32)
+    attribute.note = "a tensor with an attribute"
+    parameter = torch.nn.Parameter(filled(2, (2,), torch.float32))
+    parameter.note = "a parameter with one"
+    types = {"w": filled(0, (2,), torch.float32), "attribute": attribute, "parameter": parameter}
+    for name in ("int8", "int16", "complex64", "complex128", "float8_e5m2", "float8_e4m3fn", "uint16", "uint32"):
+        types[name] = filled(3, (2,), torch.float32).to(getattr(torch, name))
+    types["quantized"] = torch.quantize_per_tensor(filled(0, (2,), torch.float32), 0.5, 0, torch.qint8)
+    types["sparse"] = filled(0, (2, 2), torch.float32).to_sparse()
+    save("types.pth", types)
+    save("evil.pth", {"a": filled(0, (2,), torch.float32), "b": Evil("touch saccade-was-here")})
 
     # Files that must be refused.
-    save("legacy.pth", state, _use_new_zipfile_serialization=False)
-    save("protocol4.pth", state, pickle_protocol=4)
     save("short.pth", {"a": filled(0, (2,), torch.int16)})
     save("whole_model.pth", torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1)))
-    save("evil.pth", {"a": filled(0, (2,), torch.float32), "b": Evil("touch saccade-was-here")})
+    save("model_inside.pth", {"epoch": 1, "model": torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1))})
     save("tensor.pth", filled(0, (2,), torch.float32))
     save("no_tensor.pth", {"epoch": 1})
     huge = torch.zeros(1).expand(1 << 40)
