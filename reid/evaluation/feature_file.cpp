@@ -14,7 +14,7 @@ WeightFile read_only(const std::string& path, const std::vector<std::string>& na
   for (const std::string& name : names) {
     const bool found = std::any_of(header.tensors.begin(), header.tensors.end(),
                                    [&](const TensorInfo& tensor) { return tensor.name == name; });
-    check_input(found, path, ": there is no tensor '", name, "'");
+    check_input(found || header.unread.count(name), path, ": there is no tensor '", name, "'");
   }
   return read_safetensors(path, [&](const std::string& name) {
     return std::find(names.begin(), names.end(), name) != names.end();

@@ -6,6 +6,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
 #include <unordered_set>
 
 #include "tensor/weights/atomic_file.h"
@@ -25,24 +26,31 @@ constexpr const char* kMetadata = "__metadata__";
 
 struct NamedType {
   const char* name;
-  FileType type;
+  std::optional<FileType> type = {};  // none for a type that is not read
+  uint64_t unread_size = 0;           // bytes of one element of such a type; 0 where only the offsets tell
+
+  uint64_t element_size() const { return type ? file_size(*type) : unread_size; }
 };
 
-constexpr NamedType kTypes[] = {{"F32", FileType::f32}, {"BF16", FileType::bf16},   {"F64", FileType::f64},
-                                {"I64", FileType::i64}, {"I32", FileType::i32},     {"U8", FileType::u8},
-                                {"F16", FileType::f16}, {"BOOL", FileType::boolean}};
+constexpr NamedType kTypes[] = {
+    {"F32", FileType::f32}, {"BF16", FileType::bf16}, {"F64", FileType::f64}, {"I64", FileType::i64},
+    {"I32", FileType::i32}, {"U8", FileType::u8},     {"F16", FileType::f16}, {"BOOL", FileType::boolean},
+    {"I8", {}, 1},          {"F8_E4M3", {}, 1},       {"F8_E5M2", {}, 1},     {"F8_E8M0", {}, 1},
+    {"F8_E4M3FNUZ", {}, 1}, {"F8_E5M2FNUZ", {}, 1},   {"I16", {}, 2},         {"U16", {}, 2},
+    {"U32", {}, 4},         {"U64", {}, 8},           {"C64", {}, 8}};
+constexpr NamedType kUnknownType = {""};
 
-const NamedType* find_type(std::string_view name) {
+const NamedType& find_type(std::string_view name) {
   for (const NamedType& row : kTypes) {
-    if (name == row.name) return &row;
+    if (name == row.name) return row;
   }
-  return nullptr;
+  return kUnknownType;
 }
 
 // Null for a dtype that files do not hold.
 const char* file_name_of(DType dtype) {
   for (const NamedType& row : kTypes) {
-    if (memory_dtype(row.type) == dtype) return row.name;
+    if (row.type && memory_dtype(*row.type) == dtype) return row.name;
   }
   return nullptr;
 }
@@ -50,11 +58,13 @@ const char* file_name_of(DType dtype) {
 struct Entry {
   std::string name;
   const NamedType* type = nullptr;
-  DType dtype() const { return memory_dtype(type->type); }
+  std::string type_name;  // as the file has it
   std::vector<int64_t> shape;
   uint64_t begin = 0, end = 0;  // bytes from the start of the data
 
   uint64_t size() const { return end - begin; }
+  bool readable() const { return type->type.has_value(); }
+  DType dtype() const { return memory_dtype(*type->type); }  // of a readable one
 };
 
 struct Header {
@@ -99,8 +109,8 @@ class HeaderParser : public nlohmann::json_sax<nlohmann::json> {
       return true;
     }
     if (place_ != Place::entry || key_ != "dtype" || entry_.type) return unexpected("a string");
-    entry_.type = find_type(value);
-    refuse_unless(entry_.type != nullptr, "the dtype ", printable(value), " is not one that is read here");
+    entry_.type = &find_type(value);
+    entry_.type_name = std::move(value);
     return true;
   }
 
@@ -112,7 +122,8 @@ class HeaderParser : public nlohmann::json_sax<nlohmann::json> {
       has_metadata_ = true;
       place_ = Place::metadata;
     } else if (place_ == Place::root) {
-      entry_ = Entry{key_, nullptr, {}, 0, 0};
+      entry_ = Entry{};
+      entry_.name = key_;
       has_shape_ = has_offsets_ = false;
       place_ = Place::entry;
     } else {
@@ -194,17 +205,19 @@ void check_sizes(const std::vector<Entry>& entries, const std::string& file) {
   for (const Entry& entry : entries) {
     const std::string what = concat(file, ": tensor ", printable(entry.name), ": ");
     check_input(entry.begin <= entry.end, what, "its data ends before it begins");
-    int64_t bytes = 0;
+    int64_t elements = 0;
     try {
-      // The bytes in memory, which for f16 are twice those of the file and must fit 63 bits, too.
-      bytes = byte_count(entry.dtype(), entry.shape);
+      // No type takes more bytes in memory than f64, and those must fit 63 bits.
+      const DType widest = DType::f64;
+      elements = byte_count(widest, entry.shape) / static_cast<int64_t>(size_of(widest));
     } catch (const Error& error) {
       throw InputError(what + error.what());
     }
-    bytes = bytes / static_cast<int64_t>(size_of(entry.dtype())) *
-            static_cast<int64_t>(file_size(entry.type->type));
-    check_input(entry.size() == static_cast<uint64_t>(bytes), what, "its shape takes ", bytes,
-                " bytes, its data has ", entry.size());
+    const uint64_t size = entry.type->element_size();
+    if (size == 0) continue;
+    const uint64_t bytes = static_cast<uint64_t>(elements) * size;
+    check_input(entry.size() == bytes, what, "its shape takes ", bytes, " bytes, its data has ",
+                entry.size());
   }
 }
 
@@ -256,7 +269,7 @@ Header read_header(const ByteSource& source) {
 HostTensor read_tensor(const ByteSource& source, uint64_t data_start, const Entry& entry) {
   std::vector<std::byte> raw(entry.size());
   source.read(data_start + entry.begin, raw.data(), raw.size());
-  return {entry.name, entry.dtype(), entry.shape, to_memory(entry.type->type, std::move(raw))};
+  return {entry.name, entry.dtype(), entry.shape, to_memory(*entry.type->type, std::move(raw))};
 }
 
 WeightFile read_all(const ByteSource& source, const std::function<bool(const std::string&)>& wanted) {
@@ -264,7 +277,13 @@ WeightFile read_all(const ByteSource& source, const std::function<bool(const std
   WeightFile file;
   file.metadata = std::move(header.metadata);
   for (const Entry& entry : header.entries) {
-    if (!wanted || wanted(entry.name)) file.tensors.push_back(read_tensor(source, header.data_start, entry));
+    if (wanted && !wanted(entry.name)) continue;
+    if (entry.readable()) {
+      file.tensors.push_back(read_tensor(source, header.data_start, entry));
+    } else {
+      file.unread[entry.name] = unread_type(entry.type_name);
+      check_input(!wanted, source.name(), ": tensor ", printable(entry.name), ": ", file.unread[entry.name]);
+    }
   }
   return file;
 }
@@ -348,7 +367,11 @@ SafetensorsHeader read_safetensors_header(const std::string& path) {
   SafetensorsHeader out;
   out.metadata = std::move(header.metadata);
   for (Entry& entry : header.entries) {
-    out.tensors.push_back({std::move(entry.name), entry.dtype(), std::move(entry.shape)});
+    if (entry.readable()) {
+      out.tensors.push_back({std::move(entry.name), entry.dtype(), std::move(entry.shape)});
+    } else {
+      out.unread[entry.name] = unread_type(entry.type_name);
+    }
   }
   return out;
 }

@@ -1,9 +1,11 @@
 // The safetensors format: eight bytes of header length, a JSON header {name: {dtype, shape, data_offsets},
 // "__metadata__": {text: text}}, then the data, dense and without gaps.
 //
-// Readers check the whole header before they allocate any tensor. A file that is refused is an InputError of
-// one line with the path and the reason. The dtypes F32, BF16, F64, I64, I32 and U8 are read as they are; F16
-// becomes f32 and BOOL becomes u8 (0 or 1). A tensor may start at any byte of the file.
+// Readers check the whole header before they allocate any tensor. A file that is refused is an InputError of one line
+// with the path and the reason. The dtypes F32, BF16, F64, I64, I32 and U8 are read as they are; F16 becomes f32 and
+// BOOL becomes u8 (0 or 1). A tensor of any other dtype is checked like the rest (but for its size where the dtype is
+// unknown) and named in WeightFile::unread; if `wanted` accepts it, it is an InputError that names the dtype. A tensor
+// may start at any byte of the file.
 #pragma once
 
 #include <functional>
@@ -26,6 +28,7 @@ WeightFile parse_safetensors(std::span<const std::byte> bytes, const std::string
 struct SafetensorsHeader {
   std::vector<TensorInfo> tensors;  // dtype and shape as read_safetensors gives them
   std::map<std::string, std::string> metadata;
+  std::map<std::string, std::string> unread;  // of other dtypes, as in a WeightFile
 };
 
 // Reads the header alone and checks it as strictly. The cost does not grow with the size of the weights.

@@ -148,6 +148,37 @@ TEST_CASE("f16 becomes f32 and bool becomes u8") {
   CHECK(file.find("b")->values<uint8_t>()[1] == 1);
 }
 
+TEST_CASE("a safetensors file is read around tensors of other dtypes, unless they are wanted") {
+  const TestFolder folder;
+  const struct {
+    const char* name;
+    size_t size;
+  } types[] = {{"F8_E4M3", 1}, {"F8_E5M2", 1}, {"I8", 1},  {"I16", 2}, {"U16", 2},         {"U32", 4},
+               {"U64", 8},     {"C64", 8},     {"f32", 3}, {"F4", 3},  {"a\\nb\\u001b", 1}};
+  for (const auto& type : types) {
+    INFO(type.name);
+    const std::string path = folder.write(
+        "a", with_length(concat(R"({"a":{"dtype":")", type.name, R"(","shape":[3],"data_offsets":[0,)",
+                                3 * type.size, R"(]},"b":{"dtype":"F32","shape":[1],"data_offsets":[)",
+                                3 * type.size, ',', 3 * type.size + 4, "]}}"),
+                         std::string(3 * type.size, '\7') + std::string("\0\0\x80\x3f", 4)));
+    const WeightFile file = read_safetensors(path);
+    REQUIRE(file.tensors.size() == 1);
+    CHECK(file.find("b")->values<float>()[0] == 1.f);
+    REQUIRE(file.unread.size() == 1);
+    const std::string reason = file.unread.at("a");
+    CHECK((reason.find(type.name) != std::string::npos || type.name[0] == 'a'));
+    CHECK(reason.find('\n') == std::string::npos);
+    CHECK(read_safetensors_header(path).tensors.size() == 1);
+    CHECK(read_safetensors_header(path).unread == file.unread);
+    const auto only = [](const std::string& wanted) {
+      return [wanted](const std::string& name) { return name == wanted; };
+    };
+    CHECK(read_safetensors(path, only("b")).unread.empty());
+    CHECK_THROWS_WITH(read_safetensors(path, only("a")), path + ": tensor 'a': " + reason);
+  }
+}
+
 TEST_CASE("every half has the float of its definition") {
   for (uint32_t half = 0; half < 0x10000; ++half) {
     const int exponent = static_cast<int>(half >> 10 & 31);
@@ -215,9 +246,13 @@ TEST_CASE("a damaged or hostile safetensors file is refused with its reason") {
     CHECK_THAT(refusal(gap, four), ContainsSubstring("'b'") && ContainsSubstring("gap"));
   }
   SECTION("dtypes and shapes") {
-    CHECK_THAT(refusal(one("F8_E4M3", "[4]", "[0,4]"), four), ContainsSubstring("'F8_E4M3'"));
-    CHECK_THAT(refusal(one("I8", "[4]", "[0,4]"), four), ContainsSubstring("'I8'"));
-    CHECK_THAT(refusal(one("f32", "[1]", "[0,4]"), four), ContainsSubstring("'f32'"));
+    CHECK_THAT(refusal(one("F8_E4M3", "[5]", "[0,4]"), four), ContainsSubstring("takes 5 bytes"));
+    CHECK_THAT(refusal(one("I8", "[3]", "[0,4]"), four), ContainsSubstring("takes 3 bytes"));
+    CHECK_THAT(refusal(one("U64", "[1]", "[0,4]"), four), ContainsSubstring("takes 8 bytes"));
+    CHECK_THAT(refusal(one("C64", "[4611686018427387904,4]", "[0,4]"), four), ContainsSubstring("63 bits"));
+    CHECK_THAT(refusal(one("I16", "[2]", "[1,5]"), four + "x"), ContainsSubstring("gap"));
+    CHECK_THAT(refusal(one("?", "[2]", "[0,3]"), four), ContainsSubstring("1 bytes after the last tensor"));
+    CHECK_THAT(refusal(one("?", "[-2]", "[0,4]"), four), ContainsSubstring("negative"));
     CHECK_THAT(refusal(one("F32", "[2]", "[0,4]"), four), ContainsSubstring("takes 8 bytes, its data has 4"));
     CHECK_THAT(refusal(one("F16", "[1]", "[0,4]"), four), ContainsSubstring("takes 2 bytes, its data has 4"));
     CHECK_THAT(refusal(one("F32", "[-1]", "[0,4]"), four), ContainsSubstring("negative"));
