@@ -21,8 +21,10 @@ WeightFile read_weights(const std::string& path, const std::function<bool(const 
   };
   if (has(0, "PK\x03\x04")) return read_torch_pickle(path, wanted);
   if (start[8] == '{') return read_safetensors(path, wanted);
-  check_input(!has(0, "\x80") && !has(257, "ustar"), path,
-              ": the .pth format from before PyTorch 1.6; write it anew: torch.save(torch.load(path), path)");
+  if (has(0, "\x80")) return read_torch_pickle(path, wanted);
+  check_input(!has(257, "ustar"), path,
+              ": the .pth format of PyTorch's first year, a tar archive; write it anew: "
+              "torch.save(torch.load(path), path)");
   throw InputError(path + ": neither a safetensors file nor a PyTorch .pth");
 }
 

@@ -1,5 +1,8 @@
 #include "tensor/weights/torch_archive.h"
 
+#include <algorithm>
+#include <cstring>
+#include <iterator>
 #include <string_view>
 #include <utility>
 
@@ -11,7 +14,11 @@ namespace saccade {
 
 namespace {
 
+using Kind = PickleObject::Kind;
+
 constexpr uint64_t kMaxPickle = 16 << 20;
+
+// --- The zip archive ---
 
 using Entries = std::map<std::string, ZipEntry>;
 
@@ -63,10 +70,75 @@ TorchArchive read_zip(const ByteSource& source) {
   return out;
 }
 
+// --- The stream ---
+
+// The last bytes of the first pickle: LONG1, ten bytes, the magic number 0x1950a86a20f9469cfc6c, STOP.
+constexpr std::string_view kMagic = "\x8a\x0al\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+
+// InputError unless the pickle of the system says that it stores the low byte first.
+void check_order(const PickleObjects& system, const std::string& file) {
+  const PickleObject& root = system[system.root];
+  const PickleObject* little = nullptr;
+  for (size_t i = 0; root.kind == Kind::dict && i + 1 < root.items.size(); i += 2) {
+    if (system[root.items[i]].text == "little_endian") little = &system[root.items[i + 1]];
+  }
+  check_input(little && little->kind == Kind::boolean, file,
+              ": it does not say in which order its bytes lie");
+  check_input(little->integer == 1, file, ": written on a big-endian machine");
+}
+
+// Where the elements of each storage lie. They begin at byte `at`, in the order of the keys.
+void find_storages(TorchArchive& archive, const PickleObjects& keys, const ByteSource& source, uint64_t at) {
+  const std::string& file = source.name();
+  std::map<std::string_view, uint64_t> element_size;
+  for (const PickleObject& object : archive.objects.all) {
+    if (object.kind == Kind::storage) element_size.emplace(object.text, object.element_size);
+  }
+  check_input(keys[keys.root].kind == Kind::list, file, ": there is no list of its storages");
+  for (const PickleRef ref : keys[keys.root].items) {
+    const PickleObject& key = keys[ref];
+    const std::string what = concat(file, ": the storage ", printable(key.text));
+    check_input(key.kind == Kind::text, what, " has no name");
+    const auto size = element_size.find(key.text);
+    check_input(size != element_size.end() && size->second > 0, what, " has no type whose size is known");
+    uint64_t count = 0;
+    source.read(at, &count, sizeof count);
+    at += sizeof count;
+    check_input(count <= (source.size() - at) / size->second, what, " goes beyond the end of the file");
+    const StorageBytes bytes{at, count * size->second, false};
+    check_input(archive.storages.emplace(key.text, bytes).second, what, " comes twice");
+    at += bytes.size;
+  }
+}
+
+TorchArchive read_stream(const ByteSource& source) {
+  const std::string& file = source.name();
+  TorchArchive out;
+  out.pickle.resize(std::min(source.size(), kMaxPickle));
+  source.read(0, out.pickle.data(), out.pickle.size());
+  std::span<const std::byte> rest = out.pickle;
+  const auto next = [&] {
+    PickleObjects objects = read_pickle(rest, file);
+    rest = rest.subspan(objects.size);
+    return objects;
+  };
+  const std::string_view magic(reinterpret_cast<const char*>(out.pickle.data()), next().size);
+  check_input(magic.ends_with(kMagic), file, ": a pickle, but not one that torch.save wrote");
+  const PickleObjects version = next();
+  check_input(version[version.root].integer == 1001, file, ": torch.save's protocol is not 1001");
+  check_order(next(), file);
+  out.objects = next();
+  const PickleObjects keys = next();
+  find_storages(out, keys, source, out.pickle.size() - rest.size());
+  return out;
+}
+
 }  // namespace
 
 TorchArchive read_torch_archive(const ByteSource& source) {
-  return read_zip(source);
+  char first = 0;
+  if (source.size() > 0) source.read(0, &first, 1);
+  return first == '\x80' ? read_stream(source) : read_zip(source);
 }
 
 }  // namespace saccade

@@ -19,7 +19,7 @@
 // times its size plus 1 MiB (shared storages). If `wanted` accepts such a tensor, it is an InputError that names it
 // and the reason.
 //
-// Refused with an InputError of one line with the path and the reason: the format before PyTorch 1.6,
+// Refused with an InputError of one line with the path and the reason: the tar format of PyTorch's first year,
 // TorchScript, overlapping entries, a damaged pickle, and a file in which no tensor can be read.
 #pragma once
 

@@ -147,11 +147,14 @@ def main():
     save("protocol4.pth", state, pickle_protocol=4)
     save("protocol5.pth", state, pickle_protocol=5)
     save("legacy.pth", state, _use_new_zipfile_serialization=False)
+    save("legacy4.pth", state, _use_new_zipfile_serialization=False, pickle_protocol=4)
 
     # What is no tensor, beside the weights and among them, and tensors of types that are not read.
     for protocol in (2, 3, 4, 5):
         save(f"objects{protocol}.pth", {"w": filled(0, (2,), torch.float32), "objects": objects(),
                                         ("a", 1): 2, None: 3, Kind.market: 4}, pickle_protocol=protocol)
+    save("legacy_objects.pth", {"w": filled(0, (2,), torch.float32), "objects": objects()},
+         _use_new_zipfile_serialization=False)
     attribute = filled(1, (2,), torch.float32)
     attribute.note = "a tensor with an attribute"
     parameter = torch.nn.Parameter(filled(2, (2,), torch.float32))
@@ -162,6 +165,7 @@ def main():
     types["quantized"] = torch.quantize_per_tensor(filled(0, (2,), torch.float32), 0.5, 0, torch.qint8)
     types["sparse"] = filled(0, (2, 2), torch.float32).to_sparse()
     save("types.pth", types)
+    save("legacy_types.pth", types, _use_new_zipfile_serialization=False)
     save("evil.pth", {"a": filled(0, (2,), torch.float32), "b": Evil("touch saccade-was-here")})
 
     # Files that must be refused.

@@ -36,7 +36,8 @@ TEST_CASE("every pickle protocol that torch.save can write is read") {
 }
 
 TEST_CASE("objects beside the weights are opaque, in every protocol and format") {
-  for (const char* golden : {"objects2.pth", "objects3.pth", "objects4.pth", "objects5.pth"}) {
+  for (const char* golden :
+       {"objects2.pth", "objects3.pth", "objects4.pth", "objects5.pth", "legacy_objects.pth"}) {
     INFO(golden);
     const WeightFile file = read_weights(kGoldens + golden);
     REQUIRE(names(file) == std::vector<std::string>{"w"});
@@ -65,7 +66,7 @@ TEST_CASE("objects beside the weights are opaque, in every protocol and format")
 }
 
 TEST_CASE("tensors of other types are named, and an error where they are wanted") {
-  for (const char* golden : {"types.pth"}) {
+  for (const char* golden : {"types.pth", "legacy_types.pth"}) {
     INFO(golden);
     const std::string path = kGoldens + golden;
     const WeightFile file = read_weights(path);
