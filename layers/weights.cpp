@@ -1,6 +1,11 @@
 #include "layers/weights.h"
 
+#include <algorithm>
+#include <array>
+#include <map>
 #include <set>
+#include <string_view>
+#include <utility>
 
 #include "tensor/weights/layout.h"
 
@@ -24,32 +29,151 @@ void append(std::ostringstream& out, const char* what, const std::vector<std::st
   out << '\n';
 }
 
+// A network's parameters by name.
+using Parameters = std::map<std::string_view, Parameter*>;
+
+bool can_load(const HostTensor& tensor, const Parameter& p) {
+  const bool floating =
+      tensor.dtype == DType::f32 || tensor.dtype == DType::f64 || tensor.dtype == DType::bf16;
+  return floating && tensor.shape == file_shape(p);
+}
+
+bool is_unused(const std::string& name) {
+  return name.ends_with("num_batches_tracked");
+}
+
+// What a file and a network have in common once the prefix of one of them is cut off.
+struct Fit {
+  std::string file_prefix, network_prefix;
+  // How many tensors have a parameter and can be loaded, cannot be read, or have another shape or dtype.
+  std::array<int64_t, 3> tensors = {};
+
+  auto dots() const {
+    return std::count(file_prefix.begin(), file_prefix.end(), '.') +
+           std::count(network_prefix.begin(), network_prefix.end(), '.');
+  }
+  // The parameter that the file's tensor `name` is for, or null.
+  Parameter* find(const Parameters& parameters, std::string_view name) const {
+    if (!name.starts_with(file_prefix)) return nullptr;
+    const auto found = parameters.find(network_prefix + std::string(name.substr(file_prefix.size())));
+    return found == parameters.end() ? nullptr : found->second;
+  }
+};
+
+// Calls take(start) for each place where `name` may begin once a prefix is cut off.
+template <class Take>
+void for_each_start(std::string_view name, const Take& take) {
+  for (size_t start = 0;; ++start) {
+    take(start);
+    start = name.find('.', start);
+    if (start == std::string_view::npos) return;
+  }
+}
+
+class FitFinder {
+ public:
+  FitFinder(const Parameters& parameters, const WeightFile& file) : parameters_(parameters) {
+    fits_.emplace_back();
+    for (const auto& [name, p] : parameters) longest_ = std::max(longest_, name.size());
+    for (const HostTensor& tensor : file.tensors) add_file_name(tensor.name, &tensor);
+    for (const auto& [name, why] : file.unread) add_file_name(name, nullptr);
+    for (const auto& [name, p] : parameters) add_network_name(name, *p);
+  }
+
+  Fit best() const {
+    // max_element gives the first of equals.
+    return *std::max_element(fits_.begin(), fits_.end(), [](const Fit& a, const Fit& b) {
+      return a.tensors != b.tensors ? a.tensors < b.tensors : a.dots() > b.dots();
+    });
+  }
+
+ private:
+  void count(std::string_view file_prefix, std::string_view network_prefix, const HostTensor* tensor,
+             const Parameter& p) {
+    const auto [place, fresh] =
+        places_.emplace(std::pair(std::string(file_prefix), std::string(network_prefix)), fits_.size());
+    if (fresh) fits_.push_back({std::string(file_prefix), std::string(network_prefix), {}});
+    ++fits_[place->second].tensors[!tensor ? 1 : can_load(*tensor, p) ? 0 : 2];
+  }
+
+  // `tensor` is null for one that cannot be read.
+  void add_file_name(std::string_view name, const HostTensor* tensor) {
+    names_.emplace(name, tensor);
+    for_each_start(name, [&](size_t start) {
+      if (name.size() - start > longest_) return;
+      const auto found = parameters_.find(name.substr(start));
+      if (found != parameters_.end()) count(name.substr(0, start), "", tensor, *found->second);
+    });
+  }
+
+  void add_network_name(std::string_view name, const Parameter& p) {
+    for_each_start(name, [&](size_t start) {
+      const auto found = names_.find(name.substr(start));
+      if (start > 0 && found != names_.end()) count("", name.substr(0, start), found->second, p);
+    });
+  }
+
+  const Parameters& parameters_;
+  size_t longest_ = 0;                                   // of the parameters' names
+  std::map<std::string_view, const HostTensor*> names_;  // of the file
+  std::vector<Fit> fits_;
+  std::map<std::pair<std::string, std::string>, size_t> places_ = {{{"", ""}, 0}};
+};
+
+// "'a', 'b', 'c' and 5 more"
+std::string first_names(const std::vector<std::string>& names) {
+  constexpr size_t kShown = 3;
+  std::string out;
+  for (size_t i = 0; i < std::min(names.size(), kShown); ++i)
+    out += (i > 0 ? ", " : "") + printable(names[i]);
+  if (names.size() > kShown) out += concat(" and ", names.size() - kShown, " more");
+  return names.empty() ? "nothing" : out;
+}
+
+std::string explain(const LoadReport& report, const ParameterArena& arena, const WeightFile& file) {
+  std::vector<std::string> theirs, ours;
+  for (const HostTensor& tensor : file.tensors) theirs.push_back(tensor.name);
+  for (const auto& [name, why] : file.unread) theirs.push_back(name);
+  for (const Parameter& p : arena.all()) ours.push_back(p.name);
+  std::string out = concat("the file has ", first_names(theirs), "; the network has ", first_names(ours));
+  for (size_t i = 0; i < std::min<size_t>(report.reshaped.size(), 3); ++i)
+    out += (i == 0 ? "; of another shape: " : "; ") + report.reshaped[i];
+  return out;
+}
+
 }  // namespace
 
 std::string LoadReport::text() const {
   std::ostringstream out;
-  out << loaded << " tensors loaded\n";
+  out << loaded << " tensors loaded";
+  if (!file_prefix.empty()) out << ", which the file has under " << printable(file_prefix);
+  if (!network_prefix.empty()) out << ", which the network has under " << printable(network_prefix);
+  out << '\n';
   append(out, "missing in the file", missing);
   append(out, "not part of the network", unexpected);
   append(out, "of another shape", reshaped);
+  append(out, "not read", unread);
   return out.str();
 }
 
 LoadReport load_weights(Context& context, ParameterArena& arena, const WeightFile& file) {
+  Parameters parameters;
+  for (Parameter& p : arena.all()) parameters.emplace(p.name, &p);
+  const Fit fit = FitFinder(parameters, file).best();
   LoadReport report;
-  std::set<std::string> met;
+  report.file_prefix = fit.file_prefix;
+  report.network_prefix = fit.network_prefix;
+  std::set<const Parameter*> met;
   for (const HostTensor& tensor : file.tensors) {
-    if (tensor.name.ends_with("num_batches_tracked")) continue;
-    Parameter* p = arena.find(tensor.name);
+    if (is_unused(tensor.name)) continue;
+    Parameter* p = fit.find(parameters, tensor.name);
     if (!p) {
       report.unexpected.push_back(tensor.name);
       continue;
     }
-    met.insert(tensor.name);
-    const bool floating =
-        tensor.dtype == DType::f32 || tensor.dtype == DType::f64 || tensor.dtype == DType::bf16;
-    if (tensor.shape != file_shape(*p) || !floating) {
-      report.reshaped.push_back(concat(tensor.name, ": file ", name_of(tensor.dtype), " ",
+    met.insert(p);
+    if (!can_load(tensor, *p)) {
+      report.reshaped.push_back(concat(printable(tensor.name), ": file ", name_of(tensor.dtype), " ",
                                        Shape(tensor.shape).text(), ", network ",
                                        Shape(file_shape(*p)).text()));
       continue;
@@ -60,8 +184,11 @@ LoadReport load_weights(Context& context, ParameterArena& arena, const WeightFil
     copy(context, p->value, converted(context, value, p->value.dtype()));
     ++report.loaded;
   }
+  for (const auto& [name, why] : file.unread)
+    if (fit.find(parameters, name)) report.unread.push_back(concat(printable(name), ": ", why));
   for (const Parameter& p : arena.all())
-    if (!met.count(p.name)) report.missing.push_back(p.name);
+    if (!met.count(&p)) report.missing.push_back(p.name);
+  if (report.loaded == 0) report.nothing_fits = explain(report, arena, file);
   arena.refresh_bf16(context);
   return report;
 }

@@ -34,7 +34,10 @@ PkSampler make_sampler(const Run& run, const ReidDataset& data, const DataSectio
 
 void start_from_file(const Run& run, Context& context, Learner& learner, const Config::Model& model) {
   const LoadReport report = load_weights(context, learner.parameters, read_weights(model.weights));
-  check_input(report.loaded > 0, model.weights, ": holds no tensor of the network ", model.backbone);
+  check_input(report.unread.empty(), model.weights, ": tensor ",
+              report.unread.empty() ? "" : report.unread[0]);
+  check_input(report.loaded > 0, model.weights, ": holds no tensor of the network ", model.backbone, ": ",
+              report.nothing_fits);
   run.notice(model.weights + ": " + report.text());
 }
 

@@ -53,14 +53,6 @@ class Collector {
     visit_items(objects_.root, "", 0);
   }
 
-  // DataParallel writes "module." before every name.
-  void strip_module() {
-    const std::string prefix = "module.";
-    const auto has_prefix = [&](const Named& item) { return item.name.rfind(prefix, 0) == 0; };
-    if (!std::all_of(named.begin(), named.end(), has_prefix)) return;
-    for (Named& item : named) item.name.erase(0, prefix.size());
-  }
-
   bool has_tensor() const {
     return std::any_of(named.begin(), named.end(),
                        [&](const Named& item) { return objects_[item.value].kind == Kind::tensor; });
@@ -326,7 +318,6 @@ WeightFile read_all(const ByteSource& source, const std::function<bool(const std
   const TorchArchive archive = read_torch_archive(source);
   Collector collector(archive.objects, path);
   collector.collect_root();
-  collector.strip_module();
   const std::vector<Named>& named = collector.named;
   const PickleObjects& objects = archive.objects;
   if (!collector.has_tensor()) {

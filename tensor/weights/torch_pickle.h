@@ -8,7 +8,6 @@
 //  - Names of nested dictionaries, lists and tuples are joined by dots: {"head": {"bias": t}} is "head.bias".
 //    What lies under another key than a text or a whole number has no name and is passed over, as are names that are
 //    not UTF-8 or longer than 1000 bytes.
-//  - Where every name starts with "module." (DataParallel), that prefix is removed.
 //  - Texts, numbers and booleans beside the tensors, or beside the chosen dictionary, become metadata; None
 //    is left out.
 // f16 becomes f32 and bool becomes u8. A strided tensor is gathered into a dense one.

@@ -162,6 +162,19 @@ TEST_CASE("bad input is one line with the file and the reason, and exit code 2")
   refused("--device cuda:9", {"cuda:9"});
   refused("--max-steps -1", {"--max-steps: -1 is not a whole number from 0"});
   refused("--set model.weights=" + in_folder("baseline.json"), {"baseline.json"});
+  const std::string goldens = std::string(SACCADE_SOURCE_DIR) + "/tests/goldens/weights/";
+  refused("--set model.weights=" + goldens + "plain.pth",
+          {"plain.pth: holds no tensor of the network resnet10_compact: the file has 'conv1.weight'",
+           "; the network has 'conv1.weight'",
+           "; of another shape: 'conv1.weight': file f32 [4,3,2,2], network ["});
+  refused("--set model.weights=" + goldens + "whole_model.pth",
+          {"whole_model.pth", "Sequential", "state_dict"});
+  training_folder().write("int8.safetensors",
+                          std::string("\x44\0\0\0\0\0\0\0", 8) +
+                              R"({"net.conv1.weight":{"dtype":"I8","shape":[3],"data_offsets":[0,3]}})" +
+                              "abc");
+  refused("--set model.weights=" + in_folder("int8.safetensors"),
+          {"int8.safetensors: tensor 'net.conv1.weight': it is of the type 'I8', which is not read here"});
   refused(R"(--set 'optimizer.groups=[{"prefix": "head"}]')", {"optimizer.groups", "head"});
   const std::string nowhere = " --data /nowhere --out /tmp/x";
   check_refused(run("train", "--config /nowhere.json" + nowhere), {"/nowhere.json"});
