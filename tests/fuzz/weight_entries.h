@@ -24,6 +24,10 @@ inline void check_whole(const WeightFile& file) {
   }
   for (const auto& [key, value] : file.metadata)
     check(is_utf8(key) && is_utf8(value), "metadata is not UTF-8");
+  for (const auto& [name, why] : file.unread) {
+    check(names.insert(name).second && is_utf8(name), "what cannot be read has a bad name");
+    check(!why.empty() && why.find('\n') == std::string::npos, "the reason is not one line: ", why);
+  }
 }
 
 // True if it was read.
@@ -37,6 +41,15 @@ bool read_or_refuse(const Read& read) {
 
 inline bool enter_safetensors(std::span<const std::byte> input) {
   return read_or_refuse([&] { return parse_safetensors(input, "input"); });
+}
+
+// The format before PyTorch 1.6. An input that starts with its magic number is a file. Any other is what follows the
+// magic number, the version and the system of one: without them it would be refused at once.
+inline bool enter_legacy(std::span<const std::byte> input) {
+  std::string text(reinterpret_cast<const char*>(input.data()), input.size());
+  const std::string magic = "\x80\x02\x8a\x0al\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+  if (text.rfind(magic, 0) != 0) text = magic + "\x80\x02M\xe9\x03.\x80\x02}U\x0dlittle_endian\x88s." + text;
+  return read_or_refuse([&] { return parse_torch_pickle(std::as_bytes(std::span(text)), "input"); });
 }
 
 // An input that starts as a zip archive is one. Any other is the pickle of an archive that has the storages

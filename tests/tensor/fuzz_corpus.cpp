@@ -15,3 +15,9 @@ TEST_CASE("the pth fuzzing corpus") {
   CHECK(read >= 3);
   CHECK(refused >= 10);
 }
+
+TEST_CASE("the fuzzing corpus of the format before PyTorch 1.6") {
+  const auto [read, refused] = replay("legacy", enter_legacy);
+  CHECK(read >= 3);
+  CHECK(refused >= 3);
+}
