@@ -10,40 +10,18 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <string_view>
+#include <utility>
 
 #include "kernels/common/error.h"
+#include "reid/data/jpeg.h"
 #include "tensor/weights/atomic_file.h"
 #include "tensor/weights/byte_source.h"
 
 namespace saccade {
 namespace {
 
-constexpr int64_t kMostPixels = 64'000'000;
 constexpr uint64_t kMostBytes = uint64_t{1} << 30;  // of a file
-
-// Walks a JPEG's segments to its end-of-image marker. The end marker of a thumbnail lies inside an APP
-// segment and is passed over with it.
-bool jpeg_is_complete(const uint8_t* bytes, size_t size) {
-  size_t at = 2;  // after the start-of-image marker
-  while (at + 1 < size) {
-    if (bytes[at] != 0xff) {  // entropy-coded data, which belongs to the segment before
-      ++at;
-      continue;
-    }
-    const uint8_t marker = bytes[at + 1];
-    if (marker == 0xd9) return true;
-    if (marker == 0xff) {
-      ++at;
-    } else if (marker == 0x00 || marker == 0x01 || (marker >= 0xd0 && marker <= 0xd8)) {
-      at += 2;  // a stuffed byte, or a marker without a length
-    } else {
-      if (at + 3 >= size) return false;
-      const size_t length = static_cast<size_t>(bytes[at + 2]) << 8 | bytes[at + 3];
-      at += 2 + std::max<size_t>(length, 2);
-    }
-  }
-  return false;
-}
 
 uint32_t big_endian(const uint8_t* bytes) {
   return static_cast<uint32_t>(bytes[0]) << 24 | static_cast<uint32_t>(bytes[1]) << 16 |
@@ -62,6 +40,22 @@ bool png_is_complete(const uint8_t* bytes, size_t size, const std::string& name)
     at += 12 + length;
   }
   return false;
+}
+
+Image decode_png(const uint8_t* bytes, size_t size, const std::string& name) {
+  check_input(png_is_complete(bytes, size, name), name, ": is truncated (its end marker is missing)");
+  int width = 0, height = 0, channels = 0;
+  const int length = static_cast<int>(size);
+  if (!stbi_info_from_memory(bytes, length, &width, &height, &channels))
+    throw InputError(concat(name, ": is damaged: ", stbi_failure_reason()));
+  check_input(width > 0 && height > 0 && static_cast<int64_t>(width) * height <= kMostPixels, name, ": is ",
+              width, " x ", height, ", more than ", kMostPixels, " pixels");
+  const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
+      stbi_load_from_memory(bytes, length, &width, &height, &channels, 3), stbi_image_free);
+  if (pixels == nullptr) throw InputError(concat(name, ": is damaged: ", stbi_failure_reason()));
+  Image image(height, width);
+  std::memcpy(image.pixels.data(), pixels.get(), image.pixels.size());
+  return image;
 }
 
 // The source pixels, from `first` on, whose weighted mean is one output pixel.
@@ -90,6 +84,15 @@ std::vector<Taps> triangle_taps(int from, int to) {
   return all;
 }
 
+// In small letters; empty for a hidden file.
+std::string visible_extension(const std::string& path) {
+  const std::filesystem::path file = std::filesystem::path(path).filename();
+  if (file.string().starts_with('.')) return "";
+  std::string extension = file.extension().string();
+  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return extension;
+}
+
 uint8_t round_to_byte(float value) {
   return static_cast<uint8_t>(std::min(255.0f, std::max(0.0f, value)) + 0.5f);
 }
@@ -97,41 +100,32 @@ uint8_t round_to_byte(float value) {
 }  // namespace
 
 bool has_image_name(const std::string& path) {
-  const std::filesystem::path file = std::filesystem::path(path).filename();
-  if (file.string().empty() || file.string()[0] == '.') return false;
-  std::string extension = file.extension().string();
-  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  const std::string extension = visible_extension(path);
   return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
 }
 
-Image decode_image(const uint8_t* bytes, size_t size, const std::string& name) {
+Image decode_image(const uint8_t* bytes, size_t size, const std::string& name, ImageNotes* notes) {
   check_input(size > 0, name, ": is empty (0 bytes)");
-  const bool jpeg = size >= 3 && std::memcmp(bytes, "\xff\xd8\xff", 3) == 0;
-  const bool png = size >= 8 && std::memcmp(bytes, "\x89PNG\r\n\x1a\n", 8) == 0;
-  check_input(jpeg || png, name, ": is neither a JPEG nor a PNG");
   check_input(size < kMostBytes, name, ": is larger than 1 GiB");
-  check_input(jpeg ? jpeg_is_complete(bytes, size) : png_is_complete(bytes, size, name), name,
-              ": is truncated (its end marker is missing)");
-  int width = 0, height = 0, channels = 0;
-  const int length = static_cast<int>(size);
-  if (!stbi_info_from_memory(bytes, length, &width, &height, &channels))
-    throw InputError(concat(name, ": is damaged: ", stbi_failure_reason()));
-  check_input(width > 0 && height > 0 && static_cast<int64_t>(width) * height <= kMostPixels, name, ": is ",
-              width, " x ", height, ", more than ", kMostPixels, " pixels");
-  const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
-      stbi_load_from_memory(bytes, length, &width, &height, &channels, 3), stbi_image_free);
-  if (pixels == nullptr) throw InputError(concat(name, ": is damaged: ", stbi_failure_reason()));
-  Image image(height, width);
-  std::memcpy(image.pixels.data(), pixels.get(), image.pixels.size());
-  return image;
+  const std::string_view start(reinterpret_cast<const char*>(bytes), std::min<size_t>(size, 12));
+  if (start.starts_with("\x89PNG\r\n\x1a\n")) {
+    if (notes != nullptr) *notes = {};
+    return decode_png(bytes, size, name);
+  }
+  const bool webp = start.starts_with("RIFF") && start.ends_with("WEBP");
+  check_input(!webp, name, ": is a WebP, not a JPEG or a PNG; ", kConvert);
+  check_input(start.starts_with("\xff\xd8"), name, ": is neither a JPEG nor a PNG");
+  JpegPicture picture = decode_jpeg(bytes, size, name);
+  if (notes != nullptr) *notes = {picture.flaw};
+  return std::move(picture.image);
 }
 
-Image read_image(const std::string& path) {
+Image read_image(const std::string& path, ImageNotes* notes) {
   const ByteSource source(path);
   check_input(source.size() < kMostBytes, path, ": is larger than 1 GiB");
   std::vector<uint8_t> bytes(source.size());
   source.read(0, bytes.data(), bytes.size());
-  return decode_image(bytes.data(), bytes.size(), path);
+  return decode_image(bytes.data(), bytes.size(), path, notes);
 }
 
 void resize(const Image& from, int height, int width, uint8_t* to) {

@@ -1,5 +1,4 @@
-// The one place where the stb libraries are compiled.
-#define STBI_ONLY_JPEG
+// The one place where the stb libraries are compiled: they read PNG, and write PNG and JPEG.
 #define STBI_ONLY_PNG
 #define STBI_NO_STDIO
 #define STBI_FAILURE_USERMSG

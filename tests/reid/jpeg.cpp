@@ -1,0 +1,175 @@
+// JPEG files as cameras, disks and old programs leave them.
+#include "reid/data/jpeg.h"
+
+#include <cmath>
+
+#include "tests/common/catch.h"
+#include "tests/reid/folder.h"
+#include "tests/reid/jpeg_files.h"
+
+using namespace saccade;
+
+namespace {
+
+JpegPicture decode(const std::string& file) {
+  return decode_jpeg(reinterpret_cast<const uint8_t*>(file.data()), file.size(), "name.jpg");
+}
+std::string error_of(const std::string& file) {
+  return input_error_of([&] { decode(file); });
+}
+
+Image smooth_image(int height, int width) {
+  Image image(height, width);
+  for (int y = 0; y < height; ++y)
+    for (int x = 0; x < width; ++x) {
+      image.at(y, x)[0] = static_cast<uint8_t>(x * 200 / width + 20);
+      image.at(y, x)[1] = static_cast<uint8_t>(y * 200 / height + 20);
+      image.at(y, x)[2] = static_cast<uint8_t>((x * 7 + y * 5) % 32 + 90);
+    }
+  return image;
+}
+
+int worst_difference(const Image& a, const Image& b) {
+  REQUIRE(a.pixels.size() == b.pixels.size());
+  int worst = 0;
+  for (size_t i = 0; i < a.pixels.size(); ++i)
+    worst = std::max(worst, std::abs(int{a.pixels[i]} - int{b.pixels[i]}));
+  return worst;
+}
+
+void progressive(jpeg_compress_struct& info) {
+  jpeg_simple_progression(&info);
+}
+void arithmetic(jpeg_compress_struct& info) {
+  info.arith_code = TRUE;
+}
+void with_restarts(jpeg_compress_struct& info) {
+  info.restart_interval = 2;
+}
+
+// One scan for each component.
+void one_by_one(jpeg_compress_struct& info) {
+  static const jpeg_scan_info scans[] = {{1, {0}, 0, 63, 0, 0}, {1, {1}, 0, 63, 0, 0}, {1, {2}, 0, 63, 0, 0}};
+  info.scan_info = scans;
+  info.num_scans = 3;
+}
+
+// A gray picture whose coefficients come one by one: 64 scans, and with `halves` another 63 for their last bits.
+void coefficient_by_coefficient(jpeg_compress_struct& info, bool halves) {
+  static jpeg_scan_info scans[127];
+  info.scan_info = scans;
+  info.num_scans = 0;
+  for (int k = 0; k < 64; ++k) scans[info.num_scans++] = {1, {0}, k, k, 0, halves && k > 0 ? 1 : 0};
+  for (int k = 1; halves && k < 64; ++k) scans[info.num_scans++] = {1, {0}, k, k, 1, 0};
+}
+
+}  // namespace
+
+TEST_CASE("what every viewer opens is read, pixel by pixel as if it were flawless") {
+  const Image image = smooth_image(37, 21);
+  for (const auto& kind : {+[](jpeg_compress_struct&) {}, progressive, with_restarts, one_by_one}) {
+    const std::string whole = jpeg_file(image, kind);
+    const JpegPicture expected = decode(whole);
+    CHECK(expected.flaw.empty());
+    CHECK(worst_difference(expected.image, image) <= 24);
+    const size_t tables = whole.find("\xff\xdb");
+    const auto same = [&](const std::string& file) {
+      const JpegPicture picture = decode(file);
+      CHECK(picture.image.pixels == expected.image.pixels);
+      return picture.flaw;
+    };
+    same(with_stray_marker(whole));  // libjpeg does not even warn
+    CHECK_THAT(same(with_stray_bytes(whole)), ContainsSubstring("2 extraneous bytes"));
+    CHECK_THAT(same(without_end(whole)), ContainsSubstring("Premature end"));
+    CHECK_THAT(same(with_stray_bytes(without_end(whole))), ContainsSubstring("2 extraneous bytes"));
+    CHECK_THAT(same(whole.substr(0, whole.size() - 1)), ContainsSubstring("Premature end"));
+    CHECK_THAT(same(whole.substr(0, tables) + "stray" + whole.substr(tables)),
+               ContainsSubstring("5 extraneous"));
+    same(whole.substr(0, tables) + "\xff\xff\xff" + whole.substr(tables));  // fill bytes are allowed
+    CHECK(same(whole + std::string(4096, '\0')).empty());
+    CHECK(same(whole + "\xff\xd9" + whole).empty());
+    if (kind == progressive || kind == one_by_one) continue;
+    // Where a single scan has all, whatever comes after it does no harm.
+    CHECK_THAT(same(without_end(whole) + std::string("\xff\xc4\0\1", 4)), ContainsSubstring("Bogus"));
+  }
+}
+
+TEST_CASE(
+    "a picture that is cut off in its data is refused, wherever, and whether or not an end marker follows") {
+  const Image image = smooth_image(24, 17);
+  for (const auto& kind :
+       {+[](jpeg_compress_struct&) {}, progressive, with_restarts, one_by_one, arithmetic}) {
+    const std::string whole = jpeg_file(image, kind);
+    for (size_t size = 2; size < whole.size() - 2; ++size)
+      CHECK_THAT(error_of(whole.substr(0, size)), ContainsSubstring("name.jpg: is truncated"));
+    // A disk that filled up leaves a file of the right size that ends in zeros.
+    std::string zeros = whole;
+    std::fill(zeros.begin() + static_cast<int64_t>(whole.size() * 2 / 3), zeros.end(), '\0');
+    CHECK_THAT(error_of(zeros), ContainsSubstring("name.jpg: is"));
+    if (kind == arithmetic || kind == progressive) continue;  // these may end early; the end marker says so
+    for (size_t size = 2; size < whole.size() - 2; ++size)
+      CHECK_THAT(error_of(whole.substr(0, size) + "\xff\xd9"), ContainsSubstring("name.jpg: is"));
+  }
+  // With arithmetic coding nobody can tell whether all was there.
+  CHECK_THAT(error_of(without_end(jpeg_file(image, arithmetic))), ContainsSubstring("truncated"));
+}
+
+TEST_CASE("a color component that no scan holds is missing, whatever the end marker says") {
+  const std::string whole = jpeg_file(smooth_image(24, 17), one_by_one);
+  size_t scan = 0;
+  for (int i = 0; i < 3; ++i) scan = whole.find("\xff\xda", scan + 1);
+  CHECK_THAT(error_of(whole.substr(0, scan) + "\xff\xd9"), ContainsSubstring("is truncated"));
+}
+
+TEST_CASE("pictures of ink, of gray and of arithmetic coding become RGB") {
+  const Image image = smooth_image(24, 16);
+  // Adobe's values are inverted, so a color of three inks times the fourth is what the eye sees.
+  Image inks = image;
+  for (uint8_t& value : inks.pixels) value = static_cast<uint8_t>((value * 200 + 127) / 255);
+  CHECK(worst_difference(decode(jpeg_file(image, {}, JCS_CMYK, 4)).image, inks) <= 24);
+  const auto as_ycck = [](jpeg_compress_struct& info) { jpeg_set_colorspace(&info, JCS_YCCK); };
+  CHECK(worst_difference(decode(jpeg_file(image, as_ycck, JCS_CMYK, 4)).image, inks) <= 24);
+  const auto as_rgb = [](jpeg_compress_struct& info) { jpeg_set_colorspace(&info, JCS_RGB); };
+  CHECK(worst_difference(decode(jpeg_file(image, as_rgb)).image, image) <= 24);
+  CHECK(worst_difference(decode(jpeg_file(image, arithmetic)).image, image) <= 24);
+
+  const Image gray = decode(jpeg_file(image, {}, JCS_GRAYSCALE, 1)).image;
+  for (int x = 0; x < 16; ++x) {
+    CHECK(std::abs(gray.at(12, x)[0] - image.at(12, x)[0]) <= 24);
+    CHECK(gray.at(12, x)[1] == gray.at(12, x)[0]);
+    CHECK(gray.at(12, x)[2] == gray.at(12, x)[0]);
+  }
+}
+
+TEST_CASE("a kind of JPEG that is not supported is called by its name, with what to do") {
+  const std::string whole = jpeg_file(smooth_image(16, 16));
+  const size_t frame = whole.find("\xff\xc0");
+  REQUIRE(frame != std::string::npos);
+  const auto with_byte = [&](size_t at, int value) {
+    std::string file = whole;
+    file[frame + at] = static_cast<char>(value);
+    return error_of(file);
+  };
+  const auto says = [](const std::string& kind) {
+    return ContainsSubstring(
+        "name.jpg: is " + kind +
+        ", which is not supported; convert it, e.g. with ImageMagick: convert in.jpg out.png");
+  };
+  CHECK_THAT(with_byte(4, 12), says("a 12-bit JPEG"));
+  CHECK_THAT(with_byte(4, 9), ContainsSubstring("name.jpg: is damaged"));
+#if LIBJPEG_TURBO_VERSION_NUMBER < 3000000
+  CHECK_THAT(with_byte(1, 0xc3), says("a lossless JPEG"));
+#endif
+  CHECK_THAT(with_byte(1, 0xc5), says("a hierarchical JPEG"));
+}
+
+TEST_CASE("a file of many scans is read up to a limit") {
+  const Image image = smooth_image(16, 16);
+  const auto scans = [&](bool halves) {
+    return jpeg_file(
+        image, [&](jpeg_compress_struct& info) { coefficient_by_coefficient(info, halves); }, JCS_GRAYSCALE,
+        1);
+  };
+  CHECK_NOTHROW(decode(scans(false)));
+  CHECK_THAT(error_of(scans(true)), ContainsSubstring("name.jpg: is damaged: it has more than 100 scans"));
+}
