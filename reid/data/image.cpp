@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "kernels/common/error.h"
+#include "reid/data/exif.h"
 #include "reid/data/jpeg.h"
 #include "tensor/weights/atomic_file.h"
 #include "tensor/weights/byte_source.h"
@@ -104,7 +105,8 @@ bool has_image_name(const std::string& path) {
   return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
 }
 
-Image decode_image(const uint8_t* bytes, size_t size, const std::string& name, ImageNotes* notes) {
+Image decode_image(const uint8_t* bytes, size_t size, const std::string& name, Orientation orientation,
+                   ImageNotes* notes) {
   check_input(size > 0, name, ": is empty (0 bytes)");
   check_input(size < kMostBytes, name, ": is larger than 1 GiB");
   const std::string_view start(reinterpret_cast<const char*>(bytes), std::min<size_t>(size, 12));
@@ -116,16 +118,17 @@ Image decode_image(const uint8_t* bytes, size_t size, const std::string& name, I
   check_input(!webp, name, ": is a WebP, not a JPEG or a PNG; ", kConvert);
   check_input(start.starts_with("\xff\xd8"), name, ": is neither a JPEG nor a PNG");
   JpegPicture picture = decode_jpeg(bytes, size, name);
-  if (notes != nullptr) *notes = {picture.flaw};
-  return std::move(picture.image);
+  const bool turned = orientation == Orientation::apply && picture.orientation != 1;
+  if (notes != nullptr) *notes = {turned, picture.flaw};
+  return turned ? upright(picture.image, picture.orientation) : std::move(picture.image);
 }
 
-Image read_image(const std::string& path, ImageNotes* notes) {
+Image read_image(const std::string& path, Orientation orientation, ImageNotes* notes) {
   const ByteSource source(path);
   check_input(source.size() < kMostBytes, path, ": is larger than 1 GiB");
   std::vector<uint8_t> bytes(source.size());
   source.read(0, bytes.data(), bytes.size());
-  return decode_image(bytes.data(), bytes.size(), path, notes);
+  return decode_image(bytes.data(), bytes.size(), path, orientation, notes);
 }
 
 void resize(const Image& from, int height, int width, uint8_t* to) {

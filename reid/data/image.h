@@ -23,23 +23,29 @@ struct Image {
 constexpr int64_t kMostPixels = 64'000'000;  // of a picture that is read
 constexpr const char* kConvert = "convert it, e.g. with ImageMagick: convert in.jpg out.png";
 
+// Whether a picture is turned as the camera was held, which JPEG files tell as their EXIF orientation (as most viewers
+// do), or is taken as it lies in the file. The eXIf chunk of a PNG is not looked at.
+enum class Orientation { apply, ignore };
+
 // What is worth telling of a picture that was read.
 struct ImageNotes {
-  std::string flaw;  // what the decoder passed over; empty where the file is flawless
+  bool turned = false;  // as its EXIF orientation says
+  std::string flaw;     // what the decoder passed over; empty where the file is flawless
 };
 
 // Whether a file of this name is taken for a picture: its extension is .jpg, .jpeg or .png in any case, and
 // it is not hidden (macOS leaves "._name.jpg" files that hold no picture).
 bool has_image_name(const std::string& path);
 
-// Reads a JPEG or PNG. Gray and CMYK become RGB, alpha is dropped, and the EXIF orientation is ignored.
-// InputError names the file and the reason: it cannot
+// Reads a JPEG or PNG. Gray and CMYK become RGB, alpha is dropped. InputError names the file and the reason: it cannot
 // be read, is empty, has neither format or is of a kind that is not supported, is truncated or damaged (jpeg.h says
 // where flaws end and damage begins), has 1 GiB or more, or more than kMostPixels pixels. `notes` may be null.
-Image read_image(const std::string& path, ImageNotes* notes = nullptr);
+Image read_image(const std::string& path, Orientation orientation = Orientation::apply,
+                 ImageNotes* notes = nullptr);
 
 // The same from memory; `name` stands for the path in messages.
-Image decode_image(const uint8_t* bytes, size_t size, const std::string& name, ImageNotes* notes = nullptr);
+Image decode_image(const uint8_t* bytes, size_t size, const std::string& name,
+                   Orientation orientation = Orientation::apply, ImageNotes* notes = nullptr);
 
 // Resizes by the triangle filter with half-pixel centers, columns first, then rows. Output pixel x is the
 // mean of the source pixels j with the weights

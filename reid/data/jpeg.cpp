@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernels/common/error.h"
+#include "reid/data/exif.h"
 
 namespace saccade {
 namespace {
@@ -152,6 +153,7 @@ JpegPicture decode_jpeg(const uint8_t* bytes, size_t size, const std::string& na
     jpeg_create_decompress(&info);
     info.src = &decoder.source;
     info.progress = &decoder.progress;
+    jpeg_save_markers(&info, JPEG_APP0 + 1, 0xffff);
     jpeg_read_header(&info, TRUE);
   });
   if (!begun) refuse(decoder, name);
@@ -160,6 +162,10 @@ JpegPicture decode_jpeg(const uint8_t* bytes, size_t size, const std::string& na
 
   JpegPicture picture;
   picture.image = Image(static_cast<int>(info.image_height), static_cast<int>(info.image_width));
+  for (jpeg_saved_marker_ptr marker = info.marker_list; marker != nullptr; marker = marker->next) {
+    picture.orientation = exif_orientation({marker->data, marker->data_length});
+    if (picture.orientation != 1) break;
+  }
 
   const bool inks = info.jpeg_color_space == JCS_CMYK || info.jpeg_color_space == JCS_YCCK;
   std::vector<uint8_t> ink_row(inks ? size_t{info.image_width} * 4 : 0);

@@ -10,8 +10,9 @@
 namespace saccade {
 
 struct JpegPicture {
-  Image image;       // as it lies in the file
-  std::string flaw;  // the first that libjpeg had to pass over, in its words; may be empty
+  Image image;          // as it lies in the file
+  int orientation = 1;  // what the camera wrote about it (exif.h)
+  std::string flaw;     // the first that libjpeg had to pass over, in its words; may be empty
 };
 
 // Decodes baseline, progressive and arithmetic JPEGs of 8 bits: gray, YCbCr, RGB, CMYK and YCCK, where CMYK values are

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "reid/data/exif.h"
 #include "tests/common/catch.h"
 #include "tests/reid/folder.h"
 #include "tests/reid/jpeg_files.h"
@@ -172,4 +173,68 @@ TEST_CASE("a file of many scans is read up to a limit") {
   };
   CHECK_NOTHROW(decode(scans(false)));
   CHECK_THAT(error_of(scans(true)), ContainsSubstring("name.jpg: is damaged: it has more than 100 scans"));
+}
+
+TEST_CASE("the camera's orientation is read in both byte orders, and each turns the picture upright") {
+  // The corners of the file, from its top left clockwise, are red, green, blue and white.
+  Image image(24, 16);
+  const uint8_t colors[4][3] = {{255, 0, 0}, {0, 255, 0}, {0, 0, 255}, {255, 255, 255}};
+  for (int y = 0; y < 24; ++y)
+    for (int x = 0; x < 16; ++x)
+      std::copy_n(colors[y < 12 ? (x < 8 ? 0 : 1) : (x < 8 ? 3 : 2)], 3, image.at(y, x));
+  // Where they are once it is upright, in the same order.
+  const char* upright_corners[] = {"rgbw", "grwb", "bwrg", "wbgr", "rwbg", "wrgb", "bgrw", "gbwr"};
+  const std::string file =
+      jpeg_file(image, [](jpeg_compress_struct& info) { jpeg_set_colorspace(&info, JCS_RGB); });
+  for (int orientation = 1; orientation <= 8; ++orientation)
+    for (const bool little : {true, false}) {
+      INFO(orientation);
+      const std::string held = with_orientation(file, orientation, little);
+      CHECK(decode(held).orientation == orientation);
+      ImageNotes notes;
+      const auto* bytes = reinterpret_cast<const uint8_t*>(held.data());
+      const Image turned = decode_image(bytes, held.size(), "name.jpg", Orientation::apply, &notes);
+      CHECK(notes.turned == (orientation != 1));
+      CHECK(turned.height == (orientation < 5 ? 24 : 16));
+      std::string corners;
+      for (const auto& [down, right] : {std::pair(0, 0), {0, 1}, {1, 1}, {1, 0}}) {
+        const uint8_t* pixel = turned.at(down * (turned.height - 1), right * (turned.width - 1));
+        corners += pixel[0] > 128 ? (pixel[1] > 128 ? 'w' : 'r') : (pixel[1] > 128 ? 'g' : 'b');
+      }
+      CHECK(corners == upright_corners[orientation - 1]);
+      const Image as_it_lies = decode_image(bytes, held.size(), "name.jpg", Orientation::ignore, &notes);
+      CHECK(as_it_lies.pixels == decode(file).image.pixels);
+      CHECK_FALSE(notes.turned);
+    }
+}
+
+TEST_CASE("an Exif segment that leads nowhere leaves the picture as it lies") {
+  const auto read = [](const std::string& content) {
+    return exif_orientation({reinterpret_cast<const uint8_t*>(content.data()), content.size()});
+  };
+  for (const bool little : {true, false}) {
+    const std::string good = exif_content(6, little);
+    REQUIRE(read(good) == 6);
+    for (size_t size = 0; size < good.size(); ++size) {
+      const int orientation = read(good.substr(0, size));
+      CHECK((orientation == 1 || orientation == 6));
+    }
+    const auto with_byte = [&](size_t at, int value) {
+      std::string content = good;
+      content[at] = static_cast<char>(value);
+      return read(content);
+    };
+    for (size_t at = 10; at < 14; ++at)
+      for (const int value : {1, 127, 255}) CHECK(with_byte(at, value) == 1);  // the offset of the entries
+    CHECK(with_byte(little ? 8 : 9, 43) == 1);                                 // no TIFF
+    for (size_t at = 0; at < good.size(); ++at)
+      for (int value = 0; value < 256; ++value) {
+        const int orientation = with_byte(at, value);
+        REQUIRE((orientation >= 1 && orientation <= 8));
+      }
+    for (const int value : {0, 9, 255, 65535}) CHECK(read(exif_content(value, little)) == 1);
+  }
+  CHECK(read("http://ns.adobe.com/xap/1.0/ tiff:Orientation=\"6\"") == 1);
+  const std::string file = jpeg_file(smooth_image(8, 8));
+  CHECK(decode(with_part(file, segment(0xe1, std::string("Exif\0\0", 6)))).orientation == 1);
 }

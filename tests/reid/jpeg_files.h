@@ -47,9 +47,32 @@ inline std::string jpeg_file(const Image& image,
   return file;
 }
 
+// A segment with its marker and length.
+inline std::string segment(uint8_t marker, const std::string& content) {
+  const size_t length = content.size() + 2;
+  return std::string("\xff") + static_cast<char>(marker) + static_cast<char>(length >> 8) +
+         static_cast<char>(length & 255) + content;
+}
+
+// The content of an Exif segment that tells an orientation, after the tag of the picture's width as cameras have it.
+inline std::string exif_content(int orientation, bool little) {
+  const auto number = [&](unsigned value, int size) {
+    std::string text;
+    for (int i = 0; i < size; ++i) text += static_cast<char>(value >> 8 * (little ? i : size - 1 - i) & 255);
+    return text;
+  };
+  return std::string("Exif\0\0", 6) + (little ? "II" : "MM") + number(42, 2) + number(8, 4) + number(2, 2) +
+         number(256, 2) + number(4, 2) + number(1, 4) + number(640, 4) +  //
+         number(274, 2) + number(3, 2) + number(1, 4) + number(static_cast<unsigned>(orientation), 2) +
+         number(0, 2) + number(0, 4);
+}
+
 // `file` with `part` after its start marker.
 inline std::string with_part(const std::string& file, const std::string& part) {
   return file.substr(0, 2) + part + file.substr(2);
+}
+inline std::string with_orientation(const std::string& file, int orientation, bool little = true) {
+  return with_part(file, segment(0xe1, exif_content(orientation, little)));
 }
 
 // What every viewer opens: a stray restart marker before the end marker, stray bytes before the tables, no end marker.
