@@ -73,13 +73,19 @@ void add_line(std::string* notice, const std::string& line) {
   *notice += line + "\n";
 }
 
+// Says how many there are, which is the first, and what to do.
+std::string other_formats_of(const Folder& folder) {
+  const std::string& first = folder.other_formats.front();
+  return concat(folder.other_formats.size(),
+                " pictures are in formats that are not read; convert them, e.g. with ",
+                "ImageMagick: convert ", first, " ", fs::path(first).stem().string(), ".png");
+}
+
 std::vector<ImageRecord> load_part(const fs::path& root, const char* name, std::string* notice) {
   const std::string folder = (root / name).string();
   Folder part = list_images(folder, UnnamedImages::refuse, /*keep_junk=*/false);
   check_input(!part.images.empty(), folder, ": holds no picture but junk (person -1)");
-  if (part.junk > 0) add_line(notice, concat(name, ": left out ", part.junk, " junk pictures (person -1)"));
-  if (part.ignored > 0)
-    add_line(notice, concat(name, ": ignored ", part.ignored, " entries that are not JPEG or PNG pictures"));
+  *notice += notice_of(part, name);
   return std::move(part.images);
 }
 
@@ -117,14 +123,22 @@ Folder list_images(const std::string& folder, UnnamedImages unnamed, bool keep_j
   Folder result;
   std::vector<std::string> names;
   for (const fs::directory_entry& entry : entries) {
-    if (has_image_name(entry.path().string()) && !entry.is_directory(failure)) {
-      names.push_back(entry.path().filename().string());
+    const std::string name = entry.path().filename().string();
+    if (entry.is_directory(failure)) {
+      ++result.ignored;
+    } else if (has_image_name(name)) {
+      names.push_back(name);
+    } else if (has_other_image_name(name)) {
+      result.other_formats.push_back(name);
     } else {
       ++result.ignored;
     }
   }
-  check_input(!names.empty(), folder, ": holds no JPEG or PNG picture");
   std::sort(names.begin(), names.end());
+  std::vector<std::string>& others = result.other_formats;
+  std::sort(others.begin(), others.end());
+  check_input(!names.empty(), folder, ": holds no JPEG or PNG picture",
+              others.empty() ? "" : "; " + other_formats_of(result));
   for (const std::string& name : names) {
     ImageRecord record;
     record.path = (fs::path(folder) / name).string();
@@ -138,6 +152,17 @@ Folder list_images(const std::string& folder, UnnamedImages unnamed, bool keep_j
     }
   }
   return result;
+}
+
+std::string notice_of(const Folder& folder, const std::string& name) {
+  std::string notice;
+  if (folder.junk > 0)
+    add_line(&notice, concat(name, ": left out ", folder.junk, " junk pictures (person -1)"));
+  if (folder.ignored > 0)
+    add_line(&notice,
+             concat(name, ": ignored ", folder.ignored, " entries that are not JPEG or PNG pictures"));
+  if (!folder.other_formats.empty()) add_line(&notice, name + ": " + other_formats_of(folder));
+  return notice;
 }
 
 std::vector<int64_t> labels_of(const std::vector<ImageRecord>& records, std::vector<int>* ids) {

@@ -31,12 +31,17 @@ struct Folder {
   std::vector<ImageRecord> images;
   int64_t junk = 0;     // pictures of person -1 that were left out of `images`
   int64_t ignored = 0;  // entries that are no pictures: other files (Thumbs.db), hidden files, folders
+  std::vector<std::string> other_formats;  // sorted names of pictures that are not read (.bmp, .webp, ...)
 };
+
+// What a user should know of what is not in `images`, in whole lines that begin with `name`; may be empty.
+std::string notice_of(const Folder& folder, const std::string& name);
 
 // A picture whose name tells no person is refused by an InputError that names it, or kept as person -1.
 enum class UnnamedImages { refuse, keep };
 
-// keep_junk: pictures of person -1 are listed, too. InputError for no folder, and for one without pictures.
+// keep_junk: pictures of person -1 are listed, too. InputError for no folder, and for one without pictures that can be
+// read.
 Folder list_images(const std::string& folder, UnnamedImages unnamed = UnnamedImages::keep,
                    bool keep_junk = true);
 

@@ -105,6 +105,12 @@ bool has_image_name(const std::string& path) {
   return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
 }
 
+bool has_other_image_name(const std::string& path) {
+  const std::string extension = visible_extension(path);
+  return extension == ".bmp" || extension == ".gif" || extension == ".heic" || extension == ".tif" ||
+         extension == ".tiff" || extension == ".webp";
+}
+
 Image decode_image(const uint8_t* bytes, size_t size, const std::string& name, Orientation orientation,
                    ImageNotes* notes) {
   check_input(size > 0, name, ": is empty (0 bytes)");

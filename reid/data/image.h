@@ -37,6 +37,10 @@ struct ImageNotes {
 // it is not hidden (macOS leaves "._name.jpg" files that hold no picture).
 bool has_image_name(const std::string& path);
 
+// Whether a file of this name is taken for a picture of a format that is not read: .bmp, .gif, .heic, .tif, .tiff or
+// .webp in any case, and it is not hidden.
+bool has_other_image_name(const std::string& path);
+
 // Reads a JPEG or PNG. Gray and CMYK become RGB, alpha is dropped. InputError names the file and the reason: it cannot
 // be read, is empty, has neither format or is of a kind that is not supported, is truncated or damaged (jpeg.h says
 // where flaws end and damage begins), has 1 GiB or more, or more than kMostPixels pixels. `notes` may be null.

@@ -149,6 +149,24 @@ TEST_CASE("a parent of two sets is ambiguous") {
   CHECK_NOTHROW(load_reid_dataset(folder / "duke"));
 }
 
+TEST_CASE("pictures in formats that are not read are counted, and told with what converts them") {
+  const TestFolder folder;
+  touch(folder, market_names());
+  touch(folder, {"query/0005_c1.webp", "query/0004_c1.BMP", "query/._0004_c1.bmp", "query/notes.txt"});
+  const std::string notice = load_reid_dataset(folder.path()).notice;
+  CHECK_THAT(notice,
+             ContainsSubstring("query: 2 pictures are in formats that are not read; convert them, e.g. with "
+                               "ImageMagick: convert 0004_c1.BMP 0004_c1.png\n"));
+  CHECK_THAT(notice, ContainsSubstring("query: ignored 2 entries"));
+  CHECK(notice.back() == '\n');
+  CHECK(notice_of(list_images(folder / "bounding_box_test"), "x") ==
+        "x: ignored 1 entries that are not JPEG or PNG pictures\n");
+
+  touch(folder, {"others/a.tiff", "others/b.gif"});
+  CHECK_THAT(input_error_of([&] { list_images(folder / "others"); }),
+             ContainsSubstring("holds no JPEG or PNG picture; 2 pictures") && ContainsSubstring("a.tiff"));
+}
+
 TEST_CASE("any folder of pictures can be listed") {
   const TestFolder folder;
   touch(folder, {"b.jpg", "a.png", "0005_c2.jpg", "-1_c1.jpg", "notes.txt", "._a.png"});
