@@ -72,9 +72,9 @@ int main(int argc, char** argv) {
     options.progress = [&](int64_t step, int64_t steps, double loss) {
       if (!progress) {
         progress = std::make_unique<Progress>("training", steps, "steps");
-        progress->resume_at(step - 1);
+        progress->resume_at(step);  // the rate is that of the steps to come
       }
-      progress->advance(1, concat("loss ", loss));
+      progress->reach(step, concat("loss ", loss));
       if (step == steps) progress.reset();
     };
     const std::string result = system.train(options);
