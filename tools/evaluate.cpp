@@ -14,6 +14,7 @@
 #include "tools/common/checkpoint_option.h"
 #include "tools/common/program.h"
 #include "tools/common/progress.h"
+#include "tools/common/reading.h"
 #include "tools/common/whole_number.h"
 
 namespace {
@@ -79,8 +80,10 @@ Evaluation evaluate_distance_file(Context& context, const Options& options) {
 
 // By retrieval on query and gallery of --data.
 Evaluation evaluate_embedder(Context& context, Options options, Embedder embedder) {
-  const ReidDataset dataset = load_reid_dataset(options.data, {.train = false});
+  ReidDataset dataset = load_reid_dataset(options.data, {.train = false});
   std::cerr << dataset.notice;
+  ReadingProgress reading;
+  check_dataset(dataset, embedder.extraction.pictures, context.threads(), reading.report());
   if (options.metric.empty()) options.metric = embedder.metric;
   Progress progress("extracting", static_cast<int64_t>(dataset.query.size() + dataset.gallery.size()),
                     "images");

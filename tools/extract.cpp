@@ -10,6 +10,7 @@
 #include "tools/common/checkpoint_option.h"
 #include "tools/common/program.h"
 #include "tools/common/progress.h"
+#include "tools/common/reading.h"
 
 using namespace saccade;
 
@@ -18,7 +19,10 @@ namespace {
 // A feature a picture.
 NamedFeatures features_of_pictures(Context& context, Embedder embedder, const std::string& images,
                                    bool flip) {
-  const Folder folder = list_images(images);
+  Folder folder = list_images(images);
+  std::cerr << notice_of(folder, images);
+  ReadingProgress reading;
+  check_pictures({&folder.images}, embedder.extraction.pictures, context.threads(), reading.report());
   Progress progress("extracting", static_cast<int64_t>(folder.images.size()), "images");
   embedder.extraction.flip = embedder.extraction.flip || flip;
   embedder.extraction.done = [&](int64_t count) { progress.advance(count); };

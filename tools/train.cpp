@@ -7,6 +7,7 @@
 #include "tools/common/device_option.h"
 #include "tools/common/program.h"
 #include "tools/common/progress.h"
+#include "tools/common/reading.h"
 #include "tools/common/whole_number.h"
 
 using namespace saccade;
@@ -69,6 +70,8 @@ int main(int argc, char** argv) {
       if (progress) return progress->print(line);
       std::cerr << (line.ends_with('\n') ? line : line + '\n');
     };
+    ReadingProgress reading;
+    options.reading = reading.report().progress;
     options.progress = [&](int64_t step, int64_t steps, double loss) {
       if (!progress) {
         progress = std::make_unique<Progress>("training", steps, "steps");

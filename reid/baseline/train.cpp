@@ -47,8 +47,13 @@ Embedder embedder_of(std::shared_ptr<const Network> network, const Config& confi
   embedder.embed = [network](Tape& tape, const Tensor& images) {
     return (*network)(tape, tape.constant(images), Network::Mode::eval).feature;
   };
-  embedder.extraction = {config.data.height,  config.data.width,      config.evaluation.batch,
-                         config.data.workers, config.evaluation.flip, {}};
+  embedder.extraction = {config.data.height,
+                         config.data.width,
+                         config.evaluation.batch,
+                         config.data.workers,
+                         config.evaluation.flip,
+                         config.data.pictures(),
+                         {}};
   embedder.metric = config.evaluation.metric;
   return embedder;
 }
@@ -70,14 +75,14 @@ std::string train(const RunOptions& options) {
   const Place& place = run.place();
 
   // What it learns from.
-  const ReidDataset data = load_reid_dataset(options.data);
+  ReidDataset data = load_reid_dataset(options.data);
   if (!data.notice.empty()) run.notice(data.notice);
+  check_dataset(data, config.data.pictures(), context.threads(), {options.notice, options.reading});
   const PkSampler sampler = make_sampler(run, data, config.data);
-  check_retrieval(data, context.threads());
   LoaderConfig loading = config.data.loader(run.seed());
   loading.pixels = host_augments(context, loading, data.train.size());
   Loader loader(data.train, data.labels, loading);
-  loader.cache().preload(context.threads());
+  loader.cache().preload(context.threads(), options.reading);
   run.check_data(fingerprint_of(data.train), "pictures", options.data);
 
   // What learns.

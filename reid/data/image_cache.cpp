@@ -5,13 +5,16 @@
 #include <utility>
 
 #include "kernels/common/error.h"
-#include "reid/data/for_each_index.h"
-#include "reid/data/image.h"
 
 namespace saccade {
 
-ImageCache::ImageCache(std::vector<std::string> paths, int height, int width, int64_t max_bytes)
-    : paths_(std::move(paths)), height_(height), width_(width), picture_bytes_(int64_t{height} * width * 3) {
+ImageCache::ImageCache(std::vector<std::string> paths, int height, int width, int64_t max_bytes,
+                       Orientation orientation)
+    : paths_(std::move(paths)),
+      height_(height),
+      width_(width),
+      orientation_(orientation),
+      picture_bytes_(int64_t{height} * width * 3) {
   check(height > 0 && width > 0, "picture size ", height, " x ", width, " is empty");
   kept_ = std::min(static_cast<int64_t>(paths_.size()), std::max<int64_t>(max_bytes, 0) / picture_bytes_);
   // Not cleared: a page is first touched when its picture is decoded.
@@ -22,7 +25,7 @@ ImageCache::ImageCache(std::vector<std::string> paths, int height, int width, in
 }
 
 float ImageCache::decode(int64_t index, uint8_t* to) const {
-  resize(read_image(paths_[static_cast<size_t>(index)]), height_, width_, to);
+  resize(read_image(paths_[static_cast<size_t>(index)], orientation_), height_, width_, to);
   // In whole numbers, so that the mean does not depend on the order of the sum.
   int64_t sum = 0;
   for (int64_t i = 0; i < picture_bytes_; i += 3) sum += 299 * to[i] + 587 * to[i + 1] + 114 * to[i + 2];
@@ -46,16 +49,14 @@ ImageCache::Picture ImageCache::get(int64_t index, std::vector<uint8_t>& scratch
   return {pixels, gray_means_[index]};
 }
 
-void ImageCache::preload(int threads) {
-  for_each_index(kept_, threads, [&](int64_t i) {
-    std::vector<uint8_t> unused;  // the picture is kept
-    get(i, unused);
-  });
-}
-
-void check_pictures(const std::vector<ImageRecord>& records, int threads) {
-  for_each_index(static_cast<int64_t>(records.size()), threads,
-                 [&](int64_t i) { read_image(records[static_cast<size_t>(i)].path); });
+void ImageCache::preload(int threads, const Counted& counted) {
+  for_each_index(
+      kept_, threads,
+      [&](int64_t i) {
+        std::vector<uint8_t> unused;  // the picture is kept
+        get(i, unused);
+      },
+      counted);
 }
 
 }  // namespace saccade

@@ -8,7 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "reid/data/dataset.h"
+#include "reid/data/for_each_index.h"
+#include "reid/data/image.h"
 
 namespace saccade {
 
@@ -17,7 +18,8 @@ class ImageCache {
  public:
   // The first max_bytes / (height width 3) pictures are kept; the others are decoded at each use. Error for
   // an empty size, or where the memory cannot be had.
-  ImageCache(std::vector<std::string> paths, int height, int width, int64_t max_bytes);
+  ImageCache(std::vector<std::string> paths, int height, int width, int64_t max_bytes,
+             Orientation orientation = Orientation::apply);
 
   struct Picture {
     const uint8_t* pixels;  // [height, width, 3]
@@ -27,8 +29,8 @@ class ImageCache {
   Picture get(int64_t index, std::vector<uint8_t>& scratch);
 
   // Decodes every picture that is kept, with `threads` threads. InputError of the first bad picture by index,
-  // so that a damaged file stops a training before its first step.
-  void preload(int threads);
+  // and what `counted` throws (for_each_index.h).
+  void preload(int threads, const Counted& counted = {});
 
   int64_t kept() const { return kept_; }
   // [kept, height, width, 3]; a picture's pixels are there once get() or preload() has decoded it.
@@ -40,14 +42,12 @@ class ImageCache {
 
   std::vector<std::string> paths_;
   int height_, width_;
+  Orientation orientation_;
   int64_t picture_bytes_, kept_;
   std::unique_ptr<uint8_t[]> pixels_;
   std::unique_ptr<float[]> gray_means_;
   std::unique_ptr<std::atomic<bool>[]> ready_;
   std::mutex locks_[kLocks];
 };
-
-// Decodes each picture and keeps none. InputError of the first bad one by index.
-void check_pictures(const std::vector<ImageRecord>& records, int threads);
 
 }  // namespace saccade

@@ -21,7 +21,7 @@ PictureMaker::PictureMaker(std::vector<ImageRecord> records, std::vector<int64_t
     : config_(config),
       records_(std::move(records)),
       labels_(std::move(labels)),
-      cache_(paths_of(records_), config.height, config.width, config.cache_bytes) {
+      cache_(paths_of(records_), config.height, config.width, config.cache_bytes, config.orientation) {
   check(labels_.size() == records_.size(), labels_.size(), " labels for ", records_.size(), " pictures");
 }
 

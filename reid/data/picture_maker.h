@@ -14,6 +14,7 @@ namespace saccade {
 
 struct PictureConfig {
   int height = 256, width = 128;  // pixels
+  Orientation orientation = Orientation::apply;
   AugmentConfig augment;
   Normalization normalization;
   uint64_t seed = 0;

@@ -37,6 +37,7 @@ Features extract_features(Context& context, const Embedder& embedder,
   loading.height = static_cast<int>(options.height);
   loading.width = static_cast<int>(options.width);
   loading.workers = static_cast<int>(options.workers);
+  loading.orientation = options.pictures.orientation;
   loading.cache_bytes = 0;  // each picture is seen once
   std::vector<int64_t> pids;
   for (const ImageRecord& record : records) pids.push_back(record.pid);

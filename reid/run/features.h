@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "autograd/tape.h"
-#include "reid/data/dataset.h"
+#include "reid/data/check_pictures.h"
 
 namespace saccade {
 
@@ -17,7 +17,8 @@ struct ExtractOptions {
   int64_t height = 256, width = 128;
   int64_t batch = 64;
   int64_t workers = 2;
-  bool flip = false;                        // the mean of a picture's feature and of its mirror image's
+  bool flip = false;        // the mean of a picture's feature and of its mirror image's
+  PictureRules pictures{};  // extract_features() takes the orientation; a damaged picture is an error there
   std::function<void(int64_t count)> done;  // called after every batch; may be empty
 };
 

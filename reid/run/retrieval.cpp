@@ -1,7 +1,5 @@
 #include "reid/run/retrieval.h"
 
-#include "reid/data/loader.h"
-
 namespace saccade {
 
 Metric metric_named(const std::string& name) {
@@ -13,7 +11,7 @@ RetrievalSet retrieval_set(const std::string& name, const Features& features) {
   return {name, features.pids, features.camids, features.values, features.size};
 }
 
-void check_retrieval(const ReidDataset& dataset, int threads) {
+static void check_some_valid(const ReidDataset& dataset) {
   std::vector<int64_t> query_pids, query_camids, gallery_pids, gallery_camids;
   for (const ImageRecord& record : dataset.query)
     query_pids.push_back(record.pid), query_camids.push_back(record.camid);
@@ -21,8 +19,14 @@ void check_retrieval(const ReidDataset& dataset, int threads) {
     gallery_pids.push_back(record.pid), gallery_camids.push_back(record.camid);
   check_some_valid({dataset.query_name, query_pids, query_camids, {}, 0},
                    {dataset.gallery_name, gallery_pids, gallery_camids, {}, 0});
-  check_pictures(dataset.query, threads);
-  check_pictures(dataset.gallery, threads);
+}
+
+void check_dataset(ReidDataset& dataset, const PictureRules& rules, int threads,
+                   const ReadingReport& report) {
+  check_some_valid(dataset);  // before the long reading
+  if (check_pictures({&dataset.train, &dataset.query, &dataset.gallery}, rules, threads, report) == 0) return;
+  dataset.labels = labels_of(dataset.train, &dataset.train_ids);
+  check_some_valid(dataset);
 }
 
 Evaluation evaluate_retrieval(Context& context, const Embedder& embedder, const ReidDataset& dataset,

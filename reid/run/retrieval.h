@@ -3,7 +3,6 @@
 
 #include <string>
 
-#include "reid/data/dataset.h"
 #include "reid/evaluation/evaluate.h"
 #include "reid/run/features.h"
 
@@ -15,9 +14,10 @@ Metric metric_named(const std::string& name);
 // The features as one side of a retrieval. Looks at `features`, which must outlive it.
 RetrievalSet retrieval_set(const std::string& name, const Features& features);
 
-// InputError, which names folder or file, if the scores of the data set could not be made: no query has a correct image
-// in the gallery, or a picture cannot be read. Decodes each one once, with `threads` threads.
-void check_retrieval(const ReidDataset& dataset, int threads);
+// Makes sure that the set can be learned from and scored before a long work begins: reads each picture once
+// (check_pictures() has the rules) and leaves out of `dataset` what is damaged, where `rules` say so. InputError, which
+// names folder or file, for pictures that cannot be read, and if no query has a correct image in the gallery.
+void check_dataset(ReidDataset& dataset, const PictureRules& rules, int threads, const ReadingReport& report);
 
 // Scores on the query and gallery parts of `dataset`; with ranked lists of a few queries spread over all, if `ranked`.
 Evaluation evaluate_retrieval(Context& context, const Embedder& embedder, const ReidDataset& dataset,

@@ -41,8 +41,10 @@ struct RunOptions {
   int threads = 0;        // 0: one for each processor; a resumed run takes the number it began with
   bool resume = false;
 
-  // What the program shows while it waits. Both may be empty.
+  // What the program shows while it waits. Each may be empty. `reading` is called on the thread that runs the training,
+  // while pictures are read; what it throws ends the reading and goes through.
   std::function<void(const std::string& line)> notice;
+  std::function<void(int64_t done, int64_t all)> reading;
   std::function<void(int64_t step, int64_t steps, double loss)> progress;
 };
 

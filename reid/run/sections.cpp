@@ -18,6 +18,12 @@ void describe(Keys& keys, DataSection& data) {
   keys("jitter", data.jitter, {0, 1});
   keys("pad", data.pad, {0, 1024});
   keys("workers", data.workers, {0, 256}, Decides::speed);
+  keys("orientation", data.orientation, {"apply", "ignore"});
+  keys("damaged", data.damaged, {"stop", "skip"});
+}
+
+PictureRules DataSection::pictures() const {
+  return {orientation == "ignore" ? Orientation::ignore : Orientation::apply, damaged == "skip"};
 }
 
 LoaderConfig DataSection::loader(uint64_t seed) const {
@@ -29,6 +35,7 @@ LoaderConfig DataSection::loader(uint64_t seed) const {
   config.augment.erase = static_cast<float>(erase);
   config.augment.brightness = config.augment.contrast = config.augment.saturation =
       static_cast<float>(jitter);
+  config.orientation = pictures().orientation;
   config.seed = seed;
   config.workers = static_cast<int>(workers);
   return config;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "autograd/optimizer.h"
+#include "reid/data/check_pictures.h"
 #include "reid/data/loader.h"
 #include "reid/run/config_file.h"
 
@@ -18,6 +19,10 @@ struct DataSection {
   double flip = 0.5, erase = 0.5, jitter = 0;                  // probabilities; jitter: strength
   int64_t pad = 10;                                            // pixels before the random crop
   int64_t workers = 2;                                         // threads that read ahead
+  std::string orientation = "apply";                           // of EXIF; or ignore
+  std::string damaged = "stop";                                // at a picture that cannot be read; or skip it
+
+  PictureRules pictures() const;
 
   // For training; `seed` decides the augmentation.
   LoaderConfig loader(uint64_t seed) const;

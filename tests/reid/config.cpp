@@ -63,6 +63,18 @@ TEST_CASE("a key that is given twice is refused by name: the first value would b
             .optimizer.kind == "adam");
 }
 
+TEST_CASE("how pictures are read decides the numbers of a run") {
+  CHECK(Config().data.pictures().orientation == Orientation::apply);
+  CHECK_FALSE(Config().data.pictures().skip_damaged);
+  const Config config = parse("{}", {"data.orientation=ignore", "data.damaged=skip"});
+  CHECK(config.data.pictures().orientation == Orientation::ignore);
+  CHECK(config.data.loader(1).orientation == Orientation::ignore);
+  CHECK(config.data.pictures().skip_damaged);
+  CHECK(first_difference(essential_json_of(Config()), essential_json_of(config)).starts_with("data."));
+  CHECK_THAT(error_of("{}", {"data.damaged=drop"}), ContainsSubstring("data.damaged"));
+  CHECK_THAT(error_of("{}", {"data.orientation=6"}), ContainsSubstring("data.orientation"));
+}
+
 TEST_CASE("a folder is no config") {
   const TestFolder folder;
   CHECK(input_error_of([&] { read_config<Config>({folder.path(), {}}); }) == folder.path() + ": is a folder");
