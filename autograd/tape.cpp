@@ -56,7 +56,7 @@ std::vector<Variable> Tape::record_many(const std::vector<Tensor>& outputs,
   std::vector<Variable> variables;
   Node node{context_.current_op, {}, std::move(backward)};
   for (const Tensor& output : outputs) {
-    if (find_nan) look_for_nan(output);
+    if (find != Find::nothing) look_at(output);
     variables.push_back(needed ? on_tape(output, false) : Variable{output, -1, number_});
     if (needed) node.outputs.push_back(variables.back().slot);
   }
@@ -179,10 +179,12 @@ Tensor Tape::grad(const Variable& x) const {
   return slot.grad ? slot.grad : Tensor::zeros(context_, slot.shape, slot.dtype);
 }
 
-void Tape::look_for_nan(const Tensor& output) const {
+void Tape::look_at(const Tensor& output) const {
   if (output.dtype() != DType::f32 && output.dtype() != DType::bf16) return;
-  for (float value : converted(context_, output, DType::f32).to_host<float>(context_))
+  for (float value : converted(context_, output, DType::f32).to_host<float>(context_)) {
     check(!std::isnan(value), "NaN: first made by the op ", context_.current_op);
+    check(find == Find::nan || std::isfinite(value), "infinity: first made by the op ", context_.current_op);
+  }
 }
 
 }  // namespace saccade

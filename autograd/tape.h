@@ -110,8 +110,9 @@ class Tape {
   Tensor random;
   uint32_t stream = 0;  // the next
 
-  // After every function, look for a NaN in its output and throw Error naming the function.
-  bool find_nan = false;
+  // After every function, look for such a value in its output and throw Error naming the function.
+  enum class Find { nothing, nan, not_finite };
+  Find find = Find::nothing;
 
  private:
   struct Slot {
@@ -133,7 +134,7 @@ class Tape {
   void add_to_parameter(Parameter& parameter, const Tensor& grad);
   void run_last_node();
   void take_arrivals();
-  void look_for_nan(const Tensor& output) const;
+  void look_at(const Tensor& output) const;
 
   Context& context_;
   std::vector<Learner*> learners_;

@@ -10,13 +10,13 @@ Conv2d::Conv2d(ParameterArena& arena, const std::string& name, int64_t in, int64
                int64_t stride, int64_t padding, bool with_bias)
     : options{stride, stride, padding, padding} {
   const Shape shape{out, size, size, in};
-  weight_ = &arena.add(name + ".weight", shape, init::kaiming_normal_fan_out(shape));
-  if (with_bias) bias_ = &arena.add(name + ".bias", {out}, init::torch_linear(init::fan_in(shape)));
+  weight = &arena.add(name + ".weight", shape, init::kaiming_normal_fan_out(shape));
+  if (with_bias) bias = &arena.add(name + ".bias", {out}, init::torch_linear(init::fan_in(shape)));
 }
 
 Variable Conv2d::operator()(Tape& tape, const Variable& x) const {
-  const Variable bias = bias_ ? tape.in_precision(*bias_) : Variable();
-  return conv2d(tape, in_precision(tape, x), tape.in_precision(*weight_), bias_ ? &bias : nullptr, options);
+  const Variable b = bias ? tape.in_precision(*bias) : Variable();
+  return conv2d(tape, in_precision(tape, x), tape.in_precision(*weight), bias ? &b : nullptr, options);
 }
 
 BatchNorm::BatchNorm(ParameterArena& arena, const std::string& name, int64_t channels, float initial_weight)
@@ -38,14 +38,14 @@ Linear::Linear(ParameterArena& arena, const std::string& name, int64_t in, int64
     : Linear(arena, name, in, out, with_bias, init::torch_linear(in), init::torch_linear(in)) {}
 
 Linear::Linear(ParameterArena& arena, const std::string& name, int64_t in, int64_t out, bool with_bias,
-               Initializer weight, Initializer bias) {
-  weight_ = &arena.add(name + ".weight", {out, in}, std::move(weight));
-  if (with_bias) bias_ = &arena.add(name + ".bias", {out}, std::move(bias));
+               Initializer weight_values, Initializer bias_values) {
+  weight = &arena.add(name + ".weight", {out, in}, std::move(weight_values));
+  if (with_bias) bias = &arena.add(name + ".bias", {out}, std::move(bias_values));
 }
 
 Variable Linear::operator()(Tape& tape, const Variable& x, bool relu) const {
-  const Variable bias = bias_ ? tape.in_precision(*bias_) : Variable();
-  return linear(tape, in_precision(tape, x), tape.in_precision(*weight_), bias_ ? &bias : nullptr, relu);
+  const Variable b = bias ? tape.in_precision(*bias) : Variable();
+  return linear(tape, in_precision(tape, x), tape.in_precision(*weight), bias ? &b : nullptr, relu);
 }
 
 }  // namespace saccade::layers

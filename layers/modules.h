@@ -18,9 +18,7 @@ class Conv2d {
          int64_t stride, int64_t padding, bool with_bias = false);
   Variable operator()(Tape& tape, const Variable& x) const;  // [N,H,W,in] -> [N,P,Q,out]
   ConvolutionOptions options;
-
- private:
-  Parameter *weight_, *bias_ = nullptr;
+  Parameter *weight, *bias = nullptr;  // without a bias: null
 };
 
 // Batch normalization over all but the last dimension, with what usually follows it in the same pass.
@@ -42,11 +40,9 @@ class Linear {
  public:
   Linear(ParameterArena& arena, const std::string& name, int64_t in, int64_t out, bool with_bias = true);
   Linear(ParameterArena& arena, const std::string& name, int64_t in, int64_t out, bool with_bias,
-         Initializer weight, Initializer bias);
+         Initializer weight_values, Initializer bias_values);
   Variable operator()(Tape& tape, const Variable& x, bool relu = false) const;  // [...,in] -> [...,out]
-
- private:
-  Parameter *weight_, *bias_ = nullptr;
+  Parameter *weight, *bias = nullptr;                                           // without a bias: null
 };
 
 }  // namespace saccade::layers

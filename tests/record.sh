@@ -6,7 +6,8 @@
 # The Python with torch, numpy and safetensors is build/torch/bin/python, or the one that SACCADE_TORCH_PYTHON names.
 # The script names what it cannot record here, and then its exit code is 1.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH="" cd -- "$(dirname -- "$0")/.."
+. tools/environment.sh
 
 usage="usage: tests/record.sh OP"
 [ $# -eq 1 ] || { echo "$usage" >&2; exit 2; }
@@ -17,9 +18,13 @@ miss() { echo "record: $1 NOT recorded: $2" >&2; missing=1; }
 
 mkdir -p build
 if [ ! -f build/release/CMakeCache.txt ]; then cmake --preset release -DSACCADE_CUDA=OFF >build/record.log; fi
-cmake --build --preset release --target op test_autograd bench_traffic >build/record.log || { cat build/record.log >&2; exit 1; }
+build() { cmake --build --preset release --target "$@" >build/record.log || { cat build/record.log >&2; exit 1; }; }
+build op
 build/release/tools/op list --json | python3 -c "import json, sys; sys.exit('$op' not in [op['name'] for op in json.load(sys.stdin)])" ||
   { echo "record: there is no op $op (build/release/tools/op list)" >&2; exit 2; }
+
+echo "record: building the checks"
+build test_autograd bench_traffic
 
 python=${SACCADE_TORCH_PYTHON:-build/torch/bin/python}
 if "$python" -c "import torch, numpy, safetensors" 2>/dev/null; then

@@ -18,12 +18,11 @@ simt_objects(simt_race_sources simt_race "-O2;-DSACCADE_SIMT_RACE=1" ${simt_sour
 simt_objects(simt_memory_sources simt_memory "-O2;-DSACCADE_SIMT_MEMORY=1" ${simt_sources})
 simt_objects(simt_traffic_sources simt_traffic "-O2;-DSACCADE_SIMT_TRAFFIC=1" ${simt_sources})
 
-# simt_program(<target> <path> <flags> <object>...): links objects with the engine up to layers, and the registry.
+# simt_program(<target> <path> <flags> <object>...): links objects with every floor, since each may register composites.
 function(simt_program target path flags)
   file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/simt_checkers)
-  set(engine $<TARGET_OBJECTS:saccade_kernels> $<TARGET_OBJECTS:saccade_tensor> $<TARGET_OBJECTS:saccade_autograd>
-      $<TARGET_OBJECTS:saccade_layers> $<TARGET_FILE:saccade_registry>)
-  set(libraries $<TARGET_FILE:Boost::context> -ldl -lrt)
+  set(engine ${SACCADE_OBJECTS} $<TARGET_FILE:saccade_registry>)
+  set(libraries $<TARGET_FILE:Boost::context> ${MATIO_LIBRARY} ${ZLIB_LIBRARIES} -ldl -lrt)
   if(SACCADE_ONEDNN)
     list(APPEND libraries ${DNNL_LIBRARY})
   endif()

@@ -15,7 +15,7 @@ TEST_CASE("the f64 oracle of every op agrees with PyTorch in f64, values and gra
   for (const Op& op : all_ops()) hold_to_goldens(file, op, result);
   for (const std::string& failure : result.failures) FAIL_CHECK(failure);
   for (const auto& [name, values] : file.tensors()) {
-    INFO(name << " is of no registered op: run tests/goldens/make_goldens.py");
+    INFO(name << " is of no registered op: run tests/record.sh OP");
     CHECK(result.used.count(name) == 1);
   }
   WARN("largest error against PyTorch: " << result.worst << " (" << result.worst_name << ")");

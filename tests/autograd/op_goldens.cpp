@@ -56,8 +56,7 @@ void hold_to_goldens(const golden::File& file, const Op& op, GoldenResult& resul
     const std::string key = op.name + "/" + test_case.name;
     result.used.insert(key + "/inputs");
     if (!made_from(file, key, golden_inputs(op, test_case))) {
-      result.failures.push_back(
-          key + ": no golden, or one made from other inputs; run tests/goldens/make_goldens.py");
+      result.failures.push_back(key + ": no golden, or one made from other inputs; run tests/record.sh OP");
       continue;
     }
     const OracleRun run = run_oracle(op, test_case);

@@ -233,9 +233,11 @@ TEST_CASE("a parameter's first values depend on seed and name, not on its neighb
 TEST_CASE("the first op that makes a NaN is named") {
   Context context(Device::cpu, 0, 1);
   Tape tape(context);
-  tape.find_nan = true;
+  tape.find = Tape::Find::nan;
   const Variable x = tape.input(values(context, {INFINITY, 1}));
   const Variable positive = relu(tape, x);  // passes infinity on: no NaN yet
   CHECK_THROWS_WITH(linear(tape, positive, tape.constant(values(context, {0, 1})), nullptr),
                     Catch::Contains("linear"));
+  tape.find = Tape::Find::not_finite;
+  CHECK_THROWS_WITH(relu(tape, x), "infinity: first made by the op relu");
 }
