@@ -6,10 +6,10 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <thread>
 #include <vector>
 
 #include "kernels/common/clock.h"
+#include "kernels/common/context.h"
 #include "kernels/common/error.h"
 #include "reid/data/dataset.h"
 #include "reid/data/for_each_index.h"
@@ -17,6 +17,7 @@
 #include "reid/synthetic/scene.h"
 #include "reid/synthetic/streams.h"
 #include "tensor/weights/atomic_file.h"
+#include "tensor/weights/folder_lock.h"
 
 namespace saccade::synthetic {
 namespace {
@@ -326,12 +327,17 @@ std::string truth_text(const SetOptions& options, const AttributePlan& plan,
          "\n}\n";
 }
 
-// Makes `out` an empty set: creates it, or removes what an earlier run of this program left there.
-void prepare_folder(const SetOptions& options) {
+// InputError if `out` holds what is not of this program, or a whole set that is not to be replaced.
+void check_folder(const SetOptions& options) {
   const fs::path out(options.out), truth = out / "truth.json";
   std::error_code ignored;
   check_input(!fs::exists(out, ignored) || fs::is_directory(out, ignored), options.out, ": is not a folder");
-  if (fs::is_directory(out, ignored) && !fs::is_empty(out, ignored)) {
+  const auto is_free = [&] {
+    for (const auto& entry : fs::directory_iterator(out, ignored))
+      if (entry.path().filename() != FolderLock::kFile) return false;
+    return true;
+  };
+  if (fs::is_directory(out, ignored) && !is_free()) {
     std::ifstream stream(truth);
     const Json old = stream ? Json::parse(stream, nullptr, false) : Json();
     const bool ours = old.is_object() && old.contains("made_by") && old["made_by"] == kMadeBy;
@@ -341,8 +347,12 @@ void prepare_folder(const SetOptions& options) {
     check_input(!complete || options.force, options.out,
                 ": already holds a generated set; --force replaces it");
   }
+}
+
+// Makes `out` an empty set: removes what an earlier run of this program left there.
+void empty_folder(const SetOptions& options) {
+  const fs::path out(options.out), truth = out / "truth.json";
   try {
-    fs::create_directories(out);
     const std::string text = head_json(options, false).dump() + "\n";
     write_file(truth.string(), text.data(), text.size());
     for (const char* folder : {kTrainFolder, kQueryFolder, kGalleryFolder}) {
@@ -410,7 +420,11 @@ int64_t count_images(const SetOptions& o) {
 SetSummary make_image_set(const SetOptions& options, const std::function<void(int64_t)>& progress) {
   check_options(options);
   const Stopwatch watch;
-  prepare_folder(options);
+  check_folder(options);
+  const FolderLock lock(options.out);
+  check_folder(
+      options);  // once more, as another process may have finished a set before this one had the lock
+  empty_folder(options);
   const AttributePlan attributes = plan_attributes(options.ids, options.noise, options.seed);
   std::vector<Camera> cameras;
   for (int i = 0; i < options.cams; ++i)
@@ -418,20 +432,19 @@ SetSummary make_image_set(const SetOptions& options, const std::function<void(in
   const std::vector<PlannedImage> images = Planner(options, attributes, cameras).plan();
   std::vector<ImageTruth> truths(images.size());
 
-  const int hardware = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  for_each_index(
-      static_cast<int64_t>(images.size()), options.threads > 0 ? options.threads : hardware, [&](int64_t i) {
-        const PlannedImage& image = images[i];
-        const Person person = draw_identity(options, attributes, image.subject);
-        PhiloxStream random(options.seed, stream_of(StreamKind::image, static_cast<uint64_t>(i)));
-        Picture picture = take(person.values, person.traits, cameras[image.camera], image.shot,
-                               options.difficulty, &random);
-        const std::vector<uint8_t> jpeg =
-            encode_jpeg(picture.rgb, kImageHeight, kImageWidth, cameras[image.camera].jpeg_quality);
-        write_file(options.out + "/" + image.file, jpeg.data(), jpeg.size());
-        truths[i] = {std::move(picture.occluders), picture.visible};
-        if (progress) progress(1);
-      });
+  for_each_index(static_cast<int64_t>(images.size()), Context(Device::cpu, 0, options.threads).threads(),
+                 [&](int64_t i) {
+                   const PlannedImage& image = images[i];
+                   const Person person = draw_identity(options, attributes, image.subject);
+                   PhiloxStream random(options.seed, stream_of(StreamKind::image, static_cast<uint64_t>(i)));
+                   Picture picture = take(person.values, person.traits, cameras[image.camera], image.shot,
+                                          options.difficulty, &random);
+                   const std::vector<uint8_t> jpeg = encode_jpeg(picture.rgb, kImageHeight, kImageWidth,
+                                                                 cameras[image.camera].jpeg_quality);
+                   write_file(options.out + "/" + image.file, jpeg.data(), jpeg.size());
+                   truths[i] = {std::move(picture.occluders), picture.visible};
+                   if (progress) progress(1);
+                 });
 
   write_market_attributes(options.out + "/market_attribute.mat", attributes.identities);
   SetSummary summary = summarize(options, attributes, images);

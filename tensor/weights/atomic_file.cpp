@@ -51,13 +51,15 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), target_(targe
     check_input(!S_ISDIR(old.st_mode), path_, ": is a folder");
     check_input(S_ISREG(old.st_mode), path_, ": is not a regular file");
   }
-  const std::string temporary = concat(target_, ".tmp.", getpid());
-  const auto create = [&] { return open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); };
-  file_ = create();
-  // Process ids come again, in containers soon: what lies there is of a run that was killed.
-  if (file_ < 0 && errno == EEXIST && unlink(temporary.c_str()) == 0) file_ = create();
-  if (file_ < 0) cannot_write(path_, errno);
-  temporary_ = temporary;
+  // Two containers that share the disk may have the same process id: what lies there may be another's who lives.
+  for (int number = 0; file_ < 0 && number < 10000; ++number) {
+    temporary_ = concat(target_, ".tmp.", getpid(), ".", number);
+    file_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (file_ < 0 && errno != EEXIST) break;
+  }
+  if (file_ >= 0) return;
+  temporary_.clear();
+  cannot_write(path_, errno);
 }
 
 AtomicFile::~AtomicFile() {
@@ -80,17 +82,22 @@ void AtomicFile::write(const void* data, size_t count) {
   }
 }
 
-void AtomicFile::commit(Sync sync) {
-  if (sync == Sync::yes && fsync(file_) != 0) fail("writing to the disk");
+bool AtomicFile::commit(Sync sync) {
+  bool kept = true;
+  if (sync == Sync::yes && fsync(file_) != 0) {
+    kept = false;
+    if (errno != EINVAL && errno != EOPNOTSUPP && errno != ENOSYS) fail("writing to the disk");
+  }
   if (close(std::exchange(file_, -1)) != 0) fail("closing");
   if (std::rename(temporary_.c_str(), target_.c_str()) != 0) fail("renaming the finished file");
   temporary_.clear();
-  if (sync == Sync::no) return;
+  if (sync == Sync::no) return true;
   // From here on the file is whole; a folder that cannot be synchronized (some network disks) is no failure.
   const int folder = open(folder_of(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder < 0) return;
+  if (folder < 0) return kept;
   fsync(folder);
   close(folder);
+  return kept;
 }
 
 void write_file(const std::string& path, const void* data, size_t count) {

@@ -11,7 +11,7 @@ namespace saccade {
 
 class AtomicFile {
  public:
-  // Creates `<path>.tmp.<process id>` beside `path`; a symbolic link stays, and the file that it names is
+  // Creates `<path>.tmp.<process id>.<number>` beside `path`; a symbolic link stays, and the file that it names is
   // replaced. InputError if `path` is a folder or no regular file, or if the folder does not take it.
   explicit AtomicFile(std::string path);
   AtomicFile(const AtomicFile&) = delete;
@@ -25,8 +25,9 @@ class AtomicFile {
   // Whether commit() waits until the disk has the file and its name (fsync): yes for what cannot be remade.
   enum class Sync { yes, no };
 
-  // Gives the file its name. Error like write().
-  void commit(Sync sync = Sync::yes);
+  // Gives the file its name. False if it is there, but the disk cannot be asked to keep it (some network disks know no
+  // fsync). Error like write().
+  bool commit(Sync sync = Sync::yes);
 
  private:
   [[noreturn]] void fail(const char* what) const;

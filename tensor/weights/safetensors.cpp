@@ -239,10 +239,29 @@ void check_cover(const std::vector<Entry>& entries, uint64_t data_bytes, const s
   check_input(covered == data_bytes, file, ": ", data_bytes - covered, " bytes after the last tensor");
 }
 
+// What a file is that somebody took for a safetensors file, and what to do; empty where its beginning does not tell.
+std::string other_kind(const ByteSource& source) {
+  char start[kLengthBytes + 1] = {};
+  source.read(0, start, sizeof start);
+  if (start[kLengthBytes] == '{') return "";  // the length of a header may look like anything
+  const std::string_view text(start, kLengthBytes);
+  constexpr const char* kSave =
+      "; save its tensors by safetensors.torch.save_file or safetensors.numpy.save_file";
+  if (text.starts_with("PK\x03\x04"))
+    return concat("a zip archive, such as a PyTorch .pth or a NumPy .npz", kSave);
+  if (text.starts_with("\x80\x02")) return concat("a pickle, such as an old PyTorch .pth", kSave);
+  if (text.starts_with("\x93NUMPY")) return concat("a NumPy .npy file", kSave);
+  if (text.starts_with("\x89HDF")) return concat("an HDF5 file, such as a MATLAB .mat", kSave);
+  if (text.starts_with("MATLAB")) return concat("a MATLAB .mat file", kSave);
+  return "";
+}
+
 Header read_header(const ByteSource& source) {
   const std::string& file = source.name();
   check_input(source.size() > kLengthBytes, file, ": too short for a safetensors file (", source.size(),
               " bytes)");
+  const std::string other = other_kind(source);
+  check_input(other.empty(), file, ": not a safetensors file, but ", other);
   uint64_t length = 0;
   source.read(0, &length, kLengthBytes);
   check_input(length <= source.size() - kLengthBytes, file, ": the header's length (", length,
@@ -376,7 +395,7 @@ SafetensorsHeader read_safetensors_header(const std::string& path) {
   return out;
 }
 
-void write_safetensors(const std::string& path, std::span<const TensorView> tensors,
+bool write_safetensors(const std::string& path, std::span<const TensorView> tensors,
                        const std::map<std::string, std::string>& metadata) {
   check_views(path, tensors);
   const std::vector<size_t> order = data_order(tensors);
@@ -400,10 +419,10 @@ void write_safetensors(const std::string& path, std::span<const TensorView> tens
     }
     file.write(data, bytes);
   }
-  file.commit();
+  return file.commit();
 }
 
-void write_safetensors(const std::string& path, const WeightFile& file) {
+bool write_safetensors(const std::string& path, const WeightFile& file) {
   std::vector<TensorView> views;
   for (const HostTensor& tensor : file.tensors) {
     check(static_cast<size_t>(byte_count(tensor.dtype, tensor.shape)) == tensor.bytes.size(), path,
@@ -411,7 +430,7 @@ void write_safetensors(const std::string& path, const WeightFile& file) {
           " bytes, which is not what its shape takes");
     views.push_back({tensor.name, tensor.dtype, tensor.shape, tensor.bytes.data(), false});
   }
-  write_safetensors(path, views, file.metadata);
+  return write_safetensors(path, views, file.metadata);
 }
 
 }  // namespace saccade

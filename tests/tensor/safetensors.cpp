@@ -15,6 +15,7 @@
 
 #include "tensor/weights/atomic_file.h"
 #include "tensor/weights/file_type.h"
+#include "tensor/weights/folder_lock.h"
 #include "tensor/weights/layout.h"
 #include "tests/common/catch.h"
 #include "tests/common/folder.h"
@@ -212,6 +213,13 @@ TEST_CASE("a damaged or hostile safetensors file is refused with its reason") {
     CHECK_THAT(refusal("1234567"), ContainsSubstring("too short"));
     CHECK_THAT(refusal(std::string(8, '\0')), ContainsSubstring("too short"));
     CHECK_THAT(refusal(std::string(9, '\0')), ContainsSubstring("does not start with '{'"));
+    CHECK_THAT(refusal("PK\x03\x04 and so on"),
+               ContainsSubstring("but a zip archive, such as a PyTorch .pth"));
+    CHECK_THAT(refusal("\x93NUMPY\x01 and so on"), ContainsSubstring("but a NumPy .npy file"));
+    CHECK_THAT(refusal("\x80\x02\x8a\x0al\xfc\x9c\x46\xf9 j"), ContainsSubstring("but a pickle"));
+    CHECK_THAT(refusal("MATLAB 5.0 MAT-file"), ContainsSubstring("but a MATLAB .mat"));
+    // A header of 640 bytes begins as a pickle does.
+    CHECK(refusal(with_length(R"({"__metadata__":{}})" + std::string(640 - 19, ' '), "")) == "accepted");
     CHECK_THAT(refusal(std::string(8, '\xff') + "{}"), ContainsSubstring("goes beyond the file"));
     CHECK_THAT(refusal(std::string("\x03\0\0\0\0\0\0\0{}", 10)), ContainsSubstring("goes beyond the file"));
     CHECK_THAT(refusal(std::string("\x01\0\0\0\0\0\0\0{}", 10)), ContainsSubstring("not valid JSON"));
@@ -425,16 +433,30 @@ TEST_CASE("a symbolic link stays, and what it names is replaced") {
   CHECK(folder.entries() == 2);
 }
 
-TEST_CASE("what a killed run of the same process id left does not stop the next") {
+TEST_CASE("what a process of the same id writes, in another container, is left alone and stops nobody") {
   const TestFolder folder;
-  const std::string left = concat(folder / "a", ".tmp.", getpid());
-  std::ofstream(left) << "half";
+  for (const int number : {0, 1})
+    std::ofstream(concat(folder / "a", ".tmp.", getpid(), ".", number)) << "half";
   check_output(folder / "a");
-  CHECK(folder.entries() == 0);
-  std::ofstream(left) << "half";
+  CHECK(folder.entries() == 2);
   write_safetensors(folder / "a", example());
   CHECK(read_safetensors(folder / "a").tensors.size() == example().tensors.size());
-  CHECK(folder.entries() == 1);
+  CHECK(folder.entries() == 3);
+}
+
+TEST_CASE("a folder has one owner, whose lock goes with it") {
+  const TestFolder folder;
+  const std::string place = folder / "new/deep";
+  {
+    const FolderLock first(place);
+    REQUIRE(first.held());
+    CHECK_THAT(input_error_of([&] { FolderLock second(place); }),
+               ContainsSubstring(place) && ContainsSubstring(concat("process ", getpid(), " on ")));
+  }
+  CHECK(fs::is_empty(place));
+  std::ofstream(place + "/.lock") << "process 1 on nowhere\n";  // of a process that was killed
+  CHECK(FolderLock(place).held());
+  CHECK_THROWS_AS(FolderLock(folder.write("file", "")), InputError);
 }
 
 TEST_CASE("convolution weights change their layout and back") {
