@@ -28,7 +28,7 @@ void describe(Keys& keys, Config& config) {
   keys.section("evaluation", config.evaluation);
   keys.section("checkpoint", config.checkpoint);
   keys("tune", config.tune);
-  keys("report", config.report);
+  keys("report", config.report, Keys::Decides::nothing);
 }
 
 NetworkConfig Config::network(int64_t identities) const {

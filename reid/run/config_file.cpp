@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "kernels/common/text.h"
+#include "tensor/weights/json_text.h"
 #include "tensor/weights/weight_file.h"
 
 namespace saccade {
@@ -152,6 +153,19 @@ Json parse_file(const std::string& text, const std::string& name) {
   return given;
 }
 
+// /stages/1/loss -> stages[1].loss, as --set and the keys have it.
+std::string name_of_pointer(const std::string& pointer) {
+  std::string name;
+  for (size_t at = 1; at < pointer.size();) {
+    const size_t end = std::min(pointer.find('/', at), pointer.size());
+    const std::string part = pointer.substr(at, end - at);
+    const bool number = part.find_first_not_of("0123456789") == std::string::npos;
+    name += number ? "[" + part + "]" : (name.empty() ? "" : ".") + part;
+    at = end + 1;
+  }
+  return name;
+}
+
 std::string name_of_assignment(const std::string& assignment) {
   return "--set " + printable(assignment);
 }
@@ -161,7 +175,6 @@ Json parse_assignment(const std::string& assignment) {
   const size_t equals = assignment.find('=');
   const std::string name = name_of_assignment(assignment);
   check_input(equals != std::string::npos && equals > 0, name, ": not of the form key=value");
-  check_input(is_utf8(assignment), name, ": is not UTF-8");
   const std::string text = assignment.substr(equals + 1);
   Watch watch;
   Json value = watched_parse(text, watch, false);
@@ -199,19 +212,30 @@ void Keys::check_range(const char* key, double value, Range range) const {
 }
 
 void Keys::require(bool holds, const char* key, const std::string& reason) const {
-  check_input(mode_ == Mode::write || holds, name_, ": ", full(key), " ", reason);
+  if (mode_ == Mode::write || holds) return;
+  const std::string name = full(key), *source = &name_;
+  for (const auto& [set, assignment] : assigned_)
+    if (name == set || name.starts_with(set + ".") || name.starts_with(set + "[")) source = &assignment;
+  throw InputError(concat(*source, ": ", name, " ", reason));
 }
 
-void Keys::operator()(const char* key, bool& value) {
+void Keys::note(const char* key, Decides decides) {
+  if (decides == Decides::length) length_.insert(full(key));
+  if (decides != Decides::nothing) return;
+  check(prefix_.back().find('[') == std::string::npos, full(key),
+        ": a key in a list decides something: an item has no default to stand for it");
+  nothing_.insert(full(key));
+}
+
+void Keys::operator()(const char* key, bool& value, Decides decides) {
   exchange(key, value);
+  note(key, decides);
 }
 
 void Keys::operator()(const char* key, int64_t& value, Range range, Decides decides) {
   exchange(key, value);
   check_range(key, static_cast<double>(value), range);
-  if (decides == Decides::numbers) return;
-  check(prefix_.back().find('[') == std::string::npos, full(key), ": a key of speed cannot lie in a list");
-  speed_.insert(full(key));
+  note(key, decides);
 }
 
 void Keys::operator()(const char* key, double& value, Range range) {
@@ -277,6 +301,8 @@ void ConfigFile::read(const Describe& target, const std::string& text, const std
     merge(all, parse_assignment(assignment), *writer.defaults_, name_of_assignment(assignment), "");
   Keys reader(Keys::Mode::read, all, name);
   reader.defaults_ = writer.defaults_;
+  for (const std::string& assignment : assignments)
+    reader.assigned_.emplace_back(assignment.substr(0, assignment.find('=')), name_of_assignment(assignment));
   target(reader);
 }
 
@@ -284,7 +310,7 @@ std::string ConfigFile::write(const Describe& values) {
   Json all = Json::object();
   Keys writer(Keys::Mode::write, all, "");
   values(writer);
-  return all.dump();
+  return json_text(all);
 }
 
 std::string ConfigFile::write_essential(const Describe& values, const Describe& defaults) {
@@ -293,12 +319,19 @@ std::string ConfigFile::write_essential(const Describe& values, const Describe& 
   values(writer);
   Keys default_writer(Keys::Mode::write, at_default, "");
   defaults(default_writer);
-  for (std::string path : writer.speed_) {
+  for (std::string path : writer.nothing_) {
     std::replace(path.begin(), path.end(), '.', '/');
     const Json::json_pointer key("/" + path);
     all[key] = at_default[key];
   }
-  return all.dump();
+  return json_text(all);
+}
+
+std::set<std::string> ConfigFile::keys_of_length(const Describe& values) {
+  Json all = Json::object();
+  Keys writer(Keys::Mode::write, all, "");
+  values(writer);
+  return writer.length_;
 }
 
 std::string read_config_text(const std::string& path) {
@@ -325,13 +358,15 @@ std::string peek_config(const std::string& text, const std::string& name,
   return value;
 }
 
-std::string first_difference(const std::string& before, const std::string& after) {
+std::string first_difference(const std::string& before, const std::string& after,
+                             const std::set<std::string>& may_grow) {
   const Json a = Json::parse(before).flatten(), b = Json::parse(after).flatten();
   for (const auto& [key, value] : a.items()) {
     if (b.contains(key) && b[key] == value) continue;
-    std::string name = key.substr(1);  // /loss/margin -> loss.margin, as --set has it
-    std::replace(name.begin(), name.end(), '/', '.');
-    return concat(name, ": ", value.dump(), ", now ", b.contains(key) ? b[key].dump() : "absent");
+    const std::string name = name_of_pointer(key);
+    const bool may = may_grow.contains(name) && b.contains(key);
+    if (may && b[key] > value) continue;
+    return concat(name, ": ", json_text(value), ", now ", b.contains(key) ? json_text(b[key]) : "absent");
   }
   return a.size() == b.size() ? "" : "the lists differ in length";
 }

@@ -20,6 +20,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace saccade {
@@ -29,10 +30,11 @@ class Keys {
   struct Range {
     double low, high;  // both included
   };
-  // Two configs that differ in keys of speed alone are the same run, to the bit.
-  enum class Decides { numbers, speed };
+  // Two configs that differ only in keys which decide nothing are the same run, to the bit: they say how fast it is, how
+  // often it saves, what it draws. A key that decides the length alone may grow when a run is resumed.
+  enum class Decides { numbers, nothing, length };
 
-  void operator()(const char* key, bool& value);
+  void operator()(const char* key, bool& value, Decides decides = Decides::numbers);
   void operator()(const char* key, int64_t& value, Range range, Decides decides = Decides::numbers);
   void operator()(const char* key, double& value, Range range);
   void operator()(const char* key, std::vector<int64_t>& values, Range of_each);
@@ -74,6 +76,7 @@ class Keys {
 
   template <class T>
   void exchange(const char* key, T& value);
+  void note(const char* key, Decides decides);
   std::string full(const std::string& key) const;
   void check_range(const char* key, double value, Range range) const;
   void enter(const char* key);
@@ -84,11 +87,13 @@ class Keys {
   void leave();
 
   Mode mode_;
-  std::string name_;         // of the file, for messages
+  std::string name_;  // of the file, for messages
+  std::vector<std::pair<std::string, std::string>>
+      assigned_;             // what --set set, and what a message calls that
   std::vector<Json*> path_;  // what encloses the section that is described, and at the end that section
   std::vector<std::string> prefix_;                        // their names
   std::shared_ptr<std::map<std::string, Json>> defaults_;  // of a list's items, by the list's name
-  std::set<std::string> speed_;                            // the keys of speed that were met
+  std::set<std::string> nothing_, length_;  // the keys that were met which decide no more than that
 };
 
 // What the functions below do for every struct alike.
@@ -98,6 +103,7 @@ struct ConfigFile {
                    const std::vector<std::string>& assignments);
   static std::string write(const Describe& values);
   static std::string write_essential(const Describe& values, const Describe& defaults);
+  static std::set<std::string> keys_of_length(const Describe& values);
 };
 
 // A config file and what --set changes in it.
@@ -136,7 +142,7 @@ std::string json_of(const Config& config) {
   return ConfigFile::write([&](Keys& keys) { describe(keys, copy); });
 }
 
-// The same, with the keys that only decide the speed at their defaults: what decides the numbers of a run.
+// The same, with the keys that decide nothing at their defaults: what decides the numbers of a run.
 template <class Config>
 std::string essential_json_of(const Config& config) {
   Config copy = config, defaults;
@@ -144,7 +150,16 @@ std::string essential_json_of(const Config& config) {
                                      [&](Keys& keys) { describe(keys, defaults); });
 }
 
-// The first difference between two essential configs, as "key: a, now b"; empty if there is none.
-std::string first_difference(const std::string& before, const std::string& after);
+// The keys that decide the length of a run alone, as "section.key".
+template <class Config>
+std::set<std::string> keys_of_length(const Config& config) {
+  Config copy = config;
+  return ConfigFile::keys_of_length([&](Keys& keys) { describe(keys, copy); });
+}
+
+// The first difference between two essential configs, as "key: a, now b"; empty if there is none. A key of `may_grow` that
+// has grown is none.
+std::string first_difference(const std::string& before, const std::string& after,
+                             const std::set<std::string>& may_grow = {});
 
 }  // namespace saccade

@@ -17,7 +17,7 @@ void describe(Keys& keys, DataSection& data) {
   keys("erase", data.erase, {0, 1});
   keys("jitter", data.jitter, {0, 1});
   keys("pad", data.pad, {0, 1024});
-  keys("workers", data.workers, {0, 256}, Decides::speed);
+  keys("workers", data.workers, {0, 256}, Decides::nothing);
   keys("orientation", data.orientation, {"apply", "ignore"});
   keys("damaged", data.damaged, {"stop", "skip"});
 }
@@ -76,11 +76,13 @@ OptimizerConfig OptimizerSection::config(ParameterArena& parameters) const {
 
 void describe(Keys& keys, ScheduleSection& schedule) {
   keys("unit", schedule.unit, {"epochs", "steps"});
-  keys("epochs", schedule.epochs, {1, 1e6});
-  keys("steps", schedule.steps, {0, 1e12});
+  keys("kind", schedule.kind, {"constant", "step", "cosine"});
+  // A cosine ends with the schedule, so its length decides every rate.
+  const Decides length = schedule.kind == "cosine" ? Decides::numbers : Decides::length;
+  keys("epochs", schedule.epochs, {1, 1e6}, length);
+  keys("steps", schedule.steps, {0, 1e12}, length);
   keys.require(schedule.unit == "epochs" || schedule.steps > 0, "steps",
                "must be given where schedule.unit is steps");
-  keys("kind", schedule.kind, {"constant", "step", "cosine"});
   keys("milestones", schedule.milestones, {0, 1e12});
   keys("gamma", schedule.gamma, {0, 1});
   keys("warmup_epochs", schedule.warmup_epochs, {0, 1e6});
@@ -116,15 +118,15 @@ bool is_due(int64_t count, int64_t every) {
 }
 
 void describe(Keys& keys, EvaluationSection& evaluation) {
-  keys("every", evaluation.every, {1, 1e6});
+  keys("every", evaluation.every, {1, 1e6}, Decides::nothing);
   keys("batch", evaluation.batch, {1, 65536});
   keys("metric", evaluation.metric, {"euclidean", "cosine"});
   keys("flip", evaluation.flip);
 }
 
 void describe(Keys& keys, CheckpointSection& checkpoint) {
-  keys("every_epochs", checkpoint.every_epochs, {0, 1e6});
-  keys("every_steps", checkpoint.every_steps, {0, 1e12});
+  keys("every_epochs", checkpoint.every_epochs, {0, 1e6}, Decides::nothing);
+  keys("every_steps", checkpoint.every_steps, {0, 1e12}, Decides::nothing);
 }
 
 }  // namespace saccade

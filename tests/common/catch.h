@@ -11,3 +11,4 @@ inline auto ContainsSubstring(const std::string& part) {
   return Catch::Matchers::Contains(part);
 }
 #endif
+using Catch::Matchers::StartsWith;

@@ -83,8 +83,26 @@ TEST_CASE("a folder is no config") {
 TEST_CASE("an assignment that cannot be used is refused in one line") {
   CHECK_THAT(error_of("{}", {"loss.margn=1"}), ContainsSubstring("the nearest is loss.margin"));
   CHECK_THAT(error_of("{}", {"loss.margin"}), ContainsSubstring("not of the form key=value"));
-  CHECK_THAT(error_of("{}", {"model.weights=\xff\xfe"}), ContainsSubstring("is not UTF-8"));
+  CHECK(error_of("{}", {"\xff\n\xfe=1"}).find('\n') == std::string::npos);
   CHECK(error_of("{}", {"a\nb=1"}).find('\n') == std::string::npos);
+}
+
+TEST_CASE("a value from --set is not blamed on the file") {
+  CHECK_THAT(error_of("{}", {"loss.margin=1", "data.flip=2"}),
+             StartsWith("--set 'data.flip=2': data.flip must lie"));
+  CHECK_THAT(error_of("{}", {R"(optimizer.groups=[{"rate_scale": -1}])"}),
+             StartsWith("--set") && ContainsSubstring("optimizer.groups[0].rate_scale must lie"));
+  CHECK_THAT(error_of("{}", {R"(data={"pad": -1})"}), StartsWith("--set") && ContainsSubstring("data.pad"));
+  CHECK_THAT(error_of("{}", {"schedule.unit=steps"}), StartsWith("input: schedule.steps"));
+  CHECK_THAT(error_of(R"({"data": {"flip": 2}})", {"data.pad=1"}), StartsWith("input: data.flip"));
+}
+
+TEST_CASE("a text of any bytes comes back as often as it is written") {
+  const Config config = parse("{}", {"model.weights=/a/\xe9.pth"});
+  CHECK(config.model.weights == "/a/\xe9.pth");
+  const std::string once = json_of(config);
+  CHECK(json_of(parse(once)) == once);
+  CHECK(first_difference(essential_json_of(config), essential_json_of(parse(once))).empty());
 }
 
 TEST_CASE("a list of sections: its items have keys, defaults and ranges like any section") {
@@ -111,7 +129,7 @@ TEST_CASE("a list of sections: its items have keys, defaults and ranges like any
              ContainsSubstring("optimizer.groups must be a list of sections"));
 }
 
-TEST_CASE("two configs are the same run if they differ in keys of speed alone") {
+TEST_CASE("two configs are the same run if they differ in keys alone that change no number") {
   const auto essential = [](const std::vector<std::string>& assignments) {
     return essential_json_of(parse("{}", assignments));
   };
@@ -119,6 +137,23 @@ TEST_CASE("two configs are the same run if they differ in keys of speed alone") 
   CHECK(json_of(parse("{}", {"data.workers=7"})) != json_of(Config()));
   CHECK(first_difference(essential({}), essential({"data.workers=7"})).empty());
   CHECK(first_difference(essential({}), essential({"loss.margin=0.5"})) == "loss.margin: 0.3, now 0.5");
+  CHECK(essential({"report=true", "evaluation.every=3", "checkpoint.every_steps=9"}) == essential({}));
+}
+
+TEST_CASE("a schedule may grow where its length decides no rate") {
+  const auto grown = [](const std::string& kind, const std::string& before, const std::string& after) {
+    const Config a = parse("{}", {"schedule.kind=" + kind, before}),
+                 b = parse("{}", {"schedule.kind=" + kind, after});
+    return first_difference(essential_json_of(a), essential_json_of(b), keys_of_length(b));
+  };
+  for (const std::string kind : {"constant", "step"}) {
+    CHECK(grown(kind, "schedule.epochs=5", "schedule.epochs=6").empty());
+    CHECK(grown(kind, "schedule.epochs=6", "schedule.epochs=5") == "schedule.epochs: 6, now 5");
+    CHECK(grown(kind, "schedule.steps=5", "schedule.steps=6").empty());
+    CHECK(!grown(kind, "schedule.gamma=0.1", "schedule.gamma=0.2").empty());
+  }
+  CHECK(grown("cosine", "schedule.epochs=5", "schedule.epochs=6") == "schedule.epochs: 5, now 6");
+  CHECK(keys_of_length(parse("{}")) == std::set<std::string>{"schedule.epochs", "schedule.steps"});
 }
 
 TEST_CASE("a key of the top level can be known before the struct") {
