@@ -53,6 +53,9 @@ TEST_CASE("person and camera are read from the name") {
       {"0002_c3po.jpg", true, 2, -1},
       {"0002.jpg", true, 2, -1},
       {"0002_c4.jpg", true, 2, 4},
+      {"0002_C6_000451.jpg", true, 2, 6},
+      {"0776_c020_00075330_0.jpg", true, 776, 20},
+      {"0002_Car_C3.jpg", true, 2, -1},
       {"0002_c.jpg", true, 2, -1},
       {"0002_.jpg", true, 2, -1},
       {"/sets/0099_c5s1_x/0002_c1s1.jpg", true, 2, 1},  // only the file name counts
@@ -139,6 +142,74 @@ TEST_CASE("what cannot be a data set is refused by name and reason") {
   touch(folder, {"query/holiday.jpg"});
   CHECK_THAT(load_error(folder.path()),
              ContainsSubstring("query/holiday.jpg") && ContainsSubstring("person number"));
+  std::filesystem::remove(folder / "query/holiday.jpg");
+  touch(folder, {"query/20230101123456_c1.jpg"});
+  CHECK_THAT(load_error(folder.path()), ContainsSubstring("a number of 14 digits"));
+}
+
+TEST_CASE("a set may lie two folders deeper, as archives and other programs have it") {
+  const TestFolder folder;
+  for (const std::string& name : market_names()) folder.write("market1501/Market-1501-v15.09.15/" + name, "");
+  touch(folder, {"market1501/__MACOSX/x.txt"});
+  CHECK(load_reid_dataset(folder.path()).train.size() == 4);
+  CHECK(load_reid_dataset(folder / "market1501").train.size() == 4);
+  folder.write("a/b/c/d/query/0001_c1.jpg", "");  // three are too deep
+  CHECK_THAT(load_error(folder / "a"), ContainsSubstring("MSMT17") && ContainsSubstring("VeRi-776"));
+}
+
+TEST_CASE("VeRi-776 has other folders") {
+  const TestFolder folder;
+  touch(folder, {"VeRi/image_train/0001_c001_00016450_0.jpg", "VeRi/image_train/0776_c002_00016450_0.jpg",
+                 "VeRi/image_query/0002_c002_00030600_0.jpg", "VeRi/image_test/0002_c003_00084280_0.jpg"});
+  const ReidDataset data = load_reid_dataset(folder.path());
+  CHECK(data.identities() == 2);
+  CHECK(data.query.at(0).camid == 2);
+  CHECK(data.gallery.at(0).camid == 3);
+  CHECK(data.has_cameras);
+}
+
+TEST_CASE("MSMT17 says in lists what belongs to a part, in both versions") {
+  for (const bool second : {false, true}) {
+    const TestFolder folder;
+    const std::string train = second ? "mask_train_v2/" : "train/", test = second ? "mask_test_v2/" : "test/";
+    touch(folder,
+          {train + "0000/0000_000_01_0303morning_0015_0.jpg", train + "0001/0001_000_15_0303noon_0015_0.jpg",
+           test + "0000/0000_000_03_0303morning_0001_0.jpg", test + "0000/0000_001_14_0303noon_0002_1.jpg"});
+    folder.write("list_train.txt", "0000/0000_000_01_0303morning_0015_0.jpg 0\n\n");
+    folder.write("list_val.txt", "0001/0001_000_15_0303noon_0015_0.jpg 1\r\n");
+    folder.write("list_query.txt", "0000/0000_000_03_0303morning_0001_0.jpg 0\n");
+    folder.write("list_gallery.txt", "0000/0000_001_14_0303noon_0002_1.jpg 0");
+    const ReidDataset data = load_reid_dataset(folder.path());
+    REQUIRE(data.train.size() == 2);
+    CHECK(data.train[1].pid == 1);
+    CHECK(data.train[1].camid == 15);
+    CHECK(std::filesystem::exists(data.train[0].path));
+    CHECK(data.query.at(0).camid == 3);
+    CHECK(data.gallery.at(0).camid == 14);
+    CHECK(std::filesystem::exists(data.gallery[0].path));
+    folder.write("list_query.txt", "0000/0000_000_03_0303morning_0001_0.jpg 0\nno number\n");
+    CHECK_THAT(load_error(folder.path()), ContainsSubstring("list_query.txt: line 2 is not a path"));
+    std::filesystem::remove_all(folder / test);
+    CHECK_THAT(load_error(folder.path()), ContainsSubstring("neither test nor mask_test_v2"));
+  }
+}
+
+TEST_CASE("a folder for each person tells who is in its pictures") {
+  const TestFolder folder;
+  touch(folder, {"bounding_box_train/0007/a.jpg", "bounding_box_train/0007/c2_b.png",
+                 "bounding_box_train/12/x_c3s1_1.jpg", "bounding_box_train/notes/n.jpg",
+                 "query/0003/0003_c1s1_000551_00.jpg", "bounding_box_test/0003/cam_c2.jpg",
+                 "bounding_box_test/-1/c1_junk.jpg", "bounding_box_test/0003/more/x.jpg"});
+  const ReidDataset data = load_reid_dataset(folder.path());
+  REQUIRE(data.train.size() == 3);
+  CHECK(data.train[0].pid == 7);
+  CHECK(data.train[0].camid == -1);
+  CHECK(data.train[1].camid == 2);
+  CHECK(data.train[2].pid == 12);
+  CHECK(data.train[2].camid == 3);
+  CHECK(data.gallery.size() == 1);
+  CHECK(data.gallery[0].camid == 2);
+  CHECK_THAT(data.notice, ContainsSubstring("left out 1 junk") && ContainsSubstring("ignored 1 entries"));
 }
 
 TEST_CASE("a parent of two sets is ambiguous") {

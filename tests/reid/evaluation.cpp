@@ -137,7 +137,7 @@ TEST_CASE("camera -1 is unknown and equals no camera, not even itself", "[evalua
   CHECK(without.run().map == Approx((1 + 2.0 / 3) / 2));
   const std::string message = input_error_of([] { OneQuery{{7, 8}, {1, 1}, {1, 2}}.run(); });
   CHECK_THAT(message, ContainsSubstring("only in their own camera"));
-  CHECK_THAT(message, ContainsSubstring("camid -1"));
+  CHECK_THAT(message, ContainsSubstring("camids of -1"));
 }
 
 TEST_CASE("ties are broken by gallery index", "[evaluation]") {
