@@ -9,6 +9,7 @@
 # --binaries: a folder made by bench/package_gpu.sh, instead of build/release. --dry-run: no GPU; simt takes its place
 # on small shapes, where times mean nothing. It is the test of this script.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH="" cd -- "$(dirname -- "$0")/.."
+. tools/environment.sh
 python=$(command -v python3) || { echo "gpu_check: needs python3" >&2; exit 2; }
 exec "$python" bench/compare/gpu_check.py "$@"

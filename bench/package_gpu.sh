@@ -6,7 +6,8 @@
 #   bench/package_gpu.sh [--out DIR] [--architectures LIST]     default: build/gpu-package, 90a-real
 # Then, on that machine: bench/gpu_check.sh --binaries DIR
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH="" cd -- "$(dirname -- "$0")/.."
+. tools/environment.sh
 
 usage="usage: bench/package_gpu.sh [--out DIR] [--architectures LIST]"
 out=build/gpu-package architectures=90a-real

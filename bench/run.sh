@@ -3,7 +3,8 @@
 # environment with PyTorch under build/ (or takes the Python that SACCADE_TORCH_PYTHON names), and writes
 # bench/results/<processor>.md. Options go to bench/compare/interleave.py (--help).
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH="" cd -- "$(dirname -- "$0")/.."
+. tools/environment.sh
 
 tools/setup.sh
 python=${SACCADE_TORCH_PYTHON:-build/torch/bin/python}

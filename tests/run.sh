@@ -4,7 +4,8 @@
 # in full. The last lines say what passed and how long it took. What is missing (a program, a test, nvcc under --all)
 # fails; nothing is skipped in silence.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH="" cd -- "$(dirname -- "$0")/.."
+. tools/environment.sh
 
 usage="usage: tests/run.sh [--all | --part NAME [--quick] | --list] [--without-cuda] [--jobs N] [--base COMMIT]
   --part    one part, whole; --quick: only as much of it as CI does
@@ -29,6 +30,7 @@ debug          all   every room in the debug build
 asan           all   every room under AddressSanitizer and UBSan
 tsan           all   every room under ThreadSanitizer
 without_onednn all   every room in a build without oneDNN
+kill_and_resume all  a training that is killed a hundred times loses nothing and ends with the same bits
 fuzzers        all   the readers of files on their corpus, and half a minute of new inputs each"
 
 all=no part="" list=no quick=no cuda=yes jobs=$(nproc) base=""
@@ -62,7 +64,7 @@ configure() {
   if command -v ccache >/dev/null; then
     launchers=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_CUDA_COMPILER_LAUNCHER=ccache)
   fi
-  cmake --preset "$preset" -B "build/$folder" "${launchers[@]}" "$@" >"build/$folder.log" 2>&1 || {
+  cmake --preset "$preset" -B "build/$folder" -DSACCADE_WERROR=ON "${launchers[@]}" "$@" >"build/$folder.log" 2>&1 || {
     cat "build/$folder.log" >&2
     fail "$folder does not configure"
   }
@@ -200,6 +202,12 @@ part_debug() { run_preset debug debug; }
 part_asan() { run_preset asan asan; }
 part_tsan() { run_preset tsan tsan; }
 part_without_onednn() { run_preset without_onednn release -DSACCADE_CUDA=OFF -DSACCADE_ONEDNN=OFF; }
+
+part_kill_and_resume() {
+  build_release
+  tests/kill_and_resume.py | tee build/kill_and_resume.log || fail "tests/kill_and_resume.py"
+  note "$(cat build/kill_and_resume.log)"
+}
 
 part_fuzzers() {
   local source name names=""

@@ -2,7 +2,8 @@
 # From nothing to a trained re-identification network: sets up, builds, draws a set of pedestrians, trains on it,
 # and leaves result.json, curves.png and ranked.png in build/quickstart.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH="" cd -- "$(dirname -- "$0")/.."
+. tools/environment.sh
 
 tools/setup.sh
 options=()
@@ -15,11 +16,29 @@ else
 fi
 mkdir -p build
 echo "Building (log: build/quickstart.log) ..."
-if ! { cmake --preset release "${options[@]}" &&
-       cmake --build --preset release --target synthesize train evaluate; } >build/quickstart.log 2>&1; then
+
+# Shows how far a build is, from ninja's "[done/all] ..." lines: on a terminal in one line, else now and then.
+show_build() {
+  local line shown=0
+  while IFS= read -r line; do
+    [[ $line =~ ^\[([0-9]+)/([0-9]+)\] ]] || continue
+    if [ -t 1 ]; then
+      printf '\rbuilding %s/%s steps' "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+    elif [ $((SECONDS - shown)) -ge 15 ] || [ "$shown" = 0 ]; then
+      printf 'building %s/%s steps\n' "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+      shown=$SECONDS
+    fi
+  done
+  if [ -t 1 ]; then printf '\r\033[K'; fi
+}
+
+failed() {
   tail -n 30 build/quickstart.log >&2
   exit 1
-fi
+}
+cmake --preset release "${options[@]}" >build/quickstart.log 2>&1 || failed
+sed -n 's/^saccade: //p' build/quickstart.log  # what was found, where it is not what one would wish
+cmake --build --preset release --target synthesize train evaluate extract op 2>&1 | tee -a build/quickstart.log | show_build || failed
 
 programs=build/release/tools
 out=build/quickstart

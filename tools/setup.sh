@@ -3,6 +3,7 @@
 # silent when all is there. Elsewhere it says what to install and exits with 2. CUDA (12.8 or newer, with cuDNN 9) is
 # optional and comes from its vendor.
 set -euo pipefail
+export LC_ALL=C
 
 packages=(g++ cmake ninja-build ccache
           libdnnl-dev nlohmann-json3-dev libcli11-dev libmatio-dev zlib1g-dev libjpeg-dev libstb-dev catch2
