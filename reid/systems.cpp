@@ -22,9 +22,10 @@ const std::vector<System>& systems() {
   static const std::vector<System> all = {
       {.name = "baseline",
        .purpose = "a residual network with ID and triplet loss",
-       .data = "bounding_box_train, query and bounding_box_test",
+       .data = "bounding_box_train, query and bounding_box_test, or what VeRi-776 or MSMT17 have instead",
        .train = baseline::train,
        .open = baseline::open,
+       .open_weights = baseline::open_weights,
        .evaluate = {},
        .extract = {}},
   };

@@ -2,26 +2,14 @@
 #pragma once
 
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "reid/run/features.h"
 #include "reid/run/run.h"
+#include "reid/run/scores.h"
 
 namespace saccade {
-
-// Scores for programs and for people.
-struct Scores {
-  nlohmann::ordered_json json;
-  std::string table;  // a few lines
-};
-
-// Features that belong to something else than a picture of its own: to a tracklet, or to a picture with an instruction.
-struct NamedFeatures {
-  Features features;
-  std::vector<std::string> names;  // [count] what each is of
-};
 
 struct System {
   std::string name;     // the value of the config's key `system`
@@ -36,6 +24,12 @@ struct System {
   // The network of a checkpoint as features of pictures: for `extract`, and for `evaluate` by retrieval. Empty: the
   // system has none.
   std::function<Embedder(Context& context, const CheckpointSource& source)> open;
+
+  // The same without a training: a network that a config describes, with the weights of any file, whose tensors are found
+  // by name. `notice` is told what was found. Empty: the system has none.
+  std::function<Embedder(Context& context, const ConfigSource& config, const std::string& weights,
+                         const std::function<void(const std::string& line)>& notice)>
+      open_weights;
 
   // Its own scores, where they are not those of retrieval: `data` is a folder, or empty where it reads none. What
   // a system can be asked (a task, a split) are keys of its config, which --set changes. Empty: retrieval with

@@ -11,7 +11,8 @@
 #include "reid/evaluation/rerank.h"
 #include "reid/run/retrieval.h"
 #include "reid/systems.h"
-#include "tools/common/checkpoint_option.h"
+#include "tensor/weights/json_text.h"
+#include "tools/common/network_option.h"
 #include "tools/common/program.h"
 #include "tools/common/progress.h"
 #include "tools/common/reading.h"
@@ -22,10 +23,10 @@ namespace {
 using namespace saccade;
 
 struct Options {
-  std::string query, gallery, distances, checkpoint, data, device = "auto", precision = "f32";
-  std::vector<std::string> assignments;
-  std::string metric;  // empty: euclidean, or what the checkpoint's config says
-  bool rerank = false, json = false, single_shot = false, flip = false;
+  std::string query, gallery, distances, data;
+  NetworkOptions network;
+  std::string metric;  // empty: euclidean, or what the network's config says
+  bool rerank = false, json = false, single_shot = false;
   uint64_t seed = 0;
 };
 
@@ -87,7 +88,7 @@ Evaluation evaluate_embedder(Context& context, Options options, Embedder embedde
   if (options.metric.empty()) options.metric = embedder.metric;
   Progress progress("extracting", static_cast<int64_t>(dataset.query.size() + dataset.gallery.size()),
                     "images");
-  embedder.extraction.flip = embedder.extraction.flip || options.flip;
+  embedder.extraction.flip = embedder.extraction.flip || options.network.flip;
   embedder.extraction.done = [&](int64_t count) { progress.advance(count); };
   const Features query = extract_features(context, embedder, dataset.query);
   const Features gallery = extract_features(context, embedder, dataset.gallery);
@@ -101,17 +102,17 @@ Scores scores_of(const Evaluation& evaluation) {
   return {to_json(evaluation), table_of(evaluation)};
 }
 
-Scores evaluate_checkpoint(const Options& options) {
-  const auto context = make_context(options.device, options.precision);
-  const CheckpointSource source{find_checkpoint(options.checkpoint), options.assignments};
-  const System& system = system_of_checkpoint(source.path);
+Scores evaluate_network(const Options& options) {
+  const FoundNetwork network = find_network(options.network);
+  const System& system = network.system;
   check_input(system.reads_data() != options.data.empty(), "--data: the system ", system.name,
               system.reads_data() ? " is scored on a folder of data, which must be given" : " reads no data");
-  if (!system.evaluate) return scores_of(evaluate_embedder(*context, options, system.open(*context, source)));
-  check_input(options.metric.empty() && !options.rerank && !options.single_shot && !options.flip,
+  if (!system.evaluate || network.checkpoint.path.empty())
+    return scores_of(evaluate_embedder(*network.context, options, network.open()));
+  check_input(options.metric.empty() && !options.rerank && !options.single_shot && !options.network.flip,
               "the system ", system.name,
               " has scores of its own: --metric, --rerank, --single-shot and --flip are for retrieval");
-  return system.evaluate(*context, source, options.data);
+  return system.evaluate(*network.context, network.checkpoint, options.data);
 }
 
 }  // namespace
@@ -127,50 +128,38 @@ int main(int argc, char** argv) {
   auto* distances = app.add_option("--distances", options.distances,
                                    "safetensors with distances f32 [Q,G], query_pids, query_camids, "
                                    "gallery_pids, gallery_camids (i64)");
-  auto* checkpoint =
-      app.add_option("--checkpoint", options.checkpoint, "checkpoint of a training run, or the run's folder");
-  auto* data = app.add_option("--data", options.data,
-                              "folder that the checkpoint is scored on, or its parent; it holds " +
-                                  data_of_systems() + ", without what is for training");
-  auto* device = app.add_option("--device", options.device, "of the network: auto, cpu, cuda or cuda:N")
-                     ->capture_default_str();
-  auto* precision = app.add_option("--precision", options.precision, "of the network: f32, tf32 or bf16")
-                        ->check(CLI::IsMember({"f32", "tf32", "bf16"}))
-                        ->capture_default_str();
-  auto* set = app.add_option("--set", options.assignments,
-                             "change one setting of the checkpoint's config: section.key=value (repeatable)")
-                  ->allow_extra_args(false);
+  add_network_options(app, options.network);
+  app.add_option("--data", options.data,
+                 "folder that the network is scored on, or one above it; it holds " + data_of_systems() +
+                     ", without what is for training");
   auto* metric = app.add_option("--metric", options.metric,
-                                "without it euclidean, or the metric of the checkpoint's config")
+                                "without it euclidean, or the metric of the network's config")
                      ->check(CLI::IsMember({"euclidean", "cosine"}));
   auto* rerank =
       app.add_flag("--rerank", options.rerank, "k-reciprocal re-ranking (k1 20, k2 6, lambda 0.3)");
-  auto* flip = app.add_flag("--flip", options.flip,
-                            "features are the mean of those of each picture and of its mirror image");
   auto* single_shot = app.add_flag("--single-shot", options.single_shot,
                                    "one random image of each gallery person, ten draws");
   auto* seed = app.add_option("--seed", options.seed, "of the draws")->check(whole_number());
   app.add_flag("--json", options.json, "one JSON object on stdout");
   query->needs(gallery);
   gallery->needs(query);
-  checkpoint->excludes(query)->excludes(gallery)->excludes(distances);
-  data->needs(checkpoint);
-  device->needs(checkpoint);
-  precision->needs(checkpoint);
-  set->needs(checkpoint);
-  flip->needs(checkpoint);
   seed->needs(single_shot);
   distances->excludes(query)->excludes(gallery)->excludes(metric)->excludes(rerank);
 
   return run_program("evaluate", app, argc, argv, [&] {
     Context context;
-    check_input(
-        !options.distances.empty() || !options.query.empty() || !options.checkpoint.empty(),
-        "nothing to evaluate: give --checkpoint and --data, --query and --gallery, or --distances (--help "
-        "lists the options)");
-    const Scores scores = !options.checkpoint.empty() ? evaluate_checkpoint(options)
+    const bool files = !options.distances.empty() || !options.query.empty();
+    check_input(files || options.network.given(),
+                "nothing to evaluate: give --checkpoint (or --weights and --config) and --data, --query and "
+                "--gallery, or "
+                "--distances (--help lists the options)");
+    for (const std::string name :
+         {"--checkpoint", "--weights", "--data", "--device", "--precision", "--set", "--flip"})
+      check_input(!files || app.count(name) == 0, name,
+                  ": of a network, and not of --query, --gallery and --distances");
+    const Scores scores = options.network.given()     ? evaluate_network(options)
                           : options.distances.empty() ? scores_of(evaluate_feature_files(context, options))
                                                       : scores_of(evaluate_distance_file(context, options));
-    std::cout << (options.json ? scores.json.dump() + "\n" : scores.table);
+    std::cout << (options.json ? json_text(scores.json) + "\n" : scores.table);
   });
 }

@@ -6,8 +6,9 @@
 
 #include "reid/systems.h"
 #include "tensor/weights/atomic_file.h"
+#include "tensor/weights/json_text.h"
 #include "tensor/weights/safetensors.h"
-#include "tools/common/checkpoint_option.h"
+#include "tools/common/network_option.h"
 #include "tools/common/program.h"
 #include "tools/common/progress.h"
 #include "tools/common/reading.h"
@@ -28,7 +29,7 @@ NamedFeatures features_of_pictures(Context& context, Embedder embedder, const st
   embedder.extraction.done = [&](int64_t count) { progress.advance(count); };
   NamedFeatures found{extract_features(context, embedder, folder.images), {}};
   for (const ImageRecord& record : folder.images)
-    found.names.push_back(std::filesystem::path(record.path).filename().string());
+    found.names.push_back(std::filesystem::path(record.path).lexically_relative(images).string());
   return found;
 }
 
@@ -36,42 +37,32 @@ NamedFeatures features_of_pictures(Context& context, Embedder embedder, const st
 
 int main(int argc, char** argv) {
   CLI::App app("Computes the features of every image of a folder.");
-  std::string checkpoint, images, out, device = "auto", precision = "f32";
-  std::vector<std::string> assignments;
-  bool json = false, flip = false;
-  app.add_option("--checkpoint", checkpoint, "checkpoint of a training run, or the run's folder")->required();
+  NetworkOptions options;
+  std::string images, out;
+  bool json = false;
+  add_network_options(app, options);
   app.add_option("--images", images, "folder of .jpg and .png files")->required();
   app.add_option("--out", out, "safetensors file to write")->required();
-  app.add_option("--device", device, "auto, cpu, cuda or cuda:N")->capture_default_str();
-  app.add_option("--precision", precision, "f32, tf32 or bf16")
-      ->check(CLI::IsMember({"f32", "tf32", "bf16"}))
-      ->capture_default_str();
-  app.add_option("--set", assignments,
-                 "change one setting of the checkpoint's config: section.key=value (repeatable)")
-      ->allow_extra_args(false);
-  app.add_flag("--flip", flip, "the mean of the features of each picture and of its mirror image");
   app.add_flag("--json", json, "print a summary as JSON on stdout");
 
   return run_program("extract", app, argc, argv, [&] {
     check_output(out);  // now, and not after all the work
-    const auto context = make_context(device, precision);
-    const CheckpointSource source{find_checkpoint(checkpoint), assignments};
-    const System& system = system_of_checkpoint(source.path);
-    check_input(system.open || system.extract, source.path, ": the system ", system.name,
-                " gives no features");
-    check_input(!system.extract || !flip, "--flip: the system ", system.name, " has features of its own");
+    const FoundNetwork network = find_network(options);
+    const bool own = network.system.extract != nullptr && !network.checkpoint.path.empty();
+    check_input(!own || !options.flip, "--flip: the system ", network.system.name,
+                " has features of its own");
     const auto [features, names] =
-        system.extract ? system.extract(*context, source, images)
-                       : features_of_pictures(*context, system.open(*context, source), images, flip);
+        own ? network.system.extract(*network.context, network.checkpoint, images)
+            : features_of_pictures(*network.context, network.open(), images, options.flip);
     const std::vector<TensorView> tensors = {
         {"features", DType::f32, {features.count, features.size}, features.values.data(), false},
         {"pids", DType::i64, {features.count}, features.pids.data(), false},
         {"camids", DType::i64, {features.count}, features.camids.data(), false}};
-    const auto text = nlohmann::json(names).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    const auto text = json_text(nlohmann::json(names));
     write_safetensors(out, tensors, {{"files", text}});
     if (json) {
-      std::cout << nlohmann::json{{"images", features.count}, {"size", features.size}, {"out", out}}.dump()
-                << '\n';
+      const nlohmann::json summary = {{"images", features.count}, {"size", features.size}, {"out", out}};
+      std::cout << json_text(summary) << '\n';
     } else {
       std::cout << features.count << " features of size " << features.size << " in " << out << '\n';
     }

@@ -12,6 +12,7 @@
 #include "kernels/common/device.h"
 #include "kernels/common/text.h"
 #include "tensor/weights/atomic_file.h"
+#include "tensor/weights/json_text.h"
 #include "tensor/weights/safetensors.h"
 #include "tools/common/program.h"
 
@@ -61,7 +62,7 @@ void list(bool json) {
                 << "\n";
     }
   }
-  if (json) std::cout << array.dump(1) << "\n";
+  if (json) std::cout << json_text(array, 1) << "\n";
 }
 
 // --- run ---
@@ -115,6 +116,9 @@ Device device_named(const Op& op, const std::string& name) {
 
 const HostTensor& find_tensor(const WeightFile& file, const std::string& path, const std::string& name) {
   const HostTensor* tensor = file.find(name);
+  const auto unread = file.unread.find(name);
+  check_input(unread == file.unread.end(), path, ": tensor ", name, ": ",
+              unread == file.unread.end() ? "" : unread->second);
   check_input(tensor != nullptr, path, ": there is no tensor ", name);
   return *tensor;
 }
@@ -146,10 +150,12 @@ void refuse_unexpected(const Op& op, const WeightFile& file, const std::string& 
   std::vector<std::string> known = names_of(op.inputs);
   for (const Port& port : op.outputs)
     if (port.kind == Kind::floating) known.push_back("grad_" + port.name);
-  for (const HostTensor& tensor : file.tensors)
-    check_input(std::find(known.begin(), known.end(), tensor.name) != known.end(), path, ": ", op.name,
-                " takes no tensor ", printable(tensor.name), "; the nearest is ",
-                nearest(tensor.name, known));
+  const auto check_name = [&](const std::string& name) {
+    check_input(std::find(known.begin(), known.end(), name) != known.end(), path, ": ", op.name,
+                " takes no tensor ", printable(name), "; the nearest is ", nearest(name, known));
+  };
+  for (const HostTensor& tensor : file.tensors) check_name(tensor.name);
+  for (const auto& [name, why] : file.unread) check_name(name);
 }
 
 Tensor on_device(Context& context, const HostTensor& tensor, const std::string& path) {

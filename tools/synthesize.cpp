@@ -6,6 +6,7 @@
 
 #include "kernels/common/error.h"
 #include "reid/synthetic/generate.h"
+#include "tensor/weights/json_text.h"
 #include "tools/common/program.h"
 #include "tools/common/progress.h"
 #include "tools/common/whole_number.h"
@@ -33,7 +34,7 @@ void print_json(const SetOptions& options, const SetSummary& set) {
                                     {"images", set.images()},
                                     {"seconds", set.seconds},
                                     {"images_per_second", static_cast<double>(set.images()) / set.seconds}};
-  std::cout << json.dump(1) << "\n";
+  std::cout << saccade::json_text(json, 1) << "\n";
 }
 
 void print_table(const SetOptions& options, const SetSummary& set) {

@@ -8,6 +8,7 @@
 #include "tools/common/program.h"
 #include "tools/common/progress.h"
 #include "tools/common/reading.h"
+#include "tools/common/stop_signal.h"
 #include "tools/common/whole_number.h"
 
 using namespace saccade;
@@ -47,7 +48,8 @@ int main(int argc, char** argv) {
   app.add_option("--seed", options.seed, "of everything that is random")
       ->check(whole_number())
       ->capture_default_str();
-  app.add_option("--threads", options.threads, "compute threads; 0: one for each processor")
+  app.add_option("--threads", options.threads,
+                 "compute threads; 0: OMP_NUM_THREADS, or one for each processor")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   app.add_option("--max-steps", options.max_steps, "stop after this many steps; 0: as the schedule says")
@@ -56,7 +58,10 @@ int main(int argc, char** argv) {
   app.add_flag("--resume", options.resume, "continue from the last checkpoint in --out");
   app.add_flag("--json", json, "print result.json on stdout");
 
-  return run_program("train", app, argc, argv, [&] {
+  bool stopped = false;
+  const int code = run_program("train", app, argc, argv, [&] {
+    catch_stop_signals();
+    options.stop_asked = [] { return stop_signal() != 0; };
     const DeviceChoice choice = choose_device(device);
     options.device = choice.device;
     options.device_index = choice.index;
@@ -71,7 +76,10 @@ int main(int argc, char** argv) {
       std::cerr << (line.ends_with('\n') ? line : line + '\n');
     };
     ReadingProgress reading;
-    options.reading = reading.report().progress;
+    options.reading = [&reading](int64_t done, int64_t all) {
+      if (stop_signal() != 0) throw Stopped("stopped while it read pictures: nothing was learned since");
+      reading.report().progress(done, all);
+    };
     options.progress = [&](int64_t step, int64_t steps, double loss) {
       if (!progress) {
         progress = std::make_unique<Progress>("training", steps, "steps");
@@ -80,7 +88,15 @@ int main(int argc, char** argv) {
       progress->reach(step, concat("loss ", loss));
       if (step == steps) progress.reset();
     };
-    const std::string result = system.train(options);
+    std::string result;
+    try {
+      result = system.train(options);
+    } catch (const Stopped& how) {
+      progress.reset();
+      std::cerr << "train: " + one_line(how.what()) + "\n";
+      stopped = true;
+      return;
+    }
     progress.reset();  // the bar's line ends before the result
     if (json) {
       std::cout << result;
@@ -88,4 +104,5 @@ int main(int argc, char** argv) {
       std::cout << "results in " << options.out << "/result.json\n";
     }
   });
+  return stopped ? 128 + stop_signal() : code;
 }

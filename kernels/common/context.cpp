@@ -3,6 +3,9 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
 #include <utility>
 
 #include "kernels/common/device.h"
@@ -47,7 +50,13 @@ Precision precision_named(const std::string& name) {
 }
 
 namespace {
-int processors_of_this_process() {
+// OMP_NUM_THREADS, as every program with OpenMP takes it ("4", or "4,2" for levels), else a thread for each processor.
+int threads_of_this_process() {
+  const char* wish = std::getenv("OMP_NUM_THREADS");
+  int wished = 0;
+  if (wish != nullptr && std::from_chars(wish, wish + std::strlen(wish), wished).ec == std::errc() &&
+      wished > 0)
+    return std::min(wished, 1024);
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
   return CPU_COUNT(&set);
@@ -57,7 +66,7 @@ int processors_of_this_process() {
 Context::Context(Device device, int device_index, int threads)
     : device_(device),
       device_index_(device_index),
-      threads_(threads > 0 ? threads : processors_of_this_process()) {
+      threads_(threads > 0 ? threads : threads_of_this_process()) {
   std::string reason;
   check_input(is_available(device, &reason), "device ", name_of(device), ": ", reason);
   stream_ = create_stream(device, device_index);

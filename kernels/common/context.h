@@ -46,7 +46,7 @@ constexpr size_t kAlignment = 256;  // of every allocation, in bytes
 
 class Context {
  public:
-  // threads = 0: one for each processor that this process may use.
+  // threads = 0: as many as OMP_NUM_THREADS says, else one for each processor that this process may use.
   explicit Context(Device device = Device::cpu, int device_index = 0, int threads = 0);
   ~Context();
   Context(const Context&) = delete;

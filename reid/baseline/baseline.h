@@ -2,6 +2,7 @@
 // (Luo et al., see network.h).
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "reid/run/features.h"
@@ -19,5 +20,10 @@ std::string train(const RunOptions& options);
 // The network of a checkpoint. InputError: a file that is no checkpoint, is damaged, or whose tensors do
 // not fit the config.
 Embedder open(Context& context, const CheckpointSource& source);
+
+// The network of a config with the weights of a file, which need not come from here. InputError: a file that cannot be
+// read, or holds no tensor of the network.
+Embedder open_weights(Context& context, const ConfigSource& source, const std::string& weights,
+                      const std::function<void(const std::string& line)>& notice);
 
 }  // namespace saccade::baseline

@@ -29,16 +29,21 @@ PkSampler make_sampler(const Run& run, const ReidDataset& data, const DataSectio
                       " instead of ", config.identities_per_batch));
   if (identities < 2)
     run.notice("batches hold one identity: no picture has a negative, and the triplet loss is 0");
+  if (config.images_per_identity < 2)
+    run.notice(
+        "batches hold one picture of each identity: a picture's positive is itself, at the distance 0");
   return sampler;
 }
 
-void start_from_file(const Run& run, Context& context, Learner& learner, const Config::Model& model) {
-  const LoadReport report = load_weights(context, learner.parameters, read_weights(model.weights));
-  check_input(report.unread.empty(), model.weights, ": tensor ",
-              report.unread.empty() ? "" : report.unread[0]);
-  check_input(report.loaded > 0, model.weights, ": holds no tensor of the network ", model.backbone, ": ",
+using Notice = std::function<void(const std::string& line)>;
+
+void read_weights_file(Context& context, Learner& learner, const std::string& backbone,
+                       const std::string& path, const Notice& notice) {
+  const LoadReport report = load_weights(context, learner.parameters, read_weights(path));
+  check_input(report.unread.empty(), path, ": tensor ", report.unread.empty() ? "" : report.unread[0]);
+  check_input(report.loaded > 0, path, ": holds no tensor of the network ", backbone, ": ",
               report.nothing_fits);
-  run.notice(model.weights + ": " + report.text());
+  notice(path + ": " + report.text());
 }
 
 Embedder embedder_of(std::shared_ptr<const Network> network, const Config& config) {
@@ -93,7 +98,12 @@ std::string train(const RunOptions& options) {
   run.keep("", learner);
   run.keep("identities", identities);
   run.keep("before", before);
-  if (!run.resumed() && !config.model.weights.empty()) start_from_file(run, context, learner, config.model);
+  if (!run.resumed()) {
+    const std::string& file = config.model.weights;
+    if (file.empty()) run.notice("model.weights names no file: the network starts from random values");
+    const Notice notice = [&](const std::string& line) { run.notice(line); };
+    if (!file.empty()) read_weights_file(context, learner, config.model.backbone, file, notice);
+  }
 
   // A step. What it reads and leaves lies at addresses that stay.
   PictureBatch input(context, loader, sampler.batch_size());
@@ -128,7 +138,8 @@ std::string train(const RunOptions& options) {
   };
 
   // What it has learned.
-  const Embedder embedder = embedder_of(network, config);
+  Embedder embedder = embedder_of(network, config);
+  embedder.extraction.done = [&](int64_t) { run.stop_if_asked(); };
   const auto evaluate = [&](const char* when) {
     run.notice(concat("evaluating ", when, ": ", data.query.size(), " queries, ", data.gallery.size(),
                       " gallery images"));
@@ -138,14 +149,15 @@ std::string train(const RunOptions& options) {
     return scores;
   };
 
-  const int64_t whole = config.schedule.steps_in_all(
-      {place.step, place.epoch, place.batch},
-      [&](int64_t epoch) { return static_cast<int64_t>(sampler.batches(epoch).size()); });
+  const auto batches_of = [&](int64_t epoch) { return static_cast<int64_t>(sampler.batches(epoch).size()); };
+  const int64_t whole = config.schedule.steps_in_all({place.step, place.epoch, place.batch}, batches_of);
   const int64_t last_step = run.stops_at(whole);
   const auto& keep = config.checkpoint;
-  if (config.report && before == "") before = to_json(evaluate("before training")).dump();
+  if (config.report && place.step == 0 && before == "") before = to_json(evaluate("before training")).dump();
 
-  while (place.step < last_step) {
+  // A run that was stopped while it evaluated has the end of its epoch still before it.
+  const auto epoch_is_over = [&] { return place.batch > 0 && place.batch == batches_of(place.epoch); };
+  while (place.step < last_step || epoch_is_over()) {
     Batches batches = sampler.batches(place.epoch);
     const auto count = static_cast<int64_t>(batches.size());
     loader.start(place.epoch, std::move(batches), place.batch);
@@ -162,6 +174,7 @@ std::string train(const RunOptions& options) {
                {"images_per_second", static_cast<double>(batch.count) / watch.lap()}});
       run.show_progress(last_step, values[0]);
       if (place.batch < count && is_due(place.step, keep.every_steps)) run.save();
+      run.stop_if_asked();
     }
     loader.stop();
     if (place.batch == count) run.epoch_done();
@@ -188,20 +201,38 @@ std::string train(const RunOptions& options) {
   return run.finish(result);
 }
 
+namespace {
+
+// A network that is not going to learn, with the parameters that it computes with.
+struct Opened {
+  Learner learner;
+  Network network;
+  explicit Opened(const NetworkConfig& settings) : network(learner.parameters, settings) {}
+};
+
+Embedder embedder_of(const std::shared_ptr<Opened>& opened, const Config& config) {
+  return embedder_of(std::shared_ptr<const Network>(opened, &opened->network), config);
+}
+
+}  // namespace
+
 Embedder open(Context& context, const CheckpointSource& source) {
   const RunState state = read_run_state(source.path);
   const auto config = parse_config<Config>(state.config, source.path, source.assignments);
-
-  struct Opened {
-    Learner learner;
-    Network network;
-    explicit Opened(const NetworkConfig& settings) : network(learner.parameters, settings) {}
-  };
   const auto opened = std::make_shared<Opened>(config.network(read_count(state, "identities", source.path)));
   check_shapes(source.path, "", opened->learner.parameters);
   opened->learner.start(context, state.seed);
   read_weights_of(context, source.path, "", opened->learner);
-  return embedder_of(std::shared_ptr<const Network>(opened, &opened->network), config);
+  return embedder_of(opened, config);
+}
+
+Embedder open_weights(Context& context, const ConfigSource& source, const std::string& weights,
+                      const Notice& notice) {
+  const auto config = read_config<Config>(source);
+  const auto opened = std::make_shared<Opened>(config.network(0));
+  opened->learner.start(context, 0);
+  read_weights_file(context, opened->learner, config.model.backbone, weights, notice);
+  return embedder_of(opened, config);
 }
 
 }  // namespace saccade::baseline

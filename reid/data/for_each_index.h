@@ -6,6 +6,7 @@
 #include <exception>
 #include <functional>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -52,7 +53,10 @@ void for_each_index(int64_t count, int threads, const Work& work, const Counted&
     }
   };
   std::vector<std::thread> others;
-  for (int t = 1; t < threads; ++t) others.emplace_back(run, false);
+  try {
+    for (int t = 1; t < threads; ++t) others.emplace_back(run, false);
+  } catch (const std::system_error&) {  // the system allows no more: those that there are do the work
+  }
   run(static_cast<bool>(counted));
   for (std::thread& other : others) other.join();
   if (error) std::rethrow_exception(error);

@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -32,7 +33,7 @@ class Prefetch {
   // time, each with a scratch of its own. What it throws, next() throws when that batch's turn comes.
   using Make = std::function<void(int64_t index, Batch& batch, Scratch& scratch)>;
 
-  // workers = 0: next() makes each batch on the caller's thread. `ahead`: how many batches may wait for
+  // workers = 0, and where no thread can be started: next() makes each batch on the caller's thread. `ahead`: how many batches may wait for
   // next(); at least one for each worker. Error for negative workers or ahead < 1.
   Prefetch(int workers, int ahead, Make make) : make_(std::move(make)), workers_(workers) {
     check(workers >= 0 && ahead >= 1, "prefetch: ", workers, " workers, ", ahead, " batches ahead");
@@ -55,8 +56,11 @@ class Prefetch {
       slot.ready = false;
       slot.error = nullptr;
     }
-    for (int64_t i = 0; i < std::min<int64_t>(workers_, end - first); ++i)
-      threads_.emplace_back([this, i] { work(*scratches_[static_cast<size_t>(i)]); });
+    try {
+      for (int64_t i = 0; i < std::min<int64_t>(workers_, end - first); ++i)
+        threads_.emplace_back([this, i] { work(*scratches_[static_cast<size_t>(i)]); });
+    } catch (const std::system_error&) {  // the system allows no more: those that there are do the work
+    }
   }
 
   // The next batch, swapped into `batch`; false at the end of the range. After an exception of the maker the
@@ -64,7 +68,7 @@ class Prefetch {
   bool next(Batch& batch) {
     if (given_ == end_) return false;
     try {
-      workers_ > 0 ? take(batch) : make_(given_++, batch, *scratches_[0]);
+      threads_.empty() ? make_(given_++, batch, *scratches_[0]) : take(batch);
     } catch (...) {
       stop();
       throw;

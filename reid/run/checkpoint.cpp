@@ -8,6 +8,7 @@
 #include <set>
 
 #include "layers/weights.h"
+#include "tensor/weights/json_text.h"
 #include "tensor/weights/safetensors.h"
 
 namespace saccade {
@@ -125,11 +126,11 @@ std::vector<int64_t> list_checkpoints(const std::string& folder) {
   return steps;
 }
 
-std::string write_checkpoint(Context& context, const std::string& folder, RunState state, const Kept& kept) {
+bool write_checkpoint(Context& context, const std::string& folder, RunState state, const Kept& kept) {
   Json run = own_state(state);
   for (const auto& [name, value] : kept.values) run[name] = *value;
   std::map<std::string, std::string> metadata = {
-      {"format", kFormat}, {"config", state.config}, {"run", run.dump()}};
+      {"format", kFormat}, {"config", state.config}, {"run", json_text(run)}};
   HostCopies copies;
   std::vector<TensorView> all;
   const auto add = [&](const std::vector<TensorView>& views, const std::string& key) {
@@ -142,10 +143,9 @@ std::string write_checkpoint(Context& context, const std::string& folder, RunSta
   }
   for (const auto& [name, tensor] : kept.tensors)
     add({view_of(context, name, *tensor, copies)}, sum_of("tensor", name));
-  const std::string path = checkpoint_path(folder, state.place.step);
-  write_safetensors(path, all, metadata);
+  const bool synced = write_safetensors(checkpoint_path(folder, state.place.step), all, metadata);
   remove_old(folder, state.best_step);
-  return path;
+  return synced;
 }
 
 int64_t read_count(const RunState& state, const std::string& name, const std::string& path) {

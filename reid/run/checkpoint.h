@@ -47,8 +47,9 @@ struct Kept {
 // <folder>/checkpoint-<step>.safetensors. A learner called "critic" has its parameters as critic.<parameter> and the
 // tensors of its optimizer as optimizer.critic.<state>; the learner called "" has the bare names, which are
 // torchvision's. Config and state stand as JSON in the metadata, with a checksum for each learner and tensor. Written
-// atomically; then all but the last two and the best are removed. Returns the path.
-std::string write_checkpoint(Context& context, const std::string& folder, RunState state, const Kept& kept);
+// atomically; then all but the last two and the best are removed. False if the disk cannot be asked to keep it
+// (AtomicFile::commit).
+bool write_checkpoint(Context& context, const std::string& folder, RunState state, const Kept& kept);
 
 // Steps for which the folder holds a checkpoint, rising.
 std::vector<int64_t> list_checkpoints(const std::string& folder);

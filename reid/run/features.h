@@ -36,6 +36,12 @@ struct Embedder {
   std::string metric = "euclidean";
 };
 
+// Features with what each is of, where that is no picture: a tracklet, or a picture with an instruction.
+struct NamedFeatures {
+  Features features;
+  std::vector<std::string> names;  // [count]
+};
+
 // The features of `records`, in their order. Error if one has another size than `embedder` says, or is not finite: it
 // names the picture.
 Features extract_features(Context& context, const Embedder& embedder,

@@ -1,6 +1,7 @@
 #include "reid/run/metrics.h"
 
 #include "tensor/weights/atomic_file.h"
+#include "tensor/weights/json_text.h"
 
 namespace saccade {
 
@@ -28,7 +29,7 @@ Metrics::Metrics(const std::string& folder, int64_t step, double* time) : path_(
     if (at > step) continue;
     is_new(at, line);
     *time = line.at("time").get<double>();
-    const std::string text = line.dump() + "\n";
+    const std::string text = json_text(line) + "\n";
     kept.write(text.data(), text.size());
   }
   kept.commit();
@@ -48,7 +49,7 @@ void Metrics::write(const Place& place, double time, const Json& line) {
   if (!is_new(place.step, line)) return;
   Json full = {{"step", place.step}, {"epoch", place.epoch}, {"time", time}};
   full.update(line);
-  file_ << full.dump() << '\n' << std::flush;
+  file_ << json_text(full) << '\n' << std::flush;
   check(file_.good(), path_, ": cannot be written (is the disk full?)");
 }
 

@@ -2,11 +2,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <condition_variable>
 #include <filesystem>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
 
 #include "kernels/common/clock.h"
 #include "kernels/common/device.h"
+#include "kernels/common/parallel.h"
 #include "tensor/weights/atomic_file.h"
+#include "tensor/weights/json_text.h"
 
 namespace saccade {
 
@@ -15,14 +22,38 @@ using Json = nlohmann::json;
 
 namespace {
 
-// Removes what a killed run was writing.
+// Removes what a killed run was writing: whoever has the folder's lock is the only one who writes there.
 void remove_unfinished(const std::string& folder) {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
-    if (name.starts_with("checkpoint-") && name.find(".tmp.") != std::string::npos)
+    const size_t tail = name.find(".tmp.");
+    if (tail != std::string::npos && name.find_first_not_of("0123456789.", tail + 5) == std::string::npos)
       fs::remove(entry.path(), ignored);
   }
+}
+
+// How many threads can be there at a time, `wanted` at most: a container may limit them.
+int startable_threads(int wanted) {
+  std::mutex mutex;
+  std::condition_variable over;
+  bool is_over = false;
+  std::vector<std::thread> others;
+  try {
+    while (static_cast<int>(others.size()) + 1 < wanted)
+      others.emplace_back([&] {
+        std::unique_lock lock(mutex);
+        over.wait(lock, [&] { return is_over; });
+      });
+  } catch (const std::system_error&) {  // so many, then
+  }
+  {
+    const std::lock_guard lock(mutex);
+    is_over = true;
+  }
+  over.notify_all();
+  for (std::thread& other : others) other.join();
+  return static_cast<int>(others.size()) + 1;
 }
 
 bool all_finite(Context& context, const Tensor& tensor) {
@@ -33,7 +64,8 @@ bool all_finite(Context& context, const Tensor& tensor) {
 }  // namespace
 
 Run::Run(const RunOptions& options, const ConfigRecord& config)
-    : options_(options), config_(config.all), began_(now()) {
+    : options_(options), lock_(options.out), config_(config.all), began_(now()) {
+  if (!lock_.held()) notice(options.out + ": this disk knows no locks: let no other process train into it");
   state_.config = config.essential;
   state_.seed = options.seed;
   find_checkpoint(config);
@@ -42,9 +74,6 @@ Run::Run(const RunOptions& options, const ConfigRecord& config)
 
 void Run::find_checkpoint(const ConfigRecord& config) {
   const std::string& out = options_.out;
-  std::error_code error;
-  fs::create_directories(out, error);
-  check_input(!error && fs::is_directory(out), out, ": cannot be made a folder: ", error.message());
   std::vector<int64_t> steps = list_checkpoints(out);
   if (!options_.resume) {
     check_input(steps.empty() && !fs::exists(metrics_path(out)), out,
@@ -65,8 +94,11 @@ void Run::find_checkpoint(const ConfigRecord& config) {
   }
   check_input(resumed(), out,
               ": none of its checkpoints can be read; without them --resume starts at step 0");
-  const std::string difference = first_difference(state_.config, config.essential);
+  const std::string difference = first_difference(state_.config, config.essential, config.may_grow);
   check_input(difference.empty(), resumed_from_, ": the run had other settings: ", difference);
+  state_.config = config.essential;  // it may be longer now
+  after_step_ = state_.place;
+  saved_step_ = state_.place.step;
   check_input(state_.seed == options_.seed, resumed_from_, ": the run had the seed ", state_.seed, ", not ",
               options_.seed);
   check_input(state_.precision == options_.precision, resumed_from_, ": the run had the precision ",
@@ -74,8 +106,16 @@ void Run::find_checkpoint(const ConfigRecord& config) {
 }
 
 void Run::make_context() {
-  context_ = std::make_unique<Context>(options_.device, options_.device_index,
-                                       resumed() ? state_.threads : options_.threads);
+  const int wanted = resumed()              ? state_.threads
+                     : options_.threads > 0 ? options_.threads
+                                            : Context(Device::cpu, 0, 0).threads();
+  const int threads = startable_threads(wanted);
+  check(threads == wanted || (!resumed() && options_.threads == 0), "only ", threads, " of ", wanted,
+        " threads can be started: the system limits them (ulimit -u, or the container's limit of processes)");
+  if (threads < wanted) notice(concat("only ", threads, " of ", wanted, " threads can be started"));
+  context_ = std::make_unique<Context>(options_.device, options_.device_index, threads);
+  parallel_for(*context_, threads, 1,
+               [](int64_t, int64_t) {});  // OpenMP's are there before others take the last ones
   if (resumed() && options_.threads > 0 && options_.threads != state_.threads)
     notice(concat("the run began with ", state_.threads, " threads and goes on with as many, not with ",
                   options_.threads, ": the order of its sums depends on them"));
@@ -147,6 +187,7 @@ int64_t Run::stops_at(int64_t whole) const {
 void Run::step_done() {
   ++state_.place.step;
   ++state_.place.batch;
+  after_step_ = state_.place;
 }
 
 void Run::epoch_done() {
@@ -198,7 +239,23 @@ void Run::save() {
       check(all_finite(*context_, p.value), "the weights are not finite at step ", state_.place.step, ": ",
             p.name, " has overflowed (is the learning rate too high?); ", last_checkpoint());
   state_.tuned = context_->tuned;
-  write_checkpoint(*context_, options_.out, state_, kept_);
+  const bool synced = write_checkpoint(*context_, options_.out, state_, kept_);
+  saved_step_ = state_.place.step;
+  if (synced || std::exchange(said_unsynced_, true)) return;
+  notice(options_.out +
+         ": this disk cannot be told to keep a file (fsync): a checkpoint may be lost if the machine fails");
+}
+
+void Run::stop_if_asked() {
+  if (!options_.stop_asked || !options_.stop_asked()) return;
+  const int64_t step = state_.place.step;
+  if (step == 0) throw Stopped("stopped before the first step: nothing was learned yet");
+  if (saved_step_ != step) {
+    state_.place = after_step_;
+    save();
+  }
+  throw Stopped(concat("stopped after step ", step, "; the same command with --resume goes on from ",
+                       checkpoint_path(options_.out, step)));
 }
 
 std::string Run::last_checkpoint() const {
@@ -208,13 +265,16 @@ std::string Run::last_checkpoint() const {
 }
 
 void Run::stop_at_nan(const std::function<void(Tape&)>& forward) {
-  std::string cause = "no single op made a NaN: the sum overflowed";
-  try {
-    Tape tape(*context_);
-    tape.find_nan = true;
-    forward(tape);
-  } catch (const Error& error) {
-    cause = error.what();
+  // A NaN says more than an infinity, which may be an op's answer to large numbers alone.
+  std::string cause = "the step that is computed again is finite";
+  for (const Tape::Find find : {Tape::Find::not_finite, Tape::Find::nan}) {
+    try {
+      Tape tape(*context_);
+      tape.find = find;
+      forward(tape);
+    } catch (const Error& error) {
+      cause = error.what();
+    }
   }
   throw Error(
       concat("the loss is not finite at step ", state_.place.step + 1, ": ", cause, "; ", last_checkpoint()));
@@ -230,7 +290,7 @@ std::string Run::finish(Json result) {
   result["checkpoint"] = checkpoint_path(options_.out, state_.place.step);
   result["seconds"] = seconds();
   result["peak_bytes"] = peak_bytes(*context_);
-  const std::string text = result.dump(2) + "\n";
+  const std::string text = json_text(result, 2) + "\n";
   AtomicFile file(options_.out + "/result.json");
   file.write(text.data(), text.size());
   file.commit();

@@ -20,12 +20,15 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
+#include <stdexcept>
 #include <string>
 
 #include "autograd/tape.h"
 #include "reid/run/checkpoint.h"
 #include "reid/run/config_file.h"
 #include "reid/run/metrics.h"
+#include "tensor/weights/folder_lock.h"
 
 namespace saccade {
 
@@ -41,6 +44,9 @@ struct RunOptions {
   int threads = 0;        // 0: one for each processor; a resumed run takes the number it began with
   bool resume = false;
 
+  // True: somebody wants the run to end (a signal). May be empty.
+  std::function<bool()> stop_asked;
+
   // What the program shows while it waits. Each may be empty. `reading` is called on the thread that runs the training,
   // while pictures are read; what it throws ends the reading and goes through.
   std::function<void(const std::string& line)> notice;
@@ -48,15 +54,23 @@ struct RunOptions {
   std::function<void(int64_t step, int64_t steps, double loss)> progress;
 };
 
+// Somebody asked a run to end, and it has. what() says how to go on.
+class Stopped : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 // A config as text, apart from the type of its struct.
 struct ConfigRecord {
-  std::string all, essential;  // JSON: every key; those that decide the numbers of the run
+  std::string all, essential;      // JSON: every key; those that decide the numbers of the run
+  std::set<std::string> may_grow;  // keys that decide its length alone
   // The essential keys of another config, those that it does not name at their defaults: `name` is for messages.
   std::function<std::string(const std::string& text, const std::string& name)> completed;
 };
 template <class Config>
 ConfigRecord record_of(const Config& config) {
-  return {json_of(config), essential_json_of(config), [](const std::string& text, const std::string& name) {
+  return {json_of(config), essential_json_of(config), keys_of_length(config),
+          [](const std::string& text, const std::string& name) {
             return essential_json_of(parse_config<Config>(text, name));
           }};
 }
@@ -68,10 +82,11 @@ class Run {
  public:
   using Json = nlohmann::json;
 
-  // Opens options.out. With options.resume the last checkpoint there that can be read decides where the run goes on;
+  // Opens options.out, which belongs to this run as long as it lives. With options.resume the last checkpoint there that can be read decides where the run goes on;
   // damaged ones are passed over with a notice.
-  // InputError: a folder that already holds a run (without resume); one whose run had other settings, another seed or
-  // precision, or none of whose checkpoints can be read (with it); a device without this precision.
+  // InputError: a folder that another process trains into; one that already holds a run (without resume); one whose run
+  // had other settings, another seed or precision, or none of whose checkpoints can be read (with it); a device without
+  // this precision. Error: fewer threads can be started than the run began with.
   Run(const RunOptions& options, const ConfigRecord& config);
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
@@ -118,9 +133,13 @@ class Run {
   // optimizer's guard does not see it.)
   void save();
 
+  // Throws Stopped where somebody has asked the run to end, after it has saved the run as it was after its last step. For
+  // the end of each step and for evaluations, which change nothing that is kept.
+  void stop_if_asked();
+
   // Throws Error: the loss of the step that runs is not finite. Names the last checkpoint and the op that
-  // made the first NaN, which `forward`, the step once more, finds on its tape (the guard of Learner::step
-  // has left the weights as they were).
+  // made the first NaN, or else the first infinity, which `forward`, the step once more, finds on its tape (the guard of
+  // Learner::step has left the weights as they were).
   [[noreturn]] void stop_at_nan(const std::function<void(Tape&)>& forward);
 
   // Writes result.json: `result` with config, seed, device, precision, steps, checkpoint, seconds and
@@ -136,9 +155,13 @@ class Run {
   double seconds() const;
 
   RunOptions options_;
+  FolderLock lock_;
   std::string config_;  // all keys
   double began_;
   RunState state_;
+  Place after_step_;         // the place when the last step was done
+  int64_t saved_step_ = -1;  // of the last checkpoint
+  bool said_unsynced_ = false;
   std::string resumed_from_;  // a file; empty: the run begins
   std::unique_ptr<Context> context_;
   Kept kept_;

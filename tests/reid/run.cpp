@@ -165,6 +165,7 @@ TEST_CASE("a row of the table can be without pictures, and have scores of its ow
                       .data = "",
                       .train = train_toy,
                       .open = {},
+                      .open_weights = {},
                       .evaluate = evaluate_toy,
                       .extract = {}};
   CHECK(!toy.reads_data());
@@ -211,8 +212,8 @@ TEST_CASE("a checkpoint records what decides the bits of the steps after it") {
   state.training_set = "16 pictures";
   state.tuned = {{"NVIDIA H200, cuDNN 9.19.0: conv2d forward", "engine 38 2=1 14=0"}};
   const TestFolder folder;
-  const std::string path =
-      write_checkpoint(context, folder.path(), state, {{{"", &learner}}, {}, {{"answers", &answers}}});
+  write_checkpoint(context, folder.path(), state, {{{"", &learner}}, {}, {{"answers", &answers}}});
+  const std::string path = checkpoint_path(folder.path(), 12);
   const RunState read = read_run_state(path);
   CHECK(read.config == state.config);
   CHECK(read.seed == state.seed);

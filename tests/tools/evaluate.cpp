@@ -136,9 +136,9 @@ TEST_CASE("evaluate: bad usage and bad files end with exit code 2 and one line",
   const std::string files = "--query " + query + " --gallery " + gallery;
   check_refused(run_evaluate(folder, files + " --metric 1"), "1 not in");
   // Options that would do nothing are no options.
-  check_refused(run_evaluate(folder, files + " --device cpu"), "--device requires --checkpoint");
-  check_refused(run_evaluate(folder, files + " --precision bf16"), "--precision requires --checkpoint");
-  check_refused(run_evaluate(folder, files + " --flip"), "--flip requires --checkpoint");
+  check_refused(run_evaluate(folder, files + " --device cpu"), "--device: of a network");
+  check_refused(run_evaluate(folder, files + " --precision bf16"), "--precision: of a network");
+  check_refused(run_evaluate(folder, files + " --flip"), "--flip: of a network");
   check_refused(run_evaluate(folder, files + " --seed 1"), "--seed requires --single-shot");
   check_refused(run_evaluate(folder, files + " --single-shot --seed -1"), "--seed: -1 is not a whole number");
   CHECK(run_evaluate(folder, files + " --single-shot --seed 1").code == 0);

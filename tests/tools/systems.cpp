@@ -10,6 +10,7 @@
 #include <map>
 #include <thread>
 
+#include "tensor/weights/folder_lock.h"
 #include "tensor/weights/safetensors.h"
 #include "tests/tools/training.h"
 
@@ -41,8 +42,8 @@ void for_each_system(const Check& check) {
   }
 }
 
-// Starts the program and kills it after so long. True if it had come to its end by then.
-bool ends_within(std::chrono::milliseconds time, const std::string& options) {
+// How a training ended that was sent a signal after so long: its status as waitpid gives it.
+int status_of(std::chrono::milliseconds time, int signal, const std::string& options) {
   const pid_t child = fork();
   if (child == 0) {
     const std::string all = "exec " + command(training_folder(), "train", options);
@@ -50,9 +51,15 @@ bool ends_within(std::chrono::milliseconds time, const std::string& options) {
     _exit(127);
   }
   std::this_thread::sleep_for(time);
-  kill(child, SIGKILL);
+  kill(child, signal);
   int status = 0;
   waitpid(child, &status, 0);
+  return status;
+}
+
+// Starts the program and kills it after so long. True if it had come to its end by then.
+bool ends_within(std::chrono::milliseconds time, const std::string& options) {
+  const int status = status_of(time, SIGKILL, options);
   if (!WIFEXITED(status)) return false;
   INFO(contents(in_folder("stderr")));
   REQUIRE(WEXITSTATUS(status) == 0);
@@ -84,6 +91,58 @@ TEST_CASE("a run that is killed and resumed at ever later moments ends with the 
     CHECK(ended);
     CHECK(kills >= 2);
     check_same_end(row.out("killed"), row.out("whole"));
+  });
+}
+
+TEST_CASE("a run that is asked to end saves itself and says how to go on") {
+  for_each_system([](const Row& row) {
+    const std::string rarely = "--set checkpoint.every_steps=0 --set checkpoint.every_epochs=0";
+    row.train("calm", rarely);
+    int stops = 0;
+    bool ended = false;
+    for (int time = 60; !ended && time < 120000; time += time / 3) {
+      const int signal = stops % 3 == 0 ? SIGTERM : stops % 3 == 1 ? SIGINT : SIGHUP;
+      const bool begun = !list_checkpoints(in_folder(row.out("asked"))).empty();
+      const int status = status_of(std::chrono::milliseconds(time), signal,
+                                   row.options("asked", rarely + (begun ? " --resume" : "")));
+      const std::string errors = contents(in_folder("stderr"));
+      INFO(errors);
+      if (WIFSIGNALED(status)) continue;  // it had not come to its main yet
+      ended = WEXITSTATUS(status) == 0;
+      if (ended) break;
+      REQUIRE(WEXITSTATUS(status) == 128 + signal);
+      const bool nothing = errors.find("before the first step") != std::string::npos;
+      const std::string said = errors.substr(errors.rfind("train: stopped"));
+      CHECK(std::count(said.begin(), said.end(), '\n') == 1);
+      if (!nothing) CHECK_THAT(said, ContainsSubstring("--resume goes on from"));
+      CHECK(list_checkpoints(in_folder(row.out("asked"))).empty() == nothing);
+      stops += !nothing;
+    }
+    CHECK(ended);
+    CHECK(stops >= 2);
+    check_same_end(row.out("asked"), row.out("calm"));
+  });
+}
+
+TEST_CASE("a folder that a run is going on in belongs to it alone") {
+  for_each_system([](const Row& row) {
+    row.train("owned", "--max-steps 1");
+    const FolderLock held(in_folder(row.out("owned")));
+    REQUIRE(held.held());
+    const auto before = checkpoints(row.out("owned"));
+    for (const std::string more : {"", "--resume"})
+      check_refused(run("train", row.options("owned", more)),
+                    {row.out("owned"), concat("process ", getpid())});
+    CHECK(checkpoints(row.out("owned")).size() == before.size());
+  });
+}
+
+TEST_CASE("a run goes on with other settings that change no number, and with a longer schedule") {
+  for_each_system([](const Row& row) {
+    row.train("rare", "--set checkpoint.every_steps=3");
+    row.train("often", "--max-steps 4");
+    row.train("often", "--resume --set checkpoint.every_steps=3");
+    check_same_end(row.out("often"), row.out("rare"));
   });
 }
 

@@ -136,7 +136,7 @@ TEST_CASE("evaluate and extract take the checkpoint's config with what --set cha
                 {"evaluation.metrik", "evaluation.metric"});
   check_refused(run("evaluate", of + data + " --set model.width=16"), {"checkpoint-2.safetensors"});
   check_refused(run("evaluate", of + data + " --set system=other"), {"system", "other"});
-  check_refused(run("evaluate", "--query a --gallery b --set evaluation.batch=1"), {"--set", "--checkpoint"});
+  check_refused(run("evaluate", "--query a --gallery b --set evaluation.batch=1"), {"--set", "--query"});
 
   const auto features = [&](const std::string& more) {
     const std::string file = in_folder("set.safetensors");
@@ -148,6 +148,67 @@ TEST_CASE("evaluate and extract take the checkpoint's config with what --set cha
   check_refused(run("extract", of + " --images " + in_folder("baseline_data/query") + " --out " +
                                    in_folder("x.safetensors") + " --set evaluation.flip=perhaps"),
                 {"evaluation.flip", "perhaps"});
+}
+
+TEST_CASE(
+    "more epochs may follow a run that has ended, and have the bits of a run that was as long from the "
+    "start") {
+  const std::string constant =
+      "--set schedule.kind=constant --set checkpoint.every_steps=0 --set evaluation.every=1 ";
+  succeeds("train", small_run("long", constant + "--set schedule.epochs=5"));
+  succeeds("train", small_run("grown", constant + "--set schedule.epochs=3"));
+  succeeds("train", small_run("grown", constant + "--set schedule.epochs=5 --resume"));
+  check_same_end("grown", "long");
+  check_refused(run("train", small_run("grown", constant + "--set schedule.epochs=4 --resume")),
+                {"schedule.epochs: 5, now 4"});
+  const std::string cosine = "--set schedule.kind=cosine --max-steps 2 ";
+  succeeds("train", small_run("cosine", cosine));
+  check_refused(run("train", small_run("cosine", cosine + "--set schedule.epochs=8 --resume")),
+                {"schedule.epochs: 6, now 8"});
+}
+
+TEST_CASE("weights of any origin are scored and give features without a training") {
+  succeeds("train", small_run("origin", "--max-steps 3"));
+  const std::string checkpoint = last_checkpoint("origin").path,
+                    data = " --data " + in_folder("baseline_data");
+  const std::string images = " --images " + in_folder("baseline_data/query"),
+                    config = " --config " + in_folder("baseline.json");
+  const Output scores = succeeds("evaluate", "--weights " + checkpoint + config + data + " --json");
+  CHECK(scores.out == succeeds("evaluate", "--checkpoint " + checkpoint + data + " --json").out);
+  CHECK_THAT(scores.errors, ContainsSubstring("tensors loaded"));
+  const std::string one = in_folder("one.safetensors"), other = in_folder("other.safetensors");
+  succeeds("extract", "--checkpoint " + checkpoint + images + " --out " + one);
+  succeeds("extract", "--weights " + checkpoint + config + images + " --out " + other);
+  CHECK(contents(one) == contents(other));
+
+  check_refused(run("evaluate", "--weights " + checkpoint + data), {"--weights", "--config"});
+  check_refused(run("evaluate", "--weights " + checkpoint + config), {"--data"});
+  check_refused(run("evaluate", "--weights " + one + config + data),
+                {"one.safetensors"});  // features, no weights
+  check_refused(run("extract", images + " --out " + one), {"--checkpoint", "--weights"});
+  check_refused(run("evaluate", "--weights " + checkpoint + config + data + " --set system=other"),
+                {"no system other"});
+}
+
+TEST_CASE("a report that is asked for later does not call the trained network untrained") {
+  succeeds("train", small_run("late", "--max-steps 3"));
+  succeeds("train", small_run("late", "--resume --set report=true"));
+  const auto result = nlohmann::json::parse(contents(in_folder("late/result.json")));
+  CHECK(result.at("before").is_null());
+  CHECK(result.at("after").contains("mAP"));
+}
+
+TEST_CASE("a path may hold any bytes") {
+  const std::string out = "out_\xe9\xff";
+  succeeds("train", small_run(out, "--max-steps 2"));
+  CHECK(nlohmann::json::parse(contents(in_folder(out + "/result.json"))).contains("mAP"));
+  const std::string weights = in_folder("weights_\xe9.safetensors");
+  fs::copy(last_checkpoint(out).path, weights);
+  const std::string start = "--set model.weights=" + weights + " ";
+  succeeds("train", small_run("bytes", start + "--max-steps 2"));
+  succeeds("train", small_run("bytes", start + "--resume --max-steps 3"));
+  succeeds("extract", "--checkpoint " + in_folder("bytes") + " --images " + in_folder("baseline_data/query") +
+                          " --json --out " + in_folder("features_\xff.safetensors"));
 }
 
 TEST_CASE("bad input is one line with the file and the reason, and exit code 2") {

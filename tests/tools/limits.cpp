@@ -1,0 +1,74 @@
+// Systems that have less than ours: preload/limits.cpp stands for them.
+#ifdef SACCADE_LIMITS
+
+#include <algorithm>
+
+#include "tests/tools/training.h"
+
+using namespace saccade;
+
+namespace {
+
+Output train_with(const std::string& limits, const std::string& options) {
+  const std::string all =
+      limits + " LD_PRELOAD=" SACCADE_LIMITS " " + command(training_folder(), "train", options);
+  const int status = std::system(all.c_str());
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, contents(in_folder("stdout")),
+          contents(in_folder("stderr"))};
+}
+
+int64_t times(const std::string& text, const std::string& part) {
+  int64_t count = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("a disk that knows no fsync is told of once; one that fails ends the run") {
+  for (const int error : {EINVAL, EOPNOTSUPP, ENOSYS}) {
+    const Output trained =
+        train_with(concat("SACCADE_FSYNC_ERRNO=", error), small_run(concat("fsync", error), "--max-steps 3"));
+    INFO(trained.errors);
+    CHECK(trained.code == 0);
+    CHECK(times(trained.errors, "cannot be told to keep a file") == 1);
+  }
+  for (const int error : {EIO, ENOSPC}) {
+    const Output trained =
+        train_with(concat("SACCADE_FSYNC_ERRNO=", error), small_run(concat("fsync", error), "--max-steps 3"));
+    INFO(trained.errors);
+    CHECK(trained.code == 1);
+    CHECK_THAT(trained.errors, ContainsSubstring("writing to the disk failed"));
+  }
+}
+
+TEST_CASE("where no thread can be started, a run has fewer, with the bits of so many") {
+  const std::string in_folders = "--config " + in_folder("baseline.json") +
+                                 data_option(small_run_of("baseline")) +
+                                 " --seed 5 --set data.workers=2 --max-steps 3 --out ";
+  succeeds("train", in_folders + in_folder("one_thread") + " --threads 1");
+  const Output fewer =
+      train_with("SACCADE_MOST_THREADS=0 OMP_NUM_THREADS=3", in_folders + in_folder("fewer_threads"));
+  INFO(fewer.errors);
+  CHECK(fewer.code == 0);
+  CHECK_THAT(fewer.errors, ContainsSubstring("only 1 of 3 threads can be started"));
+  check_same_end("fewer_threads", "one_thread");
+
+  // A run that must have its number of threads says what stands in the way.
+  const Output refused =
+      train_with("SACCADE_MOST_THREADS=1", in_folders + in_folder("no_threads") + " --threads 3");
+  INFO(refused.errors);
+  CHECK(refused.code == 1);
+  CHECK_THAT(refused.errors, ContainsSubstring("only 2 of 3 threads can be started: the system limits them"));
+}
+
+TEST_CASE("OMP_NUM_THREADS is heard where --threads says nothing") {
+  const std::string options = "--config " + in_folder("baseline.json") +
+                              data_option(small_run_of("baseline")) + " --seed 5 --max-steps 1 --out ";
+  REQUIRE(train_with("OMP_NUM_THREADS=3", options + in_folder("heard")).code == 0);
+  CHECK(read_run_state(last_checkpoint("heard").path).threads == 3);
+  REQUIRE(train_with("OMP_NUM_THREADS=3", options + in_folder("told") + " --threads 2").code == 0);
+  CHECK(read_run_state(last_checkpoint("told").path).threads == 2);
+}
+
+#endif
