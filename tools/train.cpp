@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
+#include <optional>
 
 #include "reid/systems.h"
 #include "tools/common/device_option.h"
@@ -75,10 +76,11 @@ int main(int argc, char** argv) {
       if (progress) return progress->print(line);
       std::cerr << (line.ends_with('\n') ? line : line + '\n');
     };
-    ReadingProgress reading;
+    std::optional<ReadingProgress> reading;
     options.reading = [&reading](int64_t done, int64_t all) {
-      if (stop_signal() != 0) throw Stopped("stopped while it read pictures: nothing was learned since");
-      reading.report().progress(done, all);
+      if (stop_signal() != 0) throw Stopped("stopped while it read pictures; the same command begins again");
+      if (!reading) reading.emplace();
+      reading->report().progress(done, all);
     };
     options.progress = [&](int64_t step, int64_t steps, double loss) {
       if (!progress) {
@@ -93,11 +95,13 @@ int main(int argc, char** argv) {
       result = system.train(options);
     } catch (const Stopped& how) {
       progress.reset();
+      reading.reset();
       std::cerr << "train: " + one_line(how.what()) + "\n";
       stopped = true;
       return;
     }
     progress.reset();  // the bar's line ends before the result
+    if (stop_signal() != 0) std::cerr << "train: the run had come to its end\n";
     if (json) {
       std::cout << result;
     } else {

@@ -22,7 +22,7 @@ simt_objects(simt_traffic_sources simt_traffic "-O2;-DSACCADE_SIMT_TRAFFIC=1" ${
 function(simt_program target path flags)
   file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/simt_checkers)
   set(engine ${SACCADE_OBJECTS} $<TARGET_FILE:saccade_registry>)
-  set(libraries $<TARGET_FILE:Boost::context> ${MATIO_LIBRARY} ${ZLIB_LIBRARIES} -ldl -lrt)
+  set(libraries $<TARGET_FILE:Boost::context> ${MATIO_LIBRARY} ${ZLIB_LIBRARIES} ${JPEG_LIBRARIES} -ldl -lrt)
   if(SACCADE_ONEDNN)
     list(APPEND libraries ${DNNL_LIBRARY})
   endif()

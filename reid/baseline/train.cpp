@@ -186,10 +186,9 @@ std::string train(const RunOptions& options) {
       run.save();
   }
 
-  // A run that --max-steps stopped goes on later as if it never had: only what the schedule evaluates counts as best.
+  // A run may go on later as if it never had ended: only what its schedule evaluates counts as best.
   const Evaluation scores = evaluate("after training");
-  if (place.step == whole || (place.batch == 0 && is_due(place.epoch, config.evaluation.every)))
-    run.is_best(scores.map);
+  if (place.batch == 0 && is_due(place.epoch, config.evaluation.every)) run.is_best(scores.map);
   run.save();
 
   Json result = to_json(scores);

@@ -238,15 +238,26 @@ void take(ImageRecord record, bool named, bool keep_junk, Folder* folder) {
   }
 }
 
+// Whether a folder is called after a person: 0002, or -1 for junk.
+bool is_person_folder(const fs::path& folder) {
+  const std::string name = folder.filename().string();
+  int pid = kJunk, camid = kNoCamera;
+  return name.find_first_not_of("-0123456789") == std::string::npos && parse_image_name(name, &pid, &camid);
+}
+
 // The pictures of folders that are called after persons; the pictures themselves may have any name.
 void list_person_folders(const std::vector<fs::path>& folders, bool keep_junk, Folder* result) {
   for (const fs::path& folder : folders) {
     int pid = kJunk, camid = kNoCamera;
     const std::string name = folder.filename().string();
     std::vector<fs::path> pictures, inner;
-    if (name.find_first_not_of("-0123456789") == std::string::npos && parse_image_name(name, &pid, &camid))
+    if (is_person_folder(folder)) {
+      parse_image_name(name, &pid, &camid);
       list(folder, &pictures, &inner, result);
-    result->ignored += static_cast<int64_t>(pictures.empty() ? 1 : inner.size());
+    } else {
+      result->other_folders.push_back(name);
+    }
+    result->ignored += static_cast<int64_t>(inner.size());
     for (const fs::path& picture : pictures)
       take({picture.string(), pid, camera_anywhere(picture.stem().string())}, true, keep_junk, result);
   }
@@ -293,6 +304,11 @@ Folder list_images(const std::string& folder, UnnamedImages unnamed, bool keep_j
     check_input(any, folder, ": holds no JPEG or PNG picture", instead);
     return result;
   }
+  if (unnamed == UnnamedImages::refuse)
+    for (const fs::path& inner : folders)
+      check_input(!is_person_folder(inner), folder, ": holds pictures (",
+                  pictures.front().filename().string(), ") beside folders that are called after persons (",
+                  inner.filename().string(), "): move one of the two kinds away");
   result.ignored += static_cast<int64_t>(folders.size());
   for (const fs::path& picture : pictures) {
     ImageRecord record;
@@ -312,6 +328,10 @@ std::string notice_of(const Folder& folder, const std::string& name) {
   if (folder.ignored > 0)
     add_line(&notice,
              concat(name, ": ignored ", folder.ignored, " entries that are not JPEG or PNG pictures"));
+  if (!folder.other_folders.empty())
+    add_line(&notice, concat(name, ": left out ", folder.other_folders.size(),
+                             " folders that are not called after a person (0002), the first is ",
+                             folder.other_folders.front()));
   if (!folder.other_formats.empty()) add_line(&notice, name + ": " + other_formats_of(folder));
   return notice;
 }

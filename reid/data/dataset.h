@@ -33,6 +33,7 @@ struct Folder {
   std::vector<ImageRecord> images;
   int64_t junk = 0;     // pictures of person -1 that were left out of `images`
   int64_t ignored = 0;  // entries that are no pictures: other files (Thumbs.db), hidden files, folders
+  std::vector<std::string> other_folders;  // sorted names of folders beside those of persons
   std::vector<std::string> other_formats;  // sorted names of pictures that are not read (.bmp, .webp, ...)
 };
 

@@ -21,7 +21,7 @@ struct Image {
 };
 
 constexpr int64_t kMostPixels = 64'000'000;  // of a picture that is read
-constexpr const char* kConvert = "convert it, e.g. with ImageMagick: convert in.jpg out.png";
+constexpr const char* kConvert = "convert it, e.g. with ImageMagick: convert IN OUT.png";
 
 // Whether a picture is turned as the camera was held, which JPEG files tell as their EXIF orientation (as most viewers
 // do), or is taken as it lies in the file. The eXIf chunk of a PNG is not looked at.

@@ -33,8 +33,8 @@ class Prefetch {
   // time, each with a scratch of its own. What it throws, next() throws when that batch's turn comes.
   using Make = std::function<void(int64_t index, Batch& batch, Scratch& scratch)>;
 
-  // workers = 0, and where no thread can be started: next() makes each batch on the caller's thread. `ahead`: how many batches may wait for
-  // next(); at least one for each worker. Error for negative workers or ahead < 1.
+  // workers = 0, and where no thread can be started: next() makes each batch on the caller's thread. `ahead`: how
+  // many batches may wait for next(); at least one for each worker. Error for negative workers or ahead < 1.
   Prefetch(int workers, int ahead, Make make) : make_(std::move(make)), workers_(workers) {
     check(workers >= 0 && ahead >= 1, "prefetch: ", workers, " workers, ", ahead, " batches ahead");
     for (int i = 0; i < std::max(workers, 1); ++i) scratches_.push_back(std::make_unique<Scratch>());

@@ -30,8 +30,9 @@ class Keys {
   struct Range {
     double low, high;  // both included
   };
-  // Two configs that differ only in keys which decide nothing are the same run, to the bit: they say how fast it is, how
-  // often it saves, what it draws. A key that decides the length alone may grow when a run is resumed.
+  // Two configs that differ only in keys which decide nothing learn the same, to the bit: these keys say how fast, how
+  // often it is saved and scored (and so which checkpoint counts as the best), what is drawn. A key that decides the
+  // length alone may grow when a run is resumed.
   enum class Decides { numbers, nothing, length };
 
   void operator()(const char* key, bool& value, Decides decides = Decides::numbers);

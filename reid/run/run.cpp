@@ -11,7 +11,6 @@
 
 #include "kernels/common/clock.h"
 #include "kernels/common/device.h"
-#include "kernels/common/parallel.h"
 #include "tensor/weights/atomic_file.h"
 #include "tensor/weights/json_text.h"
 
@@ -22,14 +21,14 @@ using Json = nlohmann::json;
 
 namespace {
 
-// Removes what a killed run was writing: whoever has the folder's lock is the only one who writes there.
+// Removes what a killed run was writing: whoever has the folder's lock is the only one who writes such files there.
 void remove_unfinished(const std::string& folder) {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
-    const size_t tail = name.find(".tmp.");
-    if (tail != std::string::npos && name.find_first_not_of("0123456789.", tail + 5) == std::string::npos)
-      fs::remove(entry.path(), ignored);
+    for (const std::string file : {"checkpoint-", "metrics.jsonl", "result.json", "curves.png", "ranked.png"})
+      if (name.starts_with(file) && name.find(".tmp.") != std::string::npos)
+        fs::remove(entry.path(), ignored);
   }
 }
 
@@ -80,7 +79,7 @@ void Run::find_checkpoint(const ConfigRecord& config) {
                 ": already holds a run; --resume continues it, another --out starts anew");
     return;
   }
-  remove_unfinished(out);
+  if (lock_.held()) remove_unfinished(out);
   if (steps.empty()) return notice(out + ": no checkpoint to resume from, starting at step 0");
   for (; resumed_from_.empty() && !steps.empty(); steps.pop_back()) {
     const std::string path = checkpoint_path(out, steps.back());
@@ -109,13 +108,14 @@ void Run::make_context() {
   const int wanted = resumed()              ? state_.threads
                      : options_.threads > 0 ? options_.threads
                                             : Context(Device::cpu, 0, 0).threads();
-  const int threads = startable_threads(wanted);
-  check(threads == wanted || (!resumed() && options_.threads == 0), "only ", threads, " of ", wanted,
-        " threads can be started: the system limits them (ulimit -u, or the container's limit of processes)");
-  if (threads < wanted) notice(concat("only ", threads, " of ", wanted, " threads can be started"));
+  // OpenMP's pool shrinks and grows from one piece of work to the next, and a thread that ends still counts as one that
+  // is there; with one thread there is no pool.
+  const bool enough = startable_threads(2 * wanted - 1) == 2 * wanted - 1;
+  check(enough || (!resumed() && options_.threads == 0), "a pool of ", wanted,
+        " threads cannot be had: the system limits them (ulimit -u, or the container's limit of processes)");
+  if (!enough) notice(concat("a pool of ", wanted, " threads cannot be had: the run has one thread"));
+  const int threads = enough ? wanted : 1;
   context_ = std::make_unique<Context>(options_.device, options_.device_index, threads);
-  parallel_for(*context_, threads, 1,
-               [](int64_t, int64_t) {});  // OpenMP's are there before others take the last ones
   if (resumed() && options_.threads > 0 && options_.threads != state_.threads)
     notice(concat("the run began with ", state_.threads, " threads and goes on with as many, not with ",
                   options_.threads, ": the order of its sums depends on them"));
@@ -249,7 +249,7 @@ void Run::save() {
 void Run::stop_if_asked() {
   if (!options_.stop_asked || !options_.stop_asked()) return;
   const int64_t step = state_.place.step;
-  if (step == 0) throw Stopped("stopped before the first step: nothing was learned yet");
+  if (step == 0) throw Stopped("stopped before the first step; the same command begins again");
   if (saved_step_ != step) {
     state_.place = after_step_;
     save();

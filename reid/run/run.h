@@ -41,7 +41,7 @@ struct RunOptions {
   std::string precision = "f32";
   uint64_t seed = 0;
   int64_t max_steps = 0;  // 0: as many as the schedule says
-  int threads = 0;        // 0: one for each processor; a resumed run takes the number it began with
+  int threads = 0;        // 0: OMP_NUM_THREADS, or one for each processor; a resumed run has its own number
   bool resume = false;
 
   // True: somebody wants the run to end (a signal). May be empty.
@@ -82,8 +82,8 @@ class Run {
  public:
   using Json = nlohmann::json;
 
-  // Opens options.out, which belongs to this run as long as it lives. With options.resume the last checkpoint there that can be read decides where the run goes on;
-  // damaged ones are passed over with a notice.
+  // Opens options.out, which belongs to this run as long as it lives. With options.resume the last checkpoint there
+  // that can be read decides where the run goes on; damaged ones are passed over with a notice.
   // InputError: a folder that another process trains into; one that already holds a run (without resume); one whose run
   // had other settings, another seed or precision, or none of whose checkpoints can be read (with it); a device without
   // this precision. Error: fewer threads can be started than the run began with.

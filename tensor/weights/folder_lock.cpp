@@ -46,7 +46,10 @@ FolderLock::FolderLock(const std::string& folder) : path_(folder + "/" + kFile) 
   while (true) {
     file_ = open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (file_ < 0) cannot_write(folder, errno);
-    if (flock(file_, LOCK_EX | LOCK_NB) != 0) break;
+    int refused = 0;
+    do refused = flock(file_, LOCK_EX | LOCK_NB);
+    while (refused != 0 && errno == EINTR);
+    if (refused != 0) break;
     if (is_file_at(path_, file_)) {
       held_ = true;
       // For messages alone, so that a full disk is no reason to stop.
@@ -64,7 +67,8 @@ FolderLock::FolderLock(const std::string& folder) : path_(folder + "/" + kFile) 
 }
 
 FolderLock::~FolderLock() {
-  if (held_) unlink(path_.c_str());  // before the lock ends, so that it is no one else's
+  // Before the lock ends, so that it is no one else's; and only ours: the folder may have been moved.
+  if (held_ && is_file_at(path_, file_)) unlink(path_.c_str());
   close(file_);
 }
 

@@ -46,7 +46,8 @@ struct TensorView {
 // Writes atomically (see atomic_file.h): after an Error the old file is untouched and nothing else is left
 // behind. The same input gives the same bytes: the header lists the tensors in the given order and is padded
 // to 8 bytes, and the data lies by falling element size (PyTorch's reader needs every tensor aligned to its
-// element). False if the disk cannot be asked to keep it (AtomicFile::commit). Error for names that are not UTF-8 or not unique, dtypes that files do not hold, and a full disk.
+// element). False if the disk cannot be asked to keep it (AtomicFile::commit). Error for names that are not UTF-8
+// or not unique, dtypes that files do not hold, and a full disk.
 bool write_safetensors(const std::string& path, std::span<const TensorView> tensors,
                        const std::map<std::string, std::string>& metadata);
 bool write_safetensors(const std::string& path, const WeightFile& file);

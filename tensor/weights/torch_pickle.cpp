@@ -328,9 +328,9 @@ WeightFile read_all(const ByteSource& source, const std::function<bool(const std
     throw InputError(path + ": there is no tensor in it" + instead);
   }
   std::map<std::string_view, int> seen;
-  for (const Named& item : named) {
-    check_input(seen[item.name]++ == 0, path, ": two tensors are called ", printable(item.name));
-  }
+  for (const Named& item : named)
+    if (objects[item.value].kind == Kind::tensor)
+      check_input(seen[item.name]++ == 0, path, ": two tensors are called ", printable(item.name));
 
   WeightFile file;
   file.metadata = std::move(collector.metadata);

@@ -209,7 +209,12 @@ TEST_CASE("a folder for each person tells who is in its pictures") {
   CHECK(data.train[2].camid == 3);
   CHECK(data.gallery.size() == 1);
   CHECK(data.gallery[0].camid == 2);
-  CHECK_THAT(data.notice, ContainsSubstring("left out 1 junk") && ContainsSubstring("ignored 1 entries"));
+  CHECK_THAT(data.notice, ContainsSubstring("left out 1 junk") && ContainsSubstring("ignored 1 entries") &&
+                              ContainsSubstring("left out 1 folders") &&
+                              ContainsSubstring("the first is notes"));
+  touch(folder, {"query/0004_c1.jpg"});
+  CHECK_THAT(load_error(folder.path()),
+             ContainsSubstring("0004_c1.jpg) beside folders") && ContainsSubstring("(0003)"));
 }
 
 TEST_CASE("a parent of two sets is ambiguous") {

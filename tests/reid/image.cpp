@@ -85,7 +85,7 @@ TEST_CASE("a file that is no picture is refused by name and reason") {
              ContainsSubstring("text.jpg") && ContainsSubstring("neither a JPEG nor a PNG"));
   CHECK_THAT(error_of(folder.write("short.jpg", "\xff\xd8\xff")), ContainsSubstring("truncated"));
   CHECK_THAT(error_of(folder.write("web.jpg", "RIFF1234WEBPVP8 ")),
-             ContainsSubstring("web.jpg: is a WebP") && ContainsSubstring("convert in.jpg out.png"));
+             ContainsSubstring("web.jpg: is a WebP") && ContainsSubstring("convert IN OUT.png"));
   const std::string damaged = std::string("\xff\xd8\xff\xe0\x00\x04zz", 8) + "\xff\xd9";
   CHECK_THAT(error_of(folder.write("damaged.jpg", damaged)), ContainsSubstring("damaged.jpg: is damaged"));
   for (const char* name : {"zero.jpg", "text.jpg", "damaged.jpg"})

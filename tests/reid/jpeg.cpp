@@ -154,7 +154,7 @@ TEST_CASE("a kind of JPEG that is not supported is called by its name, with what
   const auto says = [](const std::string& kind) {
     return ContainsSubstring(
         "name.jpg: is " + kind +
-        ", which is not supported; convert it, e.g. with ImageMagick: convert in.jpg out.png");
+        ", which is not supported; convert it, e.g. with ImageMagick: convert IN OUT.png");
   };
   CHECK_THAT(with_byte(4, 12), says("a 12-bit JPEG"));
   CHECK_THAT(with_byte(4, 9), ContainsSubstring("name.jpg: is damaged"));

@@ -102,7 +102,8 @@ TEST_CASE("a run that is asked to end saves itself and says how to go on") {
     bool ended = false;
     for (int time = 60; !ended && time < 120000; time += time / 3) {
       const int signal = stops % 3 == 0 ? SIGTERM : stops % 3 == 1 ? SIGINT : SIGHUP;
-      const bool begun = !list_checkpoints(in_folder(row.out("asked"))).empty();
+      const auto before = list_checkpoints(in_folder(row.out("asked")));
+      const bool begun = !before.empty();
       const int status = status_of(std::chrono::milliseconds(time), signal,
                                    row.options("asked", rarely + (begun ? " --resume" : "")));
       const std::string errors = contents(in_folder("stderr"));
@@ -111,11 +112,11 @@ TEST_CASE("a run that is asked to end saves itself and says how to go on") {
       ended = WEXITSTATUS(status) == 0;
       if (ended) break;
       REQUIRE(WEXITSTATUS(status) == 128 + signal);
-      const bool nothing = errors.find("before the first step") != std::string::npos;
+      const bool nothing = errors.find("the same command begins again") != std::string::npos;
       const std::string said = errors.substr(errors.rfind("train: stopped"));
       CHECK(std::count(said.begin(), said.end(), '\n') == 1);
       if (!nothing) CHECK_THAT(said, ContainsSubstring("--resume goes on from"));
-      CHECK(list_checkpoints(in_folder(row.out("asked"))).empty() == nothing);
+      CHECK((list_checkpoints(in_folder(row.out("asked"))) == before) == nothing);
       stops += !nothing;
     }
     CHECK(ended);
@@ -137,7 +138,7 @@ TEST_CASE("a folder that a run is going on in belongs to it alone") {
   });
 }
 
-TEST_CASE("a run goes on with other settings that change no number, and with a longer schedule") {
+TEST_CASE("a run goes on with other settings that change no number") {
   for_each_system([](const Row& row) {
     row.train("rare", "--set checkpoint.every_steps=3");
     row.train("often", "--max-steps 4");

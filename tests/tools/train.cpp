@@ -190,6 +190,15 @@ TEST_CASE("weights of any origin are scored and give features without a training
                 {"no system other"});
 }
 
+TEST_CASE("a run that was lengthened has the best checkpoint of one that was as long from the start") {
+  const std::string rarely =
+      "--set schedule.kind=constant --set checkpoint.every_steps=0 --set evaluation.every=4 ";
+  succeeds("train", small_run("best_long", rarely));
+  succeeds("train", small_run("best_grown", rarely + "--set schedule.epochs=1"));
+  succeeds("train", small_run("best_grown", rarely + "--resume"));
+  check_same_end("best_grown", "best_long");
+}
+
 TEST_CASE("a report that is asked for later does not call the trained network untrained") {
   succeeds("train", small_run("late", "--max-steps 3"));
   succeeds("train", small_run("late", "--resume --set report=true"));
