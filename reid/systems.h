@@ -25,8 +25,8 @@ struct System {
   // system has none.
   std::function<Embedder(Context& context, const CheckpointSource& source)> open;
 
-  // The same without a training: a network that a config describes, with the weights of any file, whose tensors are found
-  // by name. `notice` is told what was found. Empty: the system has none.
+  // The same without a training: a network that a config describes, with the weights of any file, whose tensors are
+  // found by name. `notice` is told what was found. Empty: the system has none.
   std::function<Embedder(Context& context, const ConfigSource& config, const std::string& weights,
                          const std::function<void(const std::string& line)>& notice)>
       open_weights;

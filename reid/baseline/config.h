@@ -23,8 +23,8 @@ struct Config {
   ScheduleSection schedule;
   EvaluationSection evaluation;
   CheckpointSection checkpoint;
-  bool tune =
-      false;  // cuda: a convolution's plans are timed at its first use; else the library's proposal is taken
+  // On cuda a convolution's plans are timed at its first use; else the library's proposal is taken.
+  bool tune = false;
   bool report = false;  // evaluate before training too, and draw curves.png and ranked.png
 
   NetworkConfig network(int64_t identities) const;

@@ -124,8 +124,8 @@ std::string train(const RunOptions& options) {
     input.write(batch);
     run.write_random();
     learner.set_learning_rate(rate);
-    context.tunes =
-        config.tune;  // in steps alone: what an evaluation found, a checkpoint before it would not know
+    // In steps alone: what an evaluation found, a checkpoint before it would not know.
+    context.tunes = config.tune;
     segment.run([&] {
       Tape tape(context, {&learner});
       tape.backward(forward(tape));

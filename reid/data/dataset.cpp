@@ -148,8 +148,8 @@ int camera_anywhere(const std::string& stem) {
   return kNoCamera;
 }
 
-// Appends the pictures that a list of MSMT17 names: a line is "<path> <person>", and the camera is the third part of the
-// file's name, as in 0000/0000_000_01_0303morning_0015_0.jpg.
+// Appends the pictures that a list of MSMT17 names: a line is "<path> <person>", and the camera is the third part of
+// the file's name, as in 0000/0000_000_01_0303morning_0015_0.jpg.
 void append_list(const fs::path& list, const fs::path& folder, std::vector<ImageRecord>* records) {
   std::ifstream file(list);
   check_input(file.good(), list.string(), ": cannot be read");

@@ -27,8 +27,8 @@ struct ImageRecord {
 bool parse_image_name(const std::string& path, int* pid, int* camid);
 
 // The pictures of one folder, sorted by name, whatever order the file system lists them in. Where it holds none itself,
-// those of its folders that are called after a person (0002): then a picture's name need not tell one, and its camera is
-// that of any "_c3" in it.
+// those of its folders that are called after a person (0002): then a picture's name need not tell one, and its camera
+// is that of any "_c3" in it.
 struct Folder {
   std::vector<ImageRecord> images;
   int64_t junk = 0;     // pictures of person -1 that were left out of `images`
@@ -48,9 +48,9 @@ enum class UnnamedImages { refuse, keep };
 Folder list_images(const std::string& folder, UnnamedImages unnamed = UnnamedImages::keep,
                    bool keep_junk = true);
 
-// The folders of a set as Market-1501 and DukeMTMC-reID have them. VeRi-776 has image_train, image_query and image_test;
-// MSMT17 has lists (list_train.txt, list_val.txt, list_query.txt, list_gallery.txt) beside train and test, in its second
-// version mask_train_v2 and mask_test_v2; both of its training lists are read.
+// The folders of a set as Market-1501 and DukeMTMC-reID have them. VeRi-776 has image_train, image_query and
+// image_test; MSMT17 has lists (list_train.txt, list_val.txt, list_query.txt, list_gallery.txt) beside train and test,
+// in its second version mask_train_v2 and mask_test_v2; both of its training lists are read.
 constexpr const char* kTrainFolder = "bounding_box_train";
 constexpr const char* kQueryFolder = "query";
 constexpr const char* kGalleryFolder = "bounding_box_test";
@@ -77,8 +77,8 @@ struct DatasetParts {
   bool gallery = true;
 };
 
-// `dir` holds the folders of a set, or is one or two levels above the one folder that does. InputError: no such folder or
-// more than one, a part without pictures, a picture whose name tells no person, a line of a list that is none.
+// `dir` holds the folders of a set, or is one or two levels above the one folder that does. InputError: no such folder
+// or more than one, a part without pictures, a picture whose name tells no person, a line of a list that is none.
 ReidDataset load_reid_dataset(const std::string& dir, DatasetParts parts = {});
 
 // The class of each record, which is the rank of its person; `ids` receives the sorted persons.

@@ -119,8 +119,7 @@ class Scorer {
     check_input(shown > 0, what, "none of the query persons is in it");
     check_input(false, what, shown,
                 " queries find their person there, but only in their own camera, where a match does not "
-                "count; pictures "
-                "that tell no camera (names without _c1, or camids of -1) are all matched");
+                "count; pictures that tell no camera (names without _c1, or camids of -1) are all matched");
   }
 
   // Marks the images that take no rank. Returns the correct ones that do, rising.

@@ -89,8 +89,8 @@ class Keys {
 
   Mode mode_;
   std::string name_;  // of the file, for messages
-  std::vector<std::pair<std::string, std::string>>
-      assigned_;             // what --set set, and what a message calls that
+  // What --set set, and what a message calls that.
+  std::vector<std::pair<std::string, std::string>> assigned_;
   std::vector<Json*> path_;  // what encloses the section that is described, and at the end that section
   std::vector<std::string> prefix_;                        // their names
   std::shared_ptr<std::map<std::string, Json>> defaults_;  // of a list's items, by the list's name
@@ -158,8 +158,8 @@ std::set<std::string> keys_of_length(const Config& config) {
   return ConfigFile::keys_of_length([&](Keys& keys) { describe(keys, copy); });
 }
 
-// The first difference between two essential configs, as "key: a, now b"; empty if there is none. A key of `may_grow` that
-// has grown is none.
+// The first difference between two essential configs, as "key: a, now b"; empty if there is none. A key of `may_grow`
+// that has grown is none.
 std::string first_difference(const std::string& before, const std::string& after,
                              const std::set<std::string>& may_grow = {});
 

@@ -133,13 +133,13 @@ class Run {
   // optimizer's guard does not see it.)
   void save();
 
-  // Throws Stopped where somebody has asked the run to end, after it has saved the run as it was after its last step. For
-  // the end of each step and for evaluations, which change nothing that is kept.
+  // Throws Stopped where somebody has asked the run to end, after it has saved the run as it was after its last step.
+  // For the end of each step and for evaluations, which change nothing that is kept.
   void stop_if_asked();
 
   // Throws Error: the loss of the step that runs is not finite. Names the last checkpoint and the op that
-  // made the first NaN, or else the first infinity, which `forward`, the step once more, finds on its tape (the guard of
-  // Learner::step has left the weights as they were).
+  // made the first NaN, or else the first infinity, which `forward`, the step once more, finds on its tape (the guard
+  // of Learner::step has left the weights as they were).
   [[noreturn]] void stop_at_nan(const std::function<void(Tape&)>& forward);
 
   // Writes result.json: `result` with config, seed, device, precision, steps, checkpoint, seconds and

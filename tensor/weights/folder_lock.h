@@ -9,8 +9,9 @@ class FolderLock {
  public:
   static constexpr const char* kFile = ".lock";
 
-  // Makes `folder` where it is missing and locks the file kFile in it. The file goes with the lock; that of a process that
-  // was killed stays, and is nobody's. InputError names the process that has it, or says why the folder cannot be written.
+  // Makes `folder` where it is missing and locks the file kFile in it. The file goes with the lock; that of a
+  // process that was killed stays, and is nobody's. InputError names the process that has it, or says why the
+  // folder cannot be written.
   explicit FolderLock(const std::string& folder);
   FolderLock(const FolderLock&) = delete;
   FolderLock& operator=(const FolderLock&) = delete;

@@ -96,7 +96,8 @@ std::string train_toy(const RunOptions& options) {
   return run.finish({{"answers", answers}});
 }
 
-// Its own scores: the answers so far, the sum of the weights, and a setting. The critic and the target network are not read.
+// Its own scores: the answers so far, the sum of the weights, and a setting. The critic and the target network
+// are not read.
 Scores evaluate_toy(Context& context, const CheckpointSource& source, const std::string&) {
   const RunState state = read_run_state(source.path);
   const auto config = parse_config<ToyConfig>(state.config, source.path, source.assignments);

@@ -14,10 +14,10 @@ namespace saccade {
 
 namespace fs = std::filesystem;
 
-// A small run of each system: what the tests that no system escapes train. It lasts at least half a second, so that it can
-// be killed twice, and its first step is finite whatever the options. The tests expect at least seven steps, the keys
-// checkpoint.every_steps and checkpoint.every_epochs (which they also set on the command line), a metric `loss`, and
-// the keys of the evaluator in result.json; `to_nan` leads to an infinite loss whose first op the error names.
+// A small run of each system: what the tests that no system escapes train. It lasts at least half a second, so that it
+// can be killed twice, and its first step is finite whatever the options. The tests expect at least seven steps, the
+// keys checkpoint.every_steps and checkpoint.every_epochs (which they also set on the command line), a metric `loss`,
+// and the keys of the evaluator in result.json; `to_nan` leads to an infinite loss whose first op the error names.
 struct SmallRun {
   std::string system;
   std::string data;    // what `synthesize` is told to draw for it; empty where it reads none

@@ -28,15 +28,15 @@ void add_network_options(CLI::App& app, NetworkOptions& options);
 struct FoundNetwork {
   const System& system;
   std::unique_ptr<Context> context;
-  CheckpointSource
-      checkpoint;  // its path is empty for --weights: such a network has no scores or features of its own
+  // Its path is empty for --weights: such a network has no scores or features of its own.
+  CheckpointSource checkpoint;
   std::function<Embedder()> open;  // InputError if the system gives no features of pictures
 };
 
-// Of a run's folder it takes the checkpoint that its result.json names (whose scores that file holds), else the newest: the
-// run is not over yet, or was killed. Says on stderr which of them it took, and what of the weights. The options must
-// outlive the result. InputError: not exactly one of --checkpoint and --weights, an option without what it needs, a device
-// or a precision that this machine lacks, an unknown system.
+// Of a run's folder it takes the checkpoint that its result.json names (whose scores that file holds), else the newest:
+// the run is not over yet, or was killed. Says on stderr which of them it took, and what of the weights. The options
+// must outlive the result. InputError: not exactly one of --checkpoint and --weights, an option without what it needs,
+// a device or a precision that this machine lacks, an unknown system.
 FoundNetwork find_network(const NetworkOptions& options);
 
 }  // namespace saccade

@@ -3,8 +3,8 @@
 
 namespace saccade {
 
-// From now on these signals only set a flag; one that the process was told to ignore (nohup) stays ignored. The first one
-// says on stderr that the program is going to stop, the second one has its usual effect.
+// From now on these signals only set a flag; one that the process was told to ignore (nohup) stays ignored. The first
+// one says on stderr that the program is going to stop, the second one has its usual effect.
 void catch_stop_signals();
 
 // The signal that came; 0: none.
