@@ -6,6 +6,7 @@
 
 #include "tests/common/catch.h"
 #include "tests/reid/folder.h"
+#include "tests/reid/smooth_image.h"
 
 using namespace saccade;
 
@@ -28,17 +29,6 @@ std::string jpeg_bytes(const Image& image, int quality = 90) {
 
 Image decode(const std::string& bytes) {
   return decode_image(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), "name.jpg");
-}
-
-Image smooth_image(int height, int width) {
-  Image image(height, width);
-  for (int y = 0; y < height; ++y)
-    for (int x = 0; x < width; ++x) {
-      image.at(y, x)[0] = static_cast<uint8_t>(x * 200 / width + 20);
-      image.at(y, x)[1] = static_cast<uint8_t>(y * 200 / height + 20);
-      image.at(y, x)[2] = 90;
-    }
-  return image;
 }
 
 }  // namespace

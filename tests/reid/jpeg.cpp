@@ -7,6 +7,7 @@
 #include "tests/common/catch.h"
 #include "tests/reid/folder.h"
 #include "tests/reid/jpeg_files.h"
+#include "tests/reid/smooth_image.h"
 
 using namespace saccade;
 
@@ -17,17 +18,6 @@ JpegPicture decode(const std::string& file) {
 }
 std::string error_of(const std::string& file) {
   return input_error_of([&] { decode(file); });
-}
-
-Image smooth_image(int height, int width) {
-  Image image(height, width);
-  for (int y = 0; y < height; ++y)
-    for (int x = 0; x < width; ++x) {
-      image.at(y, x)[0] = static_cast<uint8_t>(x * 200 / width + 20);
-      image.at(y, x)[1] = static_cast<uint8_t>(y * 200 / height + 20);
-      image.at(y, x)[2] = static_cast<uint8_t>((x * 7 + y * 5) % 32 + 90);
-    }
-  return image;
 }
 
 int worst_difference(const Image& a, const Image& b) {
@@ -67,7 +57,7 @@ void coefficient_by_coefficient(jpeg_compress_struct& info, bool halves) {
 }  // namespace
 
 TEST_CASE("what every viewer opens is read, pixel by pixel as if it were flawless") {
-  const Image image = smooth_image(37, 21);
+  const Image image = smooth_image(37, 21, 32);
   for (const auto& kind : {+[](jpeg_compress_struct&) {}, progressive, with_restarts, one_by_one}) {
     const std::string whole = jpeg_file(image, kind);
     const JpegPicture expected = decode(whole);
@@ -97,7 +87,7 @@ TEST_CASE("what every viewer opens is read, pixel by pixel as if it were flawles
 
 TEST_CASE(
     "a picture that is cut off in its data is refused, wherever, and whether or not an end marker follows") {
-  const Image image = smooth_image(24, 17);
+  const Image image = smooth_image(24, 17, 32);
   for (const auto& kind :
        {+[](jpeg_compress_struct&) {}, progressive, with_restarts, one_by_one, arithmetic}) {
     const std::string whole = jpeg_file(image, kind);
@@ -116,14 +106,14 @@ TEST_CASE(
 }
 
 TEST_CASE("a color component that no scan holds is missing, whatever the end marker says") {
-  const std::string whole = jpeg_file(smooth_image(24, 17), one_by_one);
+  const std::string whole = jpeg_file(smooth_image(24, 17, 32), one_by_one);
   size_t scan = 0;
   for (int i = 0; i < 3; ++i) scan = whole.find("\xff\xda", scan + 1);
   CHECK_THAT(error_of(whole.substr(0, scan) + "\xff\xd9"), ContainsSubstring("is truncated"));
 }
 
 TEST_CASE("pictures of ink, of gray and of arithmetic coding become RGB") {
-  const Image image = smooth_image(24, 16);
+  const Image image = smooth_image(24, 16, 32);
   // Adobe's values are inverted, so a color of three inks times the fourth is what the eye sees.
   Image inks = image;
   for (uint8_t& value : inks.pixels) value = static_cast<uint8_t>((value * 200 + 127) / 255);
@@ -143,7 +133,7 @@ TEST_CASE("pictures of ink, of gray and of arithmetic coding become RGB") {
 }
 
 TEST_CASE("a kind of JPEG that is not supported is called by its name, with what to do") {
-  const std::string whole = jpeg_file(smooth_image(16, 16));
+  const std::string whole = jpeg_file(smooth_image(16, 16, 32));
   const size_t frame = whole.find("\xff\xc0");
   REQUIRE(frame != std::string::npos);
   const auto with_byte = [&](size_t at, int value) {
@@ -165,7 +155,7 @@ TEST_CASE("a kind of JPEG that is not supported is called by its name, with what
 }
 
 TEST_CASE("a file of many scans is read up to a limit") {
-  const Image image = smooth_image(16, 16);
+  const Image image = smooth_image(16, 16, 32);
   const auto scans = [&](bool halves) {
     return jpeg_file(
         image, [&](jpeg_compress_struct& info) { coefficient_by_coefficient(info, halves); }, JCS_GRAYSCALE,
@@ -235,6 +225,6 @@ TEST_CASE("an Exif segment that leads nowhere leaves the picture as it lies") {
     for (const int value : {0, 9, 255, 65535}) CHECK(read(exif_content(value, little)) == 1);
   }
   CHECK(read("http://ns.adobe.com/xap/1.0/ tiff:Orientation=\"6\"") == 1);
-  const std::string file = jpeg_file(smooth_image(8, 8));
+  const std::string file = jpeg_file(smooth_image(8, 8, 32));
   CHECK(decode(with_part(file, segment(0xe1, std::string("Exif\0\0", 6)))).orientation == 1);
 }
