@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "tensor/weights/byte_source.h"
+#include "tensor/weights/other_kind.h"
 #include "tensor/weights/safetensors.h"
 #include "tensor/weights/torch_pickle.h"
 
@@ -25,7 +26,9 @@ WeightFile read_weights(const std::string& path, const std::function<bool(const 
   check_input(!has(257, "ustar"), path,
               ": the .pth format of PyTorch's first year, a tar archive; write it anew: "
               "torch.save(torch.load(path), path)");
-  throw InputError(path + ": neither a safetensors file nor a PyTorch .pth");
+  const std::string other = other_kind(ByteSource(path));
+  throw InputError(
+      concat(path, ": neither a safetensors file nor a PyTorch .pth", other.empty() ? "" : ", but ", other));
 }
 
 }  // namespace saccade

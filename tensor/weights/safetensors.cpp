@@ -13,6 +13,7 @@
 #include "tensor/weights/byte_source.h"
 #include "tensor/weights/file_type.h"
 #include "tensor/weights/layout.h"
+#include "tensor/weights/other_kind.h"
 
 namespace saccade {
 
@@ -239,31 +240,18 @@ void check_cover(const std::vector<Entry>& entries, uint64_t data_bytes, const s
   check_input(covered == data_bytes, file, ": ", data_bytes - covered, " bytes after the last tensor");
 }
 
-// What a file is that somebody took for a safetensors file, and what to do; empty where its beginning does not tell.
-std::string other_kind(const ByteSource& source) {
-  char start[kLengthBytes + 1] = {};
-  source.read(0, start, sizeof start);
-  if (start[kLengthBytes] == '{') return "";  // the length of a header may look like anything
-  const std::string_view text(start, kLengthBytes);
-  constexpr const char* kSave =
-      "; save its tensors by safetensors.torch.save_file or safetensors.numpy.save_file";
-  if (text.starts_with("PK\x03\x04"))
-    return concat("a zip archive, such as a PyTorch .pth or a NumPy .npz", kSave);
-  if (text.starts_with("\x80\x02")) return concat("a pickle, such as an old PyTorch .pth", kSave);
-  if (text.starts_with("\x93NUMPY")) return concat("a NumPy .npy file", kSave);
-  if (text.starts_with("\x89HDF")) return concat("an HDF5 file, such as a MATLAB .mat", kSave);
-  if (text.starts_with("MATLAB")) return concat("a MATLAB .mat file", kSave);
-  return "";
-}
-
 Header read_header(const ByteSource& source) {
   const std::string& file = source.name();
   check_input(source.size() > kLengthBytes, file, ": too short for a safetensors file (", source.size(),
               " bytes)");
-  const std::string other = other_kind(source);
-  check_input(other.empty(), file, ": not a safetensors file, but ", other);
   uint64_t length = 0;
+  char brace = 0;
   source.read(0, &length, kLengthBytes);
+  source.read(kLengthBytes, &brace, 1);
+  const bool begins_well =
+      brace == '{' && length <= kMaxHeader;  // its length may look like the start of anything
+  const std::string other = begins_well ? "" : other_kind(source);
+  check_input(other.empty(), file, ": not a safetensors file, but ", other);
   check_input(length <= source.size() - kLengthBytes, file, ": the header's length (", length,
               " bytes) goes beyond the file; not a safetensors file, or a truncated one");
   check_input(length <= kMaxHeader, file, ": the header's length (", length, " bytes) is over the limit of ",

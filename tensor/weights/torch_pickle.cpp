@@ -23,11 +23,18 @@ constexpr size_t kMaxNesting = 32, kMaxName = 1000, kMaxText = 16 << 20, kMaxVis
 
 struct Named {
   std::string name;
-  PickleRef value;  // a tensor, or something that is none and no container or scalar
+  PickleRef
+      value;  // a tensor, or something that is none: no scalar, and no container whose values have names
 };
+
+bool is_container(const PickleObject& object) {
+  return object.kind == Kind::dict || object.kind == Kind::list || object.kind == Kind::tuple;
+}
 
 std::string full_name(const PickleObject& object) {
   if (object.kind == Kind::storage) return "storage";
+  if (is_container(object))
+    return concat("container inside more than ", kMaxNesting, " others, or inside itself");
   const std::string module(object.text), name(object.name);
   return printable(module.empty() ? name : module + '.' + name);
 }
@@ -45,12 +52,12 @@ class Collector {
     check_input(is_container(root), file_, ": ", what,
                 "no dictionary of tensors (save the model's state_dict)");
     for (const PickleRef state : find_states(root)) {
-      visit_items(state, "", 0);
+      visit_items(state, "");
       if (has_tensor()) return add_scalars(root);
       named.clear();
       metadata.clear();
     }
-    visit_items(objects_.root, "", 0);
+    visit_items(objects_.root, "");
   }
 
   bool has_tensor() const {
@@ -62,10 +69,6 @@ class Collector {
   std::map<std::string, std::string> metadata;
 
  private:
-  static bool is_container(const PickleObject& object) {
-    return object.kind == Kind::dict || object.kind == Kind::list || object.kind == Kind::tuple;
-  }
-
   // Where training programs keep the weights, the likeliest first.
   std::vector<PickleRef> find_states(const PickleObject& root) const {
     std::vector<PickleRef> states;
@@ -84,7 +87,7 @@ class Collector {
   void add_scalars(const PickleObject& root) {
     for (size_t i = 0; i + 1 < root.items.size(); i += 2) {
       const std::optional<std::string> name = key(root.items[i]);
-      if (name && is_scalar(root.items[i + 1])) visit(root.items[i + 1], *name, 1);
+      if (name && is_scalar(root.items[i + 1])) visit(root.items[i + 1], *name);
     }
   }
 
@@ -107,10 +110,9 @@ class Collector {
     check_input(text_ <= kMaxText, file_, ": its names and texts take more than ", kMaxText, " bytes");
   }
 
-  void visit_items(PickleRef ref, const std::string& prefix, size_t depth) {
+  void visit_items(PickleRef ref, const std::string& prefix) {
     const PickleObject& container = objects_[ref];
-    check_input(depth < kMaxNesting, file_, ": containers nest deeper than ", kMaxNesting,
-                " or hold themselves");
+    path_.push_back(ref);
     const bool dict = container.kind == Kind::dict;
     for (size_t i = 0; i < container.items.size(); i += dict ? 2 : 1) {
       // Containers may be shared, so the walk can be far longer than the file.
@@ -119,11 +121,16 @@ class Collector {
       if (!last || prefix.size() + last->size() > kMaxName) continue;
       const std::string name = prefix + *last;
       charge(name.size());
-      visit(container.items[dict ? i + 1 : i], name, depth + 1);
+      visit(container.items[dict ? i + 1 : i], name);
     }
+    path_.pop_back();
   }
 
-  void visit(PickleRef ref, const std::string& name, size_t depth) {
+  bool can_enter(PickleRef container) const {
+    return path_.size() < kMaxNesting && std::find(path_.begin(), path_.end(), container) == path_.end();
+  }
+
+  void visit(PickleRef ref, const std::string& name) {
     const PickleObject& object = objects_[ref];
     switch (object.kind) {
       case Kind::tensor:
@@ -134,7 +141,8 @@ class Collector {
       case Kind::dict:
       case Kind::list:
       case Kind::tuple:
-        return object.items.empty() ? void() : visit_items(ref, name + '.', depth);
+        if (object.items.empty()) return;
+        return can_enter(ref) ? visit_items(ref, name + '.') : named.push_back({name, ref});
       case Kind::text:
         charge(object.text.size());
         if (is_utf8(object.text)) metadata[name] = object.text;
@@ -158,6 +166,7 @@ class Collector {
 
   const PickleObjects& objects_;
   const std::string& file_;
+  std::vector<PickleRef> path_;  // the containers around what is visited
   size_t text_ = 0, visits_ = 0;
 };
 

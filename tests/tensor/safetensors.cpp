@@ -218,6 +218,12 @@ TEST_CASE("a damaged or hostile safetensors file is refused with its reason") {
     CHECK_THAT(refusal("\x93NUMPY\x01 and so on"), ContainsSubstring("but a NumPy .npy file"));
     CHECK_THAT(refusal("\x80\x02\x8a\x0al\xfc\x9c\x46\xf9 j"), ContainsSubstring("but a pickle"));
     CHECK_THAT(refusal("MATLAB 5.0 MAT-file"), ContainsSubstring("but a MATLAB .mat"));
+    CHECK_THAT(refusal("\x80\x05\x95\x0al\xfc\x9c\x46\xf9 j"), ContainsSubstring("but a pickle"));
+    CHECK_THAT(refusal("\xff\xd8\xff\xe0 and so on"), ContainsSubstring("but a JPEG picture"));
+    CHECK_THAT(refusal("version {https://git-lfs.github.com}\noid"),
+               EndsWith("but a text file, which begins with 'version {https://git-lfs.github.com}'"));
+    CHECK_THAT(refusal("<!DOCTYPE html><html><title>Quota exceeded for this file \xc3\xa4\xc3"),
+               EndsWith("but a text file, which begins with '<!DOCTYPE html><html><title>Quota exceed'"));
     // A header of 640 bytes begins as a pickle does.
     CHECK(refusal(with_length(R"({"__metadata__":{}})" + std::string(640 - 19, ' '), "")) == "accepted");
     CHECK_THAT(refusal(std::string(8, '\xff') + "{}"), ContainsSubstring("goes beyond the file"));

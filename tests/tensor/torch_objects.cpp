@@ -88,6 +88,31 @@ TEST_CASE("tensors of other types are named, and an error where they are wanted"
   }
 }
 
+TEST_CASE("containers inside themselves, or inside too many others, leave the tensors readable") {
+  const WeightFile of_torch = read_weights(kGoldens + "itself.pth");
+  CHECK(names(of_torch) == std::vector<std::string>{"t"});
+  CHECK(of_torch.unread.count("itself") == 1);
+  const struct {
+    std::string pickle, unread;
+  } containers[] = {
+      {"}q\x01" + text("me") + "h\x01s", "x.me"},
+      {"]q\x01h\x01\x61", "x.0"},
+      // Two dictionaries that hold each other, and one under itself by way of a list.
+      {"}q\x01" + text("other") + "}q\x02" + text("back") + "h\x01ss", "x.other.back"},
+      {"}q\x01" + text("list") + "]h\x01\x61s", "x.list.0"},
+      {std::string(40, ']') + std::string(39, 'a'),
+       "x.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0"},
+  };
+  for (const auto& [pickle, unread] : containers) {
+    INFO(unread);
+    const WeightFile file = parse_beside(pickle);
+    CHECK(names(file) == std::vector<std::string>{"w"});
+    REQUIRE(file.unread.size() == 1);
+    CHECK(file.unread.begin()->first == unread);
+    CHECK_THAT(file.unread.begin()->second, ContainsSubstring("inside itself"));
+  }
+}
+
 TEST_CASE("a tensor whose storage is not whole leaves the others readable") {
   const std::string path = kGoldens + "short_storage.pth";
   const WeightFile file = read_weights(path);
