@@ -63,12 +63,13 @@ Embedder embedder_of(std::shared_ptr<const Network> network, const Config& confi
   return embedder;
 }
 
-void draw(const std::string& folder, const ReidDataset& data, const Evaluation& evaluation) {
+void draw(const std::string& folder, const ReidDataset& data, Orientation orientation,
+          const Evaluation& evaluation) {
   draw_training_curves(folder,
                        {{"losses", {{"loss", "total"}, {"id_loss", "ID"}, {"triplet_loss", "triplet"}}},
                         {"retrieval", {{"mAP", "mAP"}, {"rank1", "rank 1"}, {"mINP", "mINP"}}, 0, 1},
                         {"learning rate", {{"learning_rate", "learning rate"}}}});
-  draw_ranked_lists(folder, data, evaluation);
+  draw_ranked_lists(folder, data, orientation, evaluation);
 }
 
 }  // namespace
@@ -195,7 +196,7 @@ std::string train(const RunOptions& options) {
   if (config.report) {
     result["before"] = before == "" ? Json() : Json::parse(before.get<std::string>());
     result["after"] = to_json(scores);
-    draw(options.out, data, scores);
+    draw(options.out, data, config.data.pictures().orientation, scores);
   }
   return run.finish(result);
 }

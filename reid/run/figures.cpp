@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "reid/data/image.h"
 #include "reid/pictures/curves.h"
 #include "reid/pictures/ranked.h"
 #include "reid/run/metrics.h"
@@ -46,9 +45,10 @@ void draw_training_curves(const std::string& folder, const std::vector<CurvePane
   write_png(folder + "/curves.png", draw_curves("Training", drawn));
 }
 
-void draw_ranked_lists(const std::string& folder, const ReidDataset& dataset, const Evaluation& evaluation) {
-  const auto picture = [](const ImageRecord& record, bool correct) {
-    return RankedPicture{read_image(record.path), record.pid, record.camid, correct};
+void draw_ranked_lists(const std::string& folder, const ReidDataset& dataset, Orientation orientation,
+                       const Evaluation& evaluation) {
+  const auto picture = [orientation](const ImageRecord& record, bool correct) {
+    return RankedPicture{read_image(record.path, orientation), record.pid, record.camid, correct};
   };
   std::vector<RankedRow> rows;
   for (const RankedList& list : evaluation.ranked) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "reid/data/dataset.h"
+#include "reid/data/image.h"
 #include "reid/evaluation/evaluate.h"
 
 namespace saccade {
@@ -21,7 +22,9 @@ struct CurvePanel {
 // <folder>/curves.png: values over epochs, from <folder>/metrics.jsonl.
 void draw_training_curves(const std::string& folder, const std::vector<CurvePanel>& panels);
 
-// <folder>/ranked.png: the ranked lists of `evaluation`, right ones framed green, wrong ones red.
-void draw_ranked_lists(const std::string& folder, const ReidDataset& dataset, const Evaluation& evaluation);
+// <folder>/ranked.png: the ranked lists of `evaluation`, right ones framed green, wrong ones red, each picture turned as
+// the network saw it.
+void draw_ranked_lists(const std::string& folder, const ReidDataset& dataset, Orientation orientation,
+                       const Evaluation& evaluation);
 
 }  // namespace saccade

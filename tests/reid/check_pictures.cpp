@@ -1,6 +1,7 @@
 #include "reid/data/check_pictures.h"
 
 #include "reid/data/image_cache.h"
+#include "reid/run/figures.h"
 #include "reid/run/retrieval.h"
 #include "tests/common/catch.h"
 #include "tests/reid/folder.h"
@@ -173,4 +174,24 @@ TEST_CASE("features are those of the picture as it was held, or as it lies") {
   CHECK_FALSE(same());
   embedder.extraction.pictures.orientation = Orientation::ignore;
   CHECK(same());
+}
+
+TEST_CASE("ranked lists show the pictures as the network saw them") {
+  const TestFolder folder;
+  std::vector<ImageRecord> query = write_part(folder, "query", 1), gallery = write_part(folder, "gallery", 3);
+  ReidDataset dataset;
+  dataset.query = query;
+  dataset.gallery = gallery;
+  Evaluation evaluation;
+  evaluation.ranked = {{0, {{0, 1, false}, {1, 2, true}, {2, 3, false}}}};
+  evaluation.of_query = {{1, 0.5, 0.5, 0.5}};
+  const auto drawn = [&](Orientation orientation) {
+    draw_ranked_lists(folder / ".", dataset, orientation, evaluation);
+    return bytes_of(folder / "ranked.png");
+  };
+  const std::string plain = drawn(Orientation::apply);
+  CHECK(drawn(Orientation::ignore) == plain);
+  change(gallery[1], [](const std::string& file) { return with_orientation(file, 3); });
+  CHECK(drawn(Orientation::ignore) == plain);
+  CHECK(drawn(Orientation::apply) != plain);
 }
