@@ -10,6 +10,8 @@
 #include <map>
 #include <thread>
 
+#include "reid/run/metrics.h"
+#include "reid/run/run.h"
 #include "tensor/weights/folder_lock.h"
 #include "tensor/weights/safetensors.h"
 #include "tests/tools/training.h"
@@ -122,6 +124,49 @@ TEST_CASE("a run that is asked to end saves itself and says how to go on") {
     CHECK(ended);
     CHECK(stops >= 2);
     check_same_end(row.out("asked"), row.out("calm"));
+  });
+}
+
+TEST_CASE("a run that is asked to end, at whatever moment it listens, loses nothing and repeats nothing") {
+  for_each_system([](const Row& row) {
+    RunOptions options;
+    options.config = {in_folder(row.system.name + ".json"),
+                      {"checkpoint.every_steps=0", "checkpoint.every_epochs=0"}};
+    if (row.system.reads_data()) options.data = in_folder(row.system.name + "_data");
+    options.seed = 5;
+    options.threads = 1;
+    options.max_steps = 9;
+    const auto train_into = [&](const std::string& name, bool resume, int moment) {
+      options.out = in_folder(row.out(name));
+      options.resume = resume;
+      options.stop_asked = [moment, listened = 0]() mutable { return ++listened == moment; };
+      try {
+        row.system.train(options);
+        return true;
+      } catch (const Stopped&) {
+        return false;
+      }
+    };
+    // What the lines of the metrics tell, apart from times.
+    const auto story = [&](const std::string& name) {
+      std::string lines;
+      for (auto line : read_metrics(metrics_path(in_folder(row.out(name))))) {
+        for (const char* key : {"time", "images_per_second"}) line.erase(key);
+        lines += line.dump() + "\n";
+      }
+      return lines;
+    };
+    REQUIRE(train_into("deaf", false, 0));
+    int moment = 1;
+    for (bool ended = false; !ended; ++moment) {
+      INFO("it is asked when it listens for time " << moment);
+      fs::remove_all(in_folder(row.out("heard")));
+      ended = train_into("heard", false, moment);
+      if (!ended) REQUIRE(train_into("heard", true, 0));
+      check_same_end(row.out("heard"), row.out("deaf"));
+      CHECK(story("heard") == story("deaf"));
+    }
+    CHECK(moment > 9);
   });
 }
 
