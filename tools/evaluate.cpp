@@ -10,6 +10,7 @@
 #include "reid/evaluation/report.h"
 #include "reid/evaluation/rerank.h"
 #include "reid/run/retrieval.h"
+#include "reid/run/threads.h"
 #include "reid/systems.h"
 #include "tensor/weights/json_text.h"
 #include "tools/common/network_option.h"
@@ -82,7 +83,7 @@ Evaluation evaluate_distance_file(Context& context, const Options& options) {
 // By retrieval on query and gallery of --data.
 Evaluation evaluate_embedder(Context& context, Options options, Embedder embedder) {
   ReidDataset dataset = load_reid_dataset(options.data, {.train = false});
-  std::cerr << dataset.notice;
+  print_notice(dataset.notice);
   ReadingProgress reading;
   check_dataset(dataset, embedder.extraction.pictures, context.threads(), reading.report());
   if (options.metric.empty()) options.metric = embedder.metric;
@@ -93,7 +94,7 @@ Evaluation evaluate_embedder(Context& context, Options options, Embedder embedde
   const Features query = extract_features(context, embedder, dataset.query);
   const Features gallery = extract_features(context, embedder, dataset.gallery);
   progress.finish();
-  Context host;
+  Context host(Device::cpu, 0, context.threads());
   return evaluate_sets(host, options, retrieval_set(dataset.query_name, query),
                        retrieval_set(dataset.gallery_name, gallery));
 }
@@ -147,7 +148,6 @@ int main(int argc, char** argv) {
   distances->excludes(query)->excludes(gallery)->excludes(metric)->excludes(rerank);
 
   return run_program("evaluate", app, argc, argv, [&] {
-    Context context;
     const bool files = !options.distances.empty() || !options.query.empty();
     check_input(files || options.network.given(),
                 "nothing to evaluate: give --checkpoint (or --weights and --config) and --data, --query and "
@@ -157,9 +157,12 @@ int main(int argc, char** argv) {
          {"--checkpoint", "--weights", "--data", "--device", "--precision", "--set", "--flip"})
       check_input(!files || app.count(name) == 0, name,
                   ": of a network, and not of --query, --gallery and --distances");
-    const Scores scores = options.network.given()     ? evaluate_network(options)
-                          : options.distances.empty() ? scores_of(evaluate_feature_files(context, options))
-                                                      : scores_of(evaluate_distance_file(context, options));
+    const auto of_files = [&] {
+      Context host(Device::cpu, 0, default_threads(print_notice));
+      return scores_of(options.distances.empty() ? evaluate_feature_files(host, options)
+                                                 : evaluate_distance_file(host, options));
+    };
+    const Scores scores = files ? of_files() : evaluate_network(options);
     std::cout << (options.json ? json_text(scores.json) + "\n" : scores.table);
   });
 }

@@ -21,7 +21,7 @@ namespace {
 NamedFeatures features_of_pictures(Context& context, Embedder embedder, const std::string& images,
                                    bool flip) {
   Folder folder = list_images(images);
-  std::cerr << notice_of(folder, images);
+  print_notice(notice_of(folder, images));
   ReadingProgress reading;
   check_pictures({&folder.images}, embedder.extraction.pictures, context.threads(), reading.report());
   Progress progress("extracting", static_cast<int64_t>(folder.images.size()), "images");

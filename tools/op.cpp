@@ -11,6 +11,7 @@
 #include "autograd/op_run.h"
 #include "kernels/common/device.h"
 #include "kernels/common/text.h"
+#include "reid/run/threads.h"
 #include "tensor/weights/atomic_file.h"
 #include "tensor/weights/json_text.h"
 #include "tensor/weights/safetensors.h"
@@ -237,7 +238,7 @@ void run(const RunOptions& options) {
   const WeightFile file = read_safetensors(options.in);
   for (const Port& port : op.inputs) find_tensor(file, options.in, port.name);
   refuse_unexpected(op, file, options.in);
-  Context context(device);
+  Context context(device, 0, default_threads(print_notice));
   WeightFile result;
   try {
     result = compute(op, options, file, attributes, context);

@@ -74,7 +74,7 @@ int main(int argc, char** argv) {
     std::unique_ptr<Progress> progress;
     options.notice = [&](const std::string& line) {
       if (progress) return progress->print(line);
-      std::cerr << (line.ends_with('\n') ? line : line + '\n');
+      print_notice(line);
     };
     std::optional<ReadingProgress> reading;
     options.reading = [&reading](int64_t done, int64_t all) {
@@ -96,12 +96,12 @@ int main(int argc, char** argv) {
     } catch (const Stopped& how) {
       progress.reset();
       reading.reset();
-      std::cerr << "train: " + one_line(how.what()) + "\n";
+      print_notice(concat("train: ", one_line(how.what())));
       stopped = true;
       return;
     }
     progress.reset();  // the bar's line ends before the result
-    if (stop_signal() != 0) std::cerr << "train: the run had come to its end\n";
+    if (stop_signal() != 0) print_notice("train: the run had come to its end");
     if (json) {
       std::cout << result;
     } else {

@@ -2,15 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <condition_variable>
 #include <filesystem>
-#include <mutex>
 #include <system_error>
-#include <thread>
 #include <utility>
 
 #include "kernels/common/clock.h"
 #include "kernels/common/device.h"
+#include "reid/run/threads.h"
 #include "tensor/weights/atomic_file.h"
 #include "tensor/weights/json_text.h"
 
@@ -30,29 +28,6 @@ void remove_unfinished(const std::string& folder) {
       if (name.starts_with(file) && name.find(".tmp.") != std::string::npos)
         fs::remove(entry.path(), ignored);
   }
-}
-
-// How many threads can be there at a time, `wanted` at most: a container may limit them.
-int startable_threads(int wanted) {
-  std::mutex mutex;
-  std::condition_variable over;
-  bool is_over = false;
-  std::vector<std::thread> others;
-  try {
-    while (static_cast<int>(others.size()) + 1 < wanted)
-      others.emplace_back([&] {
-        std::unique_lock lock(mutex);
-        over.wait(lock, [&] { return is_over; });
-      });
-  } catch (const std::system_error&) {  // so many, then
-  }
-  {
-    const std::lock_guard lock(mutex);
-    is_over = true;
-  }
-  over.notify_all();
-  for (std::thread& other : others) other.join();
-  return static_cast<int>(others.size()) + 1;
 }
 
 bool all_finite(Context& context, const Tensor& tensor) {
@@ -105,16 +80,11 @@ void Run::find_checkpoint(const ConfigRecord& config) {
 }
 
 void Run::make_context() {
-  const int wanted = resumed()              ? state_.threads
-                     : options_.threads > 0 ? options_.threads
-                                            : Context(Device::cpu, 0, 0).threads();
-  // OpenMP's pool shrinks and grows from one piece of work to the next, and a thread that ends still counts as one that
-  // is there; with one thread there is no pool.
-  const bool enough = startable_threads(2 * wanted - 1) == 2 * wanted - 1;
-  check(enough || (!resumed() && options_.threads == 0), "a pool of ", wanted,
+  const bool is_given = resumed() || options_.threads > 0;
+  const int given = resumed() ? state_.threads : options_.threads;
+  check(!is_given || can_have_threads(given), "a pool of ", given,
         " threads cannot be had: the system limits them (ulimit -u, or the container's limit of processes)");
-  if (!enough) notice(concat("a pool of ", wanted, " threads cannot be had: the run has one thread"));
-  const int threads = enough ? wanted : 1;
+  const int threads = is_given ? given : default_threads(options_.notice);
   context_ = std::make_unique<Context>(options_.device, options_.device_index, threads);
   if (resumed() && options_.threads > 0 && options_.threads != state_.threads)
     notice(concat("the run began with ", state_.threads, " threads and goes on with as many, not with ",

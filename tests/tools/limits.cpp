@@ -9,12 +9,16 @@ using namespace saccade;
 
 namespace {
 
-Output train_with(const std::string& limits, const std::string& options) {
+Output run_with(const std::string& limits, const std::string& program, const std::string& options) {
   const std::string all =
-      limits + " LD_PRELOAD=" SACCADE_LIMITS " " + command(training_folder(), "train", options);
+      limits + " LD_PRELOAD=" SACCADE_LIMITS " " + command(training_folder(), program, options);
   const int status = std::system(all.c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, contents(in_folder("stdout")),
           contents(in_folder("stderr"))};
+}
+
+Output train_with(const std::string& limits, const std::string& options) {
+  return run_with(limits, "train", options);
 }
 
 int64_t times(const std::string& text, const std::string& part) {
@@ -54,7 +58,7 @@ TEST_CASE("where too few threads can be started, a run has one, with the bits of
     const Output fewer = train_with(limits, in_folders + in_folder("fewer_threads"));
     INFO(fewer.errors);
     CHECK(fewer.code == 0);
-    CHECK_THAT(fewer.errors, ContainsSubstring("threads cannot be had: the run has one thread"));
+    CHECK_THAT(fewer.errors, ContainsSubstring(": one thread does the work"));
     check_same_end("fewer_threads", "one_thread");
   }
 
@@ -64,6 +68,23 @@ TEST_CASE("where too few threads can be started, a run has one, with the bits of
   INFO(refused.errors);
   CHECK(refused.code == 1);
   CHECK_THAT(refused.errors, ContainsSubstring("a pool of 3 threads cannot be had: the system limits them"));
+}
+
+TEST_CASE("where too few threads can be started, the other programs have one, too") {
+  const std::string limits = "SACCADE_MOST_THREADS=1 OMP_NUM_THREADS=3";
+  const std::string data = in_folder("baseline_data"), out = in_folder("scores.safetensors");
+  succeeds("train", small_run("to_score", "--max-steps 1"));
+  const std::string checkpoint = "--checkpoint " + last_checkpoint("to_score").path;
+  const std::string images = checkpoint + " --images " + data + "/query --out " + out;
+  const auto runs_with_one = [&](const std::string& program, const std::string& options) {
+    const Output result = run_with(limits, program, options);
+    INFO(program << " " << options << ": " << result.errors);
+    CHECK(result.code == 0);
+    CHECK(times(result.errors, "a pool of 3 threads cannot be had") == 1);
+  };
+  runs_with_one("evaluate", checkpoint + " --data " + data);
+  runs_with_one("extract", images);
+  runs_with_one("evaluate", "--query " + out + " --gallery " + out);
 }
 
 TEST_CASE("OMP_NUM_THREADS is heard where --threads says nothing") {

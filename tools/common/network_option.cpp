@@ -3,14 +3,15 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <fstream>
-#include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "kernels/common/device.h"
 #include "kernels/common/error.h"
 #include "reid/run/checkpoint.h"
+#include "reid/run/threads.h"
 #include "tools/common/device_option.h"
+#include "tools/common/program.h"
 
 namespace saccade {
 
@@ -39,14 +40,15 @@ std::string find_checkpoint(const std::string& path) {
     found = (fs::path(path) / fs::path(checkpoint_path(path, steps.back())).filename()).string();
     why = "the newest";
   }
-  std::cerr << "checkpoint " + found + " (" + why + ")\n";
+  print_notice(concat("checkpoint ", found, " (", why, ")"));
   return found;
 }
 
 // A file holds f32 values whatever they were trained in.
 std::unique_ptr<Context> make_context(const std::string& device, const std::string& precision) {
   const DeviceChoice choice = choose_device(device);
-  auto context = std::make_unique<Context>(choice.device, choice.index);
+  const int threads = default_threads(print_notice);
+  auto context = std::make_unique<Context>(choice.device, choice.index, threads);
   std::string reason;
   context->precision = precision_named(precision);
   check_input(has_precision(*context, context->precision, &reason), "--precision ", precision, ": ", reason);
@@ -96,9 +98,7 @@ FoundNetwork find_network(const NetworkOptions& options) {
   const auto open = [&system, &device, &options, config] {
     check_input(system.open_weights != nullptr, options.config, ": the system ", system.name,
                 " cannot be scored without a training: give a checkpoint");
-    return system.open_weights(device, config, options.weights, [](const std::string& line) {
-      std::cerr << line + (line.ends_with('\n') ? "" : "\n");
-    });
+    return system.open_weights(device, config, options.weights, print_notice);
   };
   return {system, std::move(context), {}, open};
 }

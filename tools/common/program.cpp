@@ -29,6 +29,10 @@ std::string one_line(const std::string& text) {
   return line;
 }
 
+void print_notice(const std::string& lines) {
+  if (!lines.empty()) std::cerr << (lines.ends_with('\n') ? lines : lines + '\n');
+}
+
 int run_program(const std::string& name, CLI::App& app, int argc, char** argv,
                 const std::function<void()>& work) {
   try {

@@ -23,4 +23,7 @@ int run_program(const std::string& name, CLI::App& app, int argc, char** argv,
 // file names and library messages may hold some.
 std::string one_line(const std::string& text);
 
+// What a user should know, in whole lines on stderr; a last line may lack its end.
+void print_notice(const std::string& lines);
+
 }  // namespace saccade

@@ -1,10 +1,10 @@
 // What a program shows while pictures are read.
 #pragma once
 
-#include <iostream>
 #include <optional>
 
 #include "reid/data/check_pictures.h"
+#include "tools/common/program.h"
 #include "tools/common/progress.h"
 
 namespace saccade {
@@ -14,8 +14,7 @@ class ReadingProgress {
  public:
   // Refers to this object.
   ReadingReport report() {
-    return {[](const std::string& line) { std::cerr << line + "\n"; },
-            [this](int64_t done, int64_t all) {
+    return {print_notice, [this](int64_t done, int64_t all) {
               if (!bar_) {
                 bar_.emplace("reading pictures", all, "files");
                 bar_->resume_at(done);  // the rate is that of the pictures to come

@@ -1,0 +1,16 @@
+// How many threads this process may have, which a container or `ulimit -u` can limit.
+#pragma once
+
+#include <functional>
+#include <string>
+
+namespace saccade {
+
+// Whether a Context of so many threads can work. It starts them to find out, and ends them.
+bool can_have_threads(int threads);
+
+// As many threads as a Context has by itself (OMP_NUM_THREADS, or one for each processor); where they cannot be had it
+// is one, and `notice` is told so.
+int default_threads(const std::function<void(const std::string& line)>& notice);
+
+}  // namespace saccade
