@@ -48,6 +48,7 @@ struct Fit {
   // How many tensors have a parameter and can be loaded, cannot be read, or have another shape or dtype.
   std::array<int64_t, 3> tensors = {};
 
+  int64_t names() const { return tensors[0] + tensors[1] + tensors[2]; }
   auto dots() const {
     return std::count(file_prefix.begin(), file_prefix.end(), '.') +
            std::count(network_prefix.begin(), network_prefix.end(), '.');
@@ -81,8 +82,12 @@ class FitFinder {
   }
 
   Fit best() const {
+    int64_t most = 0;
+    for (const Fit& fit : fits_) most = std::max(most, fit.names());
+    const auto is_whole = [most](const Fit& fit) { return 2 * fit.names() >= most; };
     // max_element gives the first of equals.
-    return *std::max_element(fits_.begin(), fits_.end(), [](const Fit& a, const Fit& b) {
+    return *std::max_element(fits_.begin(), fits_.end(), [&](const Fit& a, const Fit& b) {
+      if (is_whole(a) != is_whole(b)) return is_whole(b);
       return a.tensors != b.tensors ? a.tensors < b.tensors : a.dots() > b.dots();
     });
   }
@@ -188,7 +193,8 @@ LoadReport load_weights(Context& context, ParameterArena& arena, const WeightFil
     if (fit.find(parameters, name)) report.unread.push_back(concat(printable(name), ": ", why));
   for (const Parameter& p : arena.all())
     if (!met.count(&p)) report.missing.push_back(p.name);
-  if (report.loaded == 0) report.nothing_fits = explain(report, arena, file);
+  if (report.loaded == 0 || report.loaded < static_cast<int64_t>(report.reshaped.size()))
+    report.misfit = explain(report, arena, file);
   arena.refresh_bf16(context);
   return report;
 }

@@ -20,8 +20,9 @@ struct LoadReport {
   std::vector<std::string> unexpected;  // tensors of the file that the network does not have
   std::vector<std::string> reshaped;  // "'name': file [..], network [..]": same name, other shape, not loaded
   std::vector<std::string>
-      unread;                // "'name': why": the network has it, but it cannot be read (WeightFile::unread)
-  std::string nothing_fits;  // if nothing was loaded: names of both sides and both shapes, in one line
+      unread;  // "'name': why": the network has it, but it cannot be read (WeightFile::unread)
+  // If nothing was loaded, or less than has another shape: names of both sides and both shapes, in one line.
+  std::string misfit;
   std::string text() const;  // the lists in a few lines for a person
 };
 
@@ -30,9 +31,10 @@ struct LoadReport {
 //
 // Programs save networks inside of others, so names may carry a prefix: "module." (DataParallel), "backbone.",
 // "net.module.base.". A prefix ends with a dot, or it is empty. Of all prefixes of the file's names, and of the
-// network's, the one is taken that gives the most tensors of equal shape once it is cut off. Among equals it is the
-// one with the most unread tensors of the network's names, then the most tensors of other shapes, then the fewest
-// dots, then the one that the file names first.
+// network's, the one is taken that gives the most tensors of equal shape once it is cut off, but for those that give
+// less than half as many names as another: the blocks of a network resemble each other, and a single one of another
+// width may fit a wrong place. Among equals it is the one with the most unread tensors of the network's names, then
+// the most tensors of other shapes, then the fewest dots, then the one that the file names first.
 LoadReport load_weights(Context& context, ParameterArena& arena, const WeightFile& file);
 
 // The parameters and buffers as a file holds them. The views point to the arena where the host can read it, else to

@@ -11,9 +11,10 @@ namespace {
 
 constexpr const char* kFirst = "baseline";  // what a config without the key means
 
-std::string name_in(const std::string& text, const std::string& where,
-                    const std::vector<std::string>& assignments) {
-  return peek_config(text, where, assignments, "system", kFirst);
+const System& system_in(const std::string& text, const std::string& where,
+                        const std::vector<std::string>& assignments) {
+  const Peeked name = peek_config(text, where, assignments, "system", kFirst);
+  return system_named(name.value, name.source);
 }
 
 }  // namespace
@@ -50,11 +51,11 @@ const System& system_named(const std::string& name, const std::string& where) {
 
 const System& system_of(const ConfigSource& config) {
   const std::string text = read_config_text(config.path);
-  return system_named(name_in(text, config.path, config.assignments), config.path);
+  return system_in(text, config.path, config.assignments);
 }
 
 const System& system_of_checkpoint(const std::string& path) {
-  return system_named(name_in(read_run_state(path).config, path, {}), path);
+  return system_in(read_run_state(path).config, path, {});
 }
 
 }  // namespace saccade

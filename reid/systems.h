@@ -46,7 +46,7 @@ const std::vector<System>& systems();
 // What --data holds, for --help: "<what> (<system>), ...".
 std::string data_of_systems();
 
-// InputError names `where` (a file) and the nearest name that exists.
+// InputError names `where` (who asks for it) and the nearest name that exists.
 const System& system_named(const std::string& name, const std::string& where);
 
 // The system that a config asks for; without the key `system` it is the baseline.

@@ -41,8 +41,8 @@ void read_weights_file(Context& context, Learner& learner, const std::string& ba
                        const std::string& path, const Notice& notice) {
   const LoadReport report = load_weights(context, learner.parameters, read_weights(path));
   check_input(report.unread.empty(), path, ": tensor ", report.unread.empty() ? "" : report.unread[0]);
-  check_input(report.loaded > 0, path, ": holds no tensor of the network ", backbone, ": ",
-              report.nothing_fits);
+  check_input(report.misfit.empty(), path, ": holds ", report.loaded > 0 ? "few tensors" : "no tensor",
+              " of the network ", backbone, ": ", report.misfit);
   notice(path + ": " + report.text());
 }
 
@@ -80,6 +80,10 @@ std::string train(const RunOptions& options) {
   Context& context = run.context();
   const Place& place = run.place();
 
+  const std::string& weights = config.model.weights;
+  if (!weights.empty() && !run.resumed())
+    weight_format(weights);  // a wrong path is told before pictures are read
+
   // What it learns from.
   ReidDataset data = load_reid_dataset(options.data);
   if (!data.notice.empty()) run.notice(data.notice);
@@ -100,10 +104,9 @@ std::string train(const RunOptions& options) {
   run.keep("identities", identities);
   run.keep("before", before);
   if (!run.resumed()) {
-    const std::string& file = config.model.weights;
-    if (file.empty()) run.notice("model.weights names no file: the network starts from random values");
+    if (weights.empty()) run.notice("model.weights names no file: the network starts from random values");
     const Notice notice = [&](const std::string& line) { run.notice(line); };
-    if (!file.empty()) read_weights_file(context, learner, config.model.backbone, file, notice);
+    if (!weights.empty()) read_weights_file(context, learner, config.model.backbone, weights, notice);
   }
 
   // A step. What it reads and leaves lies at addresses that stay.

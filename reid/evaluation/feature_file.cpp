@@ -9,12 +9,13 @@ namespace saccade {
 namespace {
 
 // Looks for the names in the header first, so that a wrong file costs neither time nor memory.
-WeightFile read_only(const std::string& path, const std::vector<std::string>& names) {
+WeightFile read_only(const std::string& path, const std::vector<std::string>& names, const char* what) {
   const SafetensorsHeader header = read_safetensors_header(path);
   for (const std::string& name : names) {
     const bool found = std::any_of(header.tensors.begin(), header.tensors.end(),
                                    [&](const TensorInfo& tensor) { return tensor.name == name; });
-    check_input(found || header.unread.count(name), path, ": there is no tensor '", name, "'");
+    check_input(found || header.unread.count(name), path, ": there is no tensor '", name,
+                "'; the file must hold ", what);
   }
   return read_safetensors(path, [&](const std::string& name) {
     return std::find(names.begin(), names.end(), name) != names.end();
@@ -43,7 +44,9 @@ std::span<const int64_t> labels_of(const std::string& path, const WeightFile& fi
 }  // namespace
 
 FeatureFile read_features(const std::string& path) {
-  FeatureFile out{read_only(path, {"features", "pids", "camids"}), {}};
+  FeatureFile out{read_only(path, {"features", "pids", "camids"},
+                            "features f32 [N,D], pids i64 [N] and camids i64 [N], as extract writes them"),
+                  {}};
   const HostTensor& features = tensor_of<float>(path, out.file, "features", 2);
   out.set = {path, labels_of(path, out.file, "pids", features, 0),
              labels_of(path, out.file, "camids", features, 0), features.values<float>(), features.shape[1]};
@@ -52,7 +55,8 @@ FeatureFile read_features(const std::string& path) {
 
 DistanceFile read_distances(const std::string& path) {
   DistanceFile out{
-      read_only(path, {"distances", "query_pids", "query_camids", "gallery_pids", "gallery_camids"}),
+      read_only(path, {"distances", "query_pids", "query_camids", "gallery_pids", "gallery_camids"},
+                "distances f32 [Q,G], query_pids, query_camids, gallery_pids and gallery_camids (i64)"),
       {},
       {},
       {}};

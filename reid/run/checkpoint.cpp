@@ -9,6 +9,7 @@
 
 #include "layers/weights.h"
 #include "tensor/weights/json_text.h"
+#include "tensor/weights/read_weights.h"
 #include "tensor/weights/safetensors.h"
 
 namespace saccade {
@@ -157,11 +158,15 @@ int64_t read_count(const RunState& state, const std::string& name, const std::st
 }
 
 RunState read_run_state(const std::string& path) {
+  constexpr const char* kOther =
+      ": not a checkpoint of a training run (other weights go to evaluate and extract by --weights and "
+      "--config)";
+  check_input(weight_format(path) == WeightFormat::safetensors, path, kOther);
   const auto metadata = read_safetensors_header(path).metadata;
   const auto format = metadata.find("format");
   check_input(format != metadata.end() && format->second == kFormat && metadata.count("config") &&
                   metadata.count("run"),
-              path, ": not a checkpoint of a training run");
+              path, kOther);
   RunState s;
   s.config = metadata.at("config");
   try {

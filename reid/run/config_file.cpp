@@ -1,6 +1,9 @@
 #include "reid/run/config_file.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -110,14 +113,26 @@ void refuse_huge(const Json& value, const std::string& name, const std::string& 
               ": ", key, " is too large a number: ", value.is_number() ? value.dump() : "");
 }
 
+// Where `key` stands in the sections of `target`, for one who forgot to name the section.
+std::vector<std::string> places_of(const std::string& key, const Json& target, const std::string& prefix) {
+  std::vector<std::string> places;
+  for (const auto& [section, inner] : target.items()) {
+    if (!inner.is_object()) continue;
+    if (inner.contains(key)) places.push_back(prefix + section + "." + key);
+    for (const std::string& deeper : places_of(key, inner, prefix + section + ".")) places.push_back(deeper);
+  }
+  return places;
+}
+
 // Copies `given` over `target`, which holds every key that exists.
 void merge(Json& target, const Json& given, const Defaults& defaults, const std::string& name,
            const std::string& prefix) {
   for (const auto& [key, value] : given.items()) {
     const std::string full = prefix + key;
     if (!target.contains(key)) {
-      std::vector<std::string> known;
-      for (const auto& [other, unused] : target.items()) known.push_back(prefix + other);
+      std::vector<std::string> known = places_of(key, target, prefix);
+      if (known.empty())
+        for (const auto& [other, unused] : target.items()) known.push_back(prefix + other);
       throw InputError(
           concat(name, ": there is no key ", quoted(full), "; the nearest is ", nearest(full, known)));
     }
@@ -146,7 +161,12 @@ Json parse_file(const std::string& text, const std::string& name) {
   try {
     given = watched_parse(text, watch, true);
   } catch (const Json::exception& error) {
-    throw InputError(concat(name, ": not JSON: ", error.what()));
+    check_input(text.find('\0') == std::string::npos, name, ": not JSON, and no text at all");
+    // The library's message without its own names for errors.
+    const std::string what = error.what(), begin = "parse error at ";
+    const size_t at = what.find(begin);
+    throw InputError(
+        concat(name, ": not JSON: ", at == std::string::npos ? what : what.substr(at + begin.size())));
   }
   check_input(!watch.too_deep && given.is_object(), name, ": not a JSON object of sections");
   refuse_twice(watch, name);
@@ -164,6 +184,12 @@ std::string name_of_pointer(const std::string& pointer) {
     at = end + 1;
   }
   return name;
+}
+
+// Whole numbers without an exponent.
+std::string plain(double value) {
+  const bool whole = std::abs(value) < 1e15 && value == std::floor(value);
+  return whole ? std::to_string(static_cast<int64_t>(value)) : concat(value);
 }
 
 std::string name_of_assignment(const std::string& assignment) {
@@ -208,7 +234,7 @@ void Keys::exchange(const char* key, T& value) {
 
 void Keys::check_range(const char* key, double value, Range range) const {
   require(value >= range.low && value <= range.high, key,
-          concat("must lie between ", range.low, " and ", range.high, ", not ", value));
+          concat("must lie between ", plain(range.low), " and ", plain(range.high), ", not ", plain(value)));
 }
 
 void Keys::require(bool holds, const char* key, const std::string& reason) const {
@@ -338,24 +364,25 @@ std::string read_config_text(const std::string& path) {
   std::error_code ignored;
   check_input(!std::filesystem::is_directory(path, ignored), path, ": is a folder");
   std::ifstream file(path, std::ios::binary);
-  check_input(file.good(), path, ": cannot be read");
+  check_input(file.good(), path, ": cannot be read: ", std::strerror(errno));
   const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   check_input(!file.bad(), path, ": cannot be read");
   return text;
 }
 
-std::string peek_config(const std::string& text, const std::string& name,
-                        const std::vector<std::string>& assignments, const std::string& key,
-                        const std::string& otherwise) {
-  std::vector<Json> given = {parse_file(text, name)};
-  for (const std::string& assignment : assignments) given.push_back(parse_assignment(assignment));
-  std::string value = otherwise;
-  for (const Json& part : given) {
-    if (!part.contains(key)) continue;
-    check_input(part[key].is_string(), name, ": ", key, " must be a text");
-    value = part[key].get<std::string>();
-  }
-  return value;
+Peeked peek_config(const std::string& text, const std::string& name,
+                   const std::vector<std::string>& assignments, const std::string& key,
+                   const std::string& otherwise) {
+  Peeked found = {otherwise, name};
+  const auto look = [&](const Json& part, const std::string& source) {
+    if (!part.contains(key)) return;
+    check_input(part[key].is_string(), source, ": ", key, " must be a text");
+    found = {part[key].get<std::string>(), source};
+  };
+  look(parse_file(text, name), name);
+  for (const std::string& assignment : assignments)
+    look(parse_assignment(assignment), name_of_assignment(assignment));
+  return found;
 }
 
 std::string first_difference(const std::string& before, const std::string& after,

@@ -130,11 +130,14 @@ Config read_config(const ConfigSource& source) {
   return parse_config<Config>(read_config_text(source.path), source.path, source.assignments);
 }
 
-// The text that the top-level key `key` of a config has, or `otherwise`: for callers that do not know
-// the struct yet.
-std::string peek_config(const std::string& text, const std::string& name,
-                        const std::vector<std::string>& assignments, const std::string& key,
-                        const std::string& otherwise);
+// The text that the top-level key `key` of a config has, or `otherwise`, and who says so (the file, or a --set): for
+// callers that do not know the struct yet.
+struct Peeked {
+  std::string value, source;
+};
+Peeked peek_config(const std::string& text, const std::string& name,
+                   const std::vector<std::string>& assignments, const std::string& key,
+                   const std::string& otherwise);
 
 // All keys with their values, as JSON in a fixed order.
 template <class Config>

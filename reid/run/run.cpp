@@ -173,6 +173,7 @@ void Run::stage_done() {
 
 Metrics& Run::metrics() {
   if (metrics_) return *metrics_;
+  lock_.check_place();
   double time = 0;
   metrics_.emplace(options_.out, resumed() ? state_.place.step : -1, &time);
   began_ -= time;  // the seconds of a run go on where it stopped
@@ -208,6 +209,7 @@ void Run::save() {
     for (const Parameter& p : learner->parameters.all())
       check(all_finite(*context_, p.value), "the weights are not finite at step ", state_.place.step, ": ",
             p.name, " has overflowed (is the learning rate too high?); ", last_checkpoint());
+  lock_.check_place();
   state_.tuned = context_->tuned;
   const bool synced = write_checkpoint(*context_, options_.out, state_, kept_);
   saved_step_ = state_.place.step;
@@ -251,6 +253,7 @@ void Run::stop_at_nan(const std::function<void(Tape&)>& forward) {
 }
 
 std::string Run::finish(Json result) {
+  lock_.check_place();
   metrics();  // a run that was finished already has its time from there
   result["config"] = Json::parse(config_);
   result["seed"] = state_.seed;

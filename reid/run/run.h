@@ -128,9 +128,9 @@ class Run {
   // checkpoint of this step.
   bool is_best(double score);
 
-  // Writes a checkpoint, between steps. Error if gradients wait in a kept learner, or if it holds a number that is not
-  // finite: no run could resume from that. (The loss can stay finite for a step after a weight has overflowed, so the
-  // optimizer's guard does not see it.)
+  // Writes a checkpoint, between steps. Error if the folder was moved, if gradients wait in a kept learner, or if it
+  // holds a number that is not finite: no run could resume from that. (The loss can stay finite for a step after a
+  // weight has overflowed, so the optimizer's guard does not see it.)
   void save();
 
   // Throws Stopped where somebody has asked the run to end, after it has saved the run as it was after its last step.

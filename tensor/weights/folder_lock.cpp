@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 
 #include "kernels/common/error.h"
@@ -40,6 +41,7 @@ std::string this_process() {
 }  // namespace
 
 FolderLock::FolderLock(const std::string& folder) : path_(folder + "/" + kFile) {
+  check_input(!folder.empty(), "a folder to write into has no name");
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) cannot_write(folder, error.value());
@@ -64,6 +66,18 @@ FolderLock::FolderLock(const std::string& folder) : path_(folder + "/" + kFile) 
   const std::string owner = owner_in(file_);
   close(file_);
   throw InputError(concat(folder, ": belongs to a run that is still going on (", owner, ")"));
+}
+
+void FolderLock::check_place() const {
+  if (!held_ || is_file_at(path_, file_)) return;
+  // Linux knows where an open file lies now.
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  const fs::path folder = fs::path(path_).parent_path();
+  const fs::path now = fs::read_symlink(concat("/proc/self/fd/", file_), ignored).parent_path();
+  const bool moved = fs::is_directory(now, ignored) && !fs::equivalent(now, folder, ignored);
+  throw Error(concat(folder.string(), ": the folder was moved or removed, or its file ", kFile,
+                     ", while this run trained into it", moved ? "; it is now " + now.string() : ""));
 }
 
 FolderLock::~FolderLock() {

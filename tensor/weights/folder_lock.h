@@ -20,6 +20,9 @@ class FolderLock {
   // False on a disk that knows no locks.
   bool held() const { return held_; }
 
+  // Error if another folder, or none, has the name by now: what is written there is no longer this process's own.
+  void check_place() const;
+
  private:
   std::string path_;
   int file_ = -1;

@@ -14,7 +14,7 @@ struct Kind {
   std::string_view start;
   size_t at;
   const char* name;
-  bool has_tensors;  // that somebody may want
+  bool has_tensors;
 };
 constexpr Kind kKinds[] = {{"PK\x03\x04", 0, "a zip archive, such as a PyTorch .pth or a NumPy .npz", true},
                            {"\x80\x02", 0, "a pickle, such as an old PyTorch .pth", true},
@@ -41,21 +41,16 @@ bool is_text(std::string_view start) {
 
 }  // namespace
 
-std::string other_kind(const ByteSource& source) {
+OtherKind other_kind(const ByteSource& source) {
   char bytes[512];
   const std::string_view start(bytes, std::min<uint64_t>(source.size(), sizeof bytes));
   source.read(0, bytes, start.size());
   for (const Kind& kind : kKinds)
     if (start.size() > kind.at && start.substr(kind.at).starts_with(kind.start))
-      return concat(kind.name,
-                    kind.has_tensors
-                        ? "; save its tensors by safetensors.torch.save_file or safetensors.numpy.save_file"
-                        : "");
-  if (is_text(start)) {
-    const std::string_view first = start.substr(0, std::min<size_t>(start.find_first_of("\r\n"), 40));
-    return concat("a text file, which begins with ", printable(first));
-  }
-  return "";
+      return {kind.name, kind.has_tensors};
+  if (!is_text(start)) return {};
+  const std::string_view first = start.substr(0, std::min<size_t>(start.find_first_of("\r\n"), 40));
+  return {concat("a text file, which begins with ", printable(first)), false};
 }
 
 }  // namespace saccade

@@ -7,8 +7,11 @@
 
 namespace saccade {
 
-// What a file is that is not of the wanted kind, with what to do about it: "a NumPy .npy file; ...". Empty where its
-// first bytes do not tell.
-std::string other_kind(const ByteSource& source);
+// What a file is that is not of the wanted kind.
+struct OtherKind {
+  std::string name;          // "a NumPy .npy file"; empty where the first bytes do not tell
+  bool has_tensors = false;  // that somebody may want to save anew
+};
+OtherKind other_kind(const ByteSource& source);
 
 }  // namespace saccade

@@ -250,8 +250,11 @@ Header read_header(const ByteSource& source) {
   source.read(kLengthBytes, &brace, 1);
   const bool begins_well =
       brace == '{' && length <= kMaxHeader;  // its length may look like the start of anything
-  const std::string other = begins_well ? "" : other_kind(source);
-  check_input(other.empty(), file, ": not a safetensors file, but ", other);
+  const OtherKind other = begins_well ? OtherKind{} : other_kind(source);
+  check_input(other.name.empty(), file, ": not a safetensors file, but ", other.name,
+              other.has_tensors
+                  ? "; save its tensors by safetensors.torch.save_file or safetensors.numpy.save_file"
+                  : "");
   check_input(length <= source.size() - kLengthBytes, file, ": the header's length (", length,
               " bytes) goes beyond the file; not a safetensors file, or a truncated one");
   check_input(length <= kMaxHeader, file, ": the header's length (", length, " bytes) is over the limit of ",

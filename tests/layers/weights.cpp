@@ -114,6 +114,35 @@ TEST_CASE("the prefix under which most parameters fit is taken") {
   CHECK(network.load(file_of("my_")).loaded == 0);
 }
 
+TEST_CASE("a block of the network in the place of another one is no fit") {
+  const auto blocks = [](int64_t width, const auto& add) {
+    for (const std::string place : {"", "layer1.", "layer2.", "layer3."})
+      add(place + "conv1.weight", std::vector<int64_t>{place == "layer3." ? 2 * width : width, width, 3, 3});
+  };
+  Context context(Device::cpu, 0, 1);
+  ParameterArena arena;
+  const auto zeros = [](float* values, int64_t count, PhiloxStream&) {
+    std::fill(values, values + count, 0.f);
+  };
+  blocks(4, [&](const std::string& name, const std::vector<int64_t>& s) {
+    arena.add(name, {s[0], s[2], s[3], s[1]}, zeros);
+  });
+  arena.allocate(context, 1);
+  for (const std::string prefix : {"", "module."}) {
+    // The last block of half the width has the shape of none; those before it fit nowhere, either.
+    WeightFile half;
+    blocks(2, [&](const std::string& name, const std::vector<int64_t>& s) {
+      half.tensors.push_back(tensor(prefix + name, s));
+    });
+    half.tensors.push_back(tensor(prefix + "layer4.conv1.weight", {4, 4, 3, 3}));
+    const LoadReport report = load_weights(context, arena, half);
+    CHECK(report.file_prefix == prefix);
+    CHECK(report.loaded == 0);
+    CHECK(report.reshaped.size() == 4);
+    CHECK_THAT(report.misfit, ContainsSubstring("file f32 [2,2,3,3], network [4,4,3,3]"));
+  }
+}
+
 TEST_CASE("where nothing fits, both sides are shown") {
   Network network;
   WeightFile file;
@@ -122,7 +151,7 @@ TEST_CASE("where nothing fits, both sides are shown") {
   }
   LoadReport report = network.load(file);
   CHECK(report.loaded == 0);
-  CHECK(report.nothing_fits ==
+  CHECK(report.misfit ==
         "the file has 'layers.0.w', 'layers.0.b', 'layers.1.w' and 1 more; the network has 'conv1.weight', "
         "'bn1.weight', 'bn1.running_mean' and 1 more");
   CHECK(report.missing.size() == 4);
@@ -135,11 +164,24 @@ TEST_CASE("where nothing fits, both sides are shown") {
   CHECK(report.file_prefix == "module.");
   CHECK(report.reshaped.size() == 4);
   CHECK_THAT(
-      report.nothing_fits,
+      report.misfit,
       ContainsSubstring("of another shape: 'module.conv1.weight': file f32 [2], network [4,3,2,2]; ") &&
           ContainsSubstring("'module.bn1.running_mean'") && !ContainsSubstring("'module.fc.weight': file"));
-  CHECK(network.load(WeightFile{}).nothing_fits.rfind("the file has nothing; the network has ", 0) == 0);
-  CHECK(network.load(file_of("")).nothing_fits.empty());
+  CHECK(network.load(WeightFile{}).misfit.rfind("the file has nothing; the network has ", 0) == 0);
+  CHECK(network.load(file_of("")).misfit.empty());
+
+  // One tensor fits and the others have another shape; then the other way round.
+  file = file_of("module.");
+  for (HostTensor& small : file.tensors)
+    if (small.name != "module.fc.weight") small = tensor(small.name, {2});
+  report = network.load(file);
+  CHECK(report.loaded == 1);
+  CHECK_THAT(report.misfit, ContainsSubstring("of another shape: 'module.conv1.weight'"));
+  file = file_of("module.");
+  file.tensors.back() = tensor("module.fc.weight", {751, 4});
+  report = network.load(file);
+  CHECK(report.reshaped.size() == 1);
+  CHECK(report.misfit.empty());
 }
 
 TEST_CASE("what the network has and the file cannot give is named, and nothing else of it") {

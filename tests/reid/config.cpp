@@ -41,6 +41,9 @@ TEST_CASE("a config that cannot be used is refused by key and reason") {
   CHECK_THAT(error_of(R"({"schedule": {"milestones": [1, 9223372036854775808]}})"),
              ContainsSubstring("schedule.milestones is too large a number: 9223372036854775808"));
   CHECK_THAT(error_of(R"({"data": {"height": 9223372036854775807}})"), ContainsSubstring("must lie between"));
+  CHECK_THAT(error_of("{}", {"data.height=99999999"}),
+             EndsWith("data.height must lie between 16 and 4096, not 99999999"));
+  CHECK_THAT(error_of("{}", {"height=32"}), EndsWith("no key \"height\"; the nearest is data.height"));
   CHECK_THAT(error_of(R"({"schedule": {"milestones": [-1]}})"),
              ContainsSubstring("schedule.milestones must lie"));
   std::string deep = "1";
@@ -158,7 +161,7 @@ TEST_CASE("a schedule may grow where its length decides no rate") {
 
 TEST_CASE("a key of the top level can be known before the struct") {
   const auto peek = [](const std::string& text, const std::vector<std::string>& assignments) {
-    return peek_config(text, "input", assignments, "system", "baseline");
+    return peek_config(text, "input", assignments, "system", "baseline").value;
   };
   CHECK(peek("{}", {"loss.margin=1"}) == "baseline");
   CHECK(peek(R"({"system": "a"})", {}) == "a");

@@ -160,6 +160,26 @@ TEST_CASE("a run in stages, stopped and resumed after every step, has the bits o
   CHECK(read_metrics(metrics_path(parts.out)).size() == kStages * kStageSteps);
 }
 
+TEST_CASE("a run whose folder is moved writes into no other that takes its name") {
+  const TestFolder folder;
+  const RunOptions options = options_of(folder, "here");
+  Run run(options, record_of(ToyConfig{}));
+  run.step_done();
+  run.log({{"loss", 1}});
+  run.save();
+  for (const bool taken : {false, true}) {
+    if (!taken) std::filesystem::rename(options.out, folder / "there");
+    if (taken) std::filesystem::create_directory(options.out);
+    run.step_done();
+    for (const std::string& error : {error_of([&] { run.save(); }), error_of([&] { run.finish({}); })})
+      CHECK_THAT(error, ContainsSubstring(options.out + ": the folder was moved or removed") &&
+                            EndsWith("it is now " + (folder / "there")));
+    CHECK(std::filesystem::exists(options.out) == taken);
+  }
+  CHECK(std::filesystem::is_empty(options.out));
+  CHECK(list_checkpoints(folder / "there").size() == 1);
+}
+
 TEST_CASE("a row of the table can be without pictures, and have scores of its own") {
   const System toy = {.name = "toy",
                       .purpose = "a policy that asks",
