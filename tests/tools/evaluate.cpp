@@ -103,7 +103,18 @@ TEST_CASE("evaluate: bad usage and bad files end with exit code 2 and one line",
   check_refused(run_evaluate(folder, "--query " + query + " --gallery " + gallery + " --metric euclid"),
                 "euclid not in {euclidean,cosine}");
   check_refused(with_gallery(folder / "missing"), "missing");
-  check_refused(with_gallery(folder.write("text", "no tensors")), "text");
+  check_refused(with_gallery(folder.write("text", "no tensors")),
+                "text: not a safetensors file, but a text file, which begins with 'no tensors'");
+  check_refused(with_gallery(folder.write("a.npy", "\x93NUMPY\x01 and so on")),
+                "a.npy: not a safetensors file, but a NumPy .npy file");
+  const std::string as_checkpoint = "--data . --checkpoint ";
+  check_refused(
+      run_evaluate(folder, as_checkpoint + SACCADE_SOURCE_DIR + "/tests/goldens/weights/plain.pth"),
+      "plain.pth: not a checkpoint of a training run (other weights go to evaluate and extract by --weights");
+  check_refused(run_evaluate(folder, as_checkpoint + query),
+                "q.safetensors: not a checkpoint of a training run");
+  check_refused(run_evaluate(folder, as_checkpoint + folder / "a.npy"),
+                "a.npy: neither a safetensors file nor a PyTorch .pth, but a NumPy .npy file");
   check_refused(with_gallery(folder.write("zero", "")), "zero");
 
   Features bad = kGallery;

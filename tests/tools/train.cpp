@@ -231,7 +231,10 @@ TEST_CASE("bad input is one line with the file and the reason, and exit code 2")
   refused("--precision bf16 --device cpu", {"bf16"});
   refused("--device cuda:9", {"cuda:9"});
   refused("--max-steps -1", {"--max-steps: -1 is not a whole number from 0"});
-  refused("--set model.weights=" + in_folder("baseline.json"), {"baseline.json"});
+  refused("--set model.weights=" + in_folder("baseline.json"), {"baseline.json", "but a text file"});
+  // Before a picture is read.
+  CHECK(run("train", small_run("early", "--set model.weights=" + in_folder("baseline.json")))
+            .errors.find("reading") == std::string::npos);
   const std::string goldens = std::string(SACCADE_SOURCE_DIR) + "/tests/goldens/weights/";
   refused("--set model.weights=" + goldens + "plain.pth",
           {"plain.pth: holds no tensor of the network resnet10_compact: the file has 'conv1.weight'",
