@@ -347,6 +347,7 @@ WeightFile read_all(const ByteSource& source, const std::function<bool(const std
   for (const Named& item : named) {
     if (wanted && !wanted(item.name)) continue;
     if (objects[item.value].kind != Kind::tensor) {
+      if (seen.count(item.name) > 0) continue;  // the name is a tensor's
       file.unread[item.name] = concat("it is a ", full_name(objects[item.value]), " and no tensor");
       continue;
     }

@@ -88,6 +88,12 @@ TEST_CASE("tensors of other types are named, and an error where they are wanted"
   }
 }
 
+TEST_CASE("a tensor is read whatever else has its name") {
+  const WeightFile file = parse_beside("Ns" + text("w") + "C\x01z");
+  CHECK(names(file) == std::vector<std::string>{"w"});
+  CHECK(file.unread.empty());
+}
+
 TEST_CASE("containers inside themselves, or inside too many others, leave the tensors readable") {
   const WeightFile of_torch = read_weights(kGoldens + "itself.pth");
   CHECK(names(of_torch) == std::vector<std::string>{"t"});
