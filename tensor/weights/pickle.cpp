@@ -15,8 +15,10 @@ namespace {
 
 using Kind = PickleObject::Kind;
 
-// A ResNet-152 with the state of its optimizer needs less than a tenth of these.
-constexpr size_t kMaxObjects = 1 << 20, kMaxMemo = 1 << 20, kMaxMarks = 1 << 10, kMaxGlobalName = 200;
+// How many objects a pickle may have, whatever its size: a ResNet-152 with the state of its optimizer has less than a
+// tenth. A long one may have more, up to eight times as many.
+constexpr size_t kLeast = 1 << 20;
+constexpr size_t kMaxMarks = 1 << 10, kMaxGlobalName = 200;
 
 enum class Callable : uint8_t {
   other,
@@ -68,7 +70,8 @@ constexpr GlobalRow kGlobals[] = {
 
 class Machine {
  public:
-  Machine(std::span<const std::byte> pickle, const std::string& file) : pickle_(pickle), file_(file) {}
+  Machine(std::span<const std::byte> pickle, const std::string& file)
+      : pickle_(pickle), file_(file), most_(std::min(std::max(pickle.size() / 8, kLeast), 8 * kLeast)) {}
 
   PickleObjects run() {
     while (step()) {
@@ -84,6 +87,12 @@ class Machine {
   void require(bool ok, const Parts&... parts) const {
     check_input(ok, file_, ": the pickle is damaged or not from torch.save, at its byte ", at_, ": ",
                 parts...);
+  }
+
+  // A pickle that asks for more than a file of its size should is refused, and may be sound all the same.
+  void limit(size_t count, const char* what) const {
+    check_input(count <= most_, file_, ": its pickle has more than ", most_, " ", what,
+                ", which is too much here");
   }
 
   // --- The bytes ---
@@ -129,7 +138,7 @@ class Machine {
   // --- The objects and the stack ---
 
   void push(PickleObject object) {
-    require(objects_.all.size() < kMaxObjects, "more than ", kMaxObjects, " objects");
+    limit(objects_.all.size() + 1, "objects");
     stack_.push_back(static_cast<PickleRef>(objects_.all.size()));
     objects_.all.push_back(std::move(object));
   }
@@ -223,7 +232,7 @@ class Machine {
   }
 
   void put(uint32_t index) {
-    require(memo_.size() < kMaxMemo, "more than ", kMaxMemo, " remembered objects");
+    limit(memo_.size() + 1, "remembered objects");
     memo_[index] = top();
   }
 
@@ -320,7 +329,7 @@ class Machine {
       const PickleObject& pairs = at(arguments[0], Kind::list, "the items of an OrderedDict");
       // A short pickle can name a long list again and again.
       copied_ += pairs.items.size();
-      require(copied_ <= kMaxObjects, "more than ", kMaxObjects, " items of OrderedDicts");
+      limit(copied_, "items of OrderedDicts");
       for (const PickleRef pair : pairs.items) {
         const PickleObject& item = objects_[pair];
         require((item.kind == Kind::list || item.kind == Kind::tuple) && item.items.size() == 2,
@@ -518,6 +527,7 @@ class Machine {
 
   std::span<const std::byte> pickle_;
   const std::string& file_;
+  const size_t most_;         // objects
   size_t next_ = 0, at_ = 0;  // the byte to read, the byte of this opcode
   PickleObjects objects_;
   std::vector<PickleRef> stack_;

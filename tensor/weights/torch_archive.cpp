@@ -16,7 +16,7 @@ namespace {
 
 using Kind = PickleObject::Kind;
 
-constexpr uint64_t kMaxPickle = 16 << 20;
+constexpr uint64_t kMaxPickle = uint64_t{1} << 30;
 
 // --- The zip archive ---
 
@@ -111,11 +111,12 @@ void find_storages(TorchArchive& archive, const PickleObjects& keys, const ByteS
   }
 }
 
-TorchArchive read_stream(const ByteSource& source) {
+// `size` bytes of the file must hold all pickles.
+TorchArchive read_stream(const ByteSource& source, uint64_t size) {
   const std::string& file = source.name();
   TorchArchive out;
-  out.pickle.resize(std::min(source.size(), kMaxPickle));
-  source.read(0, out.pickle.data(), out.pickle.size());
+  out.pickle.resize(size);
+  source.read(0, out.pickle.data(), size);
   std::span<const std::byte> rest = out.pickle;
   const auto next = [&] {
     PickleObjects objects = read_pickle(rest, file);
@@ -131,6 +132,18 @@ TorchArchive read_stream(const ByteSource& source) {
   const PickleObjects keys = next();
   find_storages(out, keys, source, out.pickle.size() - rest.size());
   return out;
+}
+
+// Nothing tells where the pickles end and the storages begin: most pickles are short, and some hold whole arrays.
+TorchArchive read_stream(const ByteSource& source) {
+  const uint64_t most = std::min(source.size(), kMaxPickle);
+  for (uint64_t size = std::min(most, uint64_t{16} << 20);; size = std::min(most, 8 * size)) {
+    try {
+      return read_stream(source, size);
+    } catch (const InputError&) {
+      if (size == most) throw;
+    }
+  }
 }
 
 }  // namespace

@@ -16,8 +16,8 @@ namespace {
 
 using Kind = PickleObject::Kind;
 
-// A pickle has no more objects than kMaxVisits.
-constexpr size_t kMaxNesting = 32, kMaxName = 1000, kMaxText = 16 << 20, kMaxVisits = 1 << 20;
+constexpr size_t kMaxNesting = 32, kMaxListed = 64, kMaxName = 1000, kMaxText = 16 << 20,
+                 kMaxOneText = 64 << 10, kMaxVisits = 1 << 20;
 
 // --- Names ---
 
@@ -114,7 +114,10 @@ class Collector {
     const PickleObject& container = objects_[ref];
     path_.push_back(ref);
     const bool dict = container.kind == Kind::dict;
+    visits_ += container.items.size() / kMaxListed;
     for (size_t i = 0; i < container.items.size(); i += dict ? 2 : 1) {
+      // Nobody asks for one of a thousand numbers.
+      if (!dict && container.items.size() > kMaxListed && is_scalar(container.items[i])) continue;
       // Containers may be shared, so the walk can be far longer than the file.
       check_input(++visits_ <= kMaxVisits, file_, ": more than ", kMaxVisits, " values");
       const std::optional<std::string> last = dict ? key(container.items[i]) : std::to_string(i);
@@ -144,6 +147,7 @@ class Collector {
         if (object.items.empty()) return;
         return can_enter(ref) ? visit_items(ref, name + '.') : named.push_back({name, ref});
       case Kind::text:
+        if (object.text.size() > kMaxOneText) return;  // a log, and no word about the weights
         charge(object.text.size());
         if (is_utf8(object.text)) metadata[name] = object.text;
         return;
@@ -338,8 +342,7 @@ WeightFile read_all(const ByteSource& source, const std::function<bool(const std
   }
   std::map<std::string_view, int> seen;
   for (const Named& item : named)
-    if (objects[item.value].kind == Kind::tensor)
-      check_input(seen[item.name]++ == 0, path, ": two tensors are called ", printable(item.name));
+    if (objects[item.value].kind == Kind::tensor) ++seen[item.name];
 
   WeightFile file;
   file.metadata = std::move(collector.metadata);
@@ -352,6 +355,7 @@ WeightFile read_all(const ByteSource& source, const std::function<bool(const std
       continue;
     }
     try {
+      need(seen[item.name] == 1, "two tensors have this name");
       file.tensors.push_back(reader.read(item));
     } catch (const Unreadable& unreadable) {
       file.unread[item.name] = unreadable.reason;

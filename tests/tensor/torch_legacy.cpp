@@ -96,6 +96,14 @@ TEST_CASE("views of storages in the format before PyTorch 1.6") {
   refuse(tensor("7", 0, {1}, "(NNNt"), "view's first element");
 }
 
+TEST_CASE("an array in the format before PyTorch 1.6 is passed over, however long") {
+  const std::string bytes = "B" + StoredZip::word(24'000'000) + std::string(24'000'000, 'z');
+  const WeightFile file =
+      parse(stream(dict({{"x", bytes}, {"a", tensor("7", 1, {2})}}), keys({"7"}), storage({1, 2, 3, 4})));
+  REQUIRE(names(file) == std::vector<std::string>{"a"});
+  CHECK(file.tensors[0].values<float>()[0] == 2.f);
+}
+
 TEST_CASE("what Python 2 and the first PyTorch wrote") {
   // An OrderedDict with its items as a list of lists, short strings, a tensor of four arguments.
   const std::string key = "U\x01"s + "7", name = "U\x08"s + "conv.foo";

@@ -353,8 +353,8 @@ TEST_CASE("hostile pickles") {
   for (int i = 0; i < 100'000; ++i) deep += "]";
   for (int i = 1; i < 100'000; ++i) deep += "a";
   refuse(concat("}", text("a"), deep, "s."), "is a container inside more than 32 others");
-  CHECK_THAT(refusal_of_bytes(StoredZip().add("a/data.pkl", std::string((16 << 20) + 1, 'N')).finish()),
-             ContainsSubstring("over the limit"));
+  // A long pickle may have more objects, up to a limit.
+  refuse(std::string((16 << 20) + 1, ')'), "its pickle has more than 2097152 objects");
 }
 
 TEST_CASE("read_weights looks at the content and not at the name") {
