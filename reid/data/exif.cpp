@@ -22,17 +22,22 @@ struct Tiff {
 }  // namespace
 
 int exif_orientation(std::span<const uint8_t> segment) {
-  if (segment.size() < 14 || std::memcmp(segment.data(), "Exif\0", 6) != 0) return 1;
-  const Tiff tiff{segment.subspan(6), segment[6] == 'I'};
+  if (segment.size() < 6 || std::memcmp(segment.data(), "Exif\0", 6) != 0) return 1;
+  return tiff_orientation(segment.subspan(6));
+}
+
+int tiff_orientation(std::span<const uint8_t> bytes) {
+  if (bytes.size() < 8) return 1;
+  const Tiff tiff{bytes, bytes[0] == 'I'};
   if (tiff.number(2, 2) != 42) return 1;
   const uint64_t folder = tiff.number(4, 4);
   const uint64_t entries = tiff.number(folder, 2);
   for (uint64_t i = 0; i < entries; ++i) {
     const uint64_t entry = folder + 2 + 12 * i;  // tag, type, count, value
     if (tiff.number(entry, 2) != 274) continue;
-    const uint32_t value = tiff.number(entry + 8, 2);
-    const bool is_short = tiff.number(entry + 2, 2) == 3;
-    return is_short && value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
+    // A SHORT, as the standard has it; some programs write a LONG.
+    const uint32_t type = tiff.number(entry + 2, 2), value = tiff.number(entry + 8, type == 4 ? 4 : 2);
+    return (type == 3 || type == 4) && value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
   }
   return 1;
 }

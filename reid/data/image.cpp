@@ -29,22 +29,42 @@ uint32_t big_endian(const uint8_t* bytes) {
          static_cast<uint32_t>(bytes[2]) << 8 | bytes[3];
 }
 
-// Walks a PNG's chunks to the end of IEND. It also compares their checksums, which the decoder does not.
-bool png_is_complete(const uint8_t* bytes, size_t size, const std::string& name) {
-  size_t at = 8;
-  while (at + 12 <= size) {
-    const size_t length = big_endian(bytes + at);
-    if (length > size - at - 12) return false;
+constexpr std::string_view kPngEnd("\0\0\0\0IEND\xae\x42\x60\x82", 12);
+
+struct PngParts {
+  size_t size = 8;       // of the signature and the whole chunks
+  bool has_end = false;  // the last of them is IEND
+  int orientation = 1;   // Exif's
+};
+
+// Walks a PNG's chunks. It also compares their checksums, which the decoder does not.
+PngParts read_png_parts(const uint8_t* bytes, size_t size, const std::string& name) {
+  PngParts parts;
+  while (parts.size + 12 <= size && !parts.has_end) {
+    const size_t at = parts.size, length = big_endian(bytes + at);
+    check_input(length <= size - at - 12, name, ": is truncated: its data ends before the picture does");
     check_input(crc32_z(0, bytes + at + 4, length + 4) == big_endian(bytes + at + 8 + length), name,
                 ": is damaged: the checksum of a chunk is wrong");
-    if (std::memcmp(bytes + at + 4, "IEND", 4) == 0) return true;
-    at += 12 + length;
+    const std::string_view type(reinterpret_cast<const char*>(bytes + at + 4), 4);
+    if (type == "eXIf") parts.orientation = tiff_orientation({bytes + at + 8, length});
+    parts.size += 12 + length;
+    parts.has_end = type == "IEND";
   }
-  return false;
+  // A file that ends within its end marker, or before, may hold the whole picture: the decoder knows.
+  const std::string_view rest(reinterpret_cast<const char*>(bytes + parts.size), size - parts.size);
+  check_input(parts.has_end || kPngEnd.starts_with(rest), name,
+              ": is truncated: its data ends before the picture does");
+  return parts;
 }
 
-Image decode_png(const uint8_t* bytes, size_t size, const std::string& name) {
-  check_input(png_is_complete(bytes, size, name), name, ": is truncated (its end marker is missing)");
+StoredPicture decode_png(const uint8_t* bytes, size_t size, const std::string& name) {
+  const PngParts parts = read_png_parts(bytes, size, name);
+  std::string whole;
+  if (!parts.has_end) {  // the decoder asks for one
+    whole.assign(reinterpret_cast<const char*>(bytes), parts.size).append(kPngEnd);
+    bytes = reinterpret_cast<const uint8_t*>(whole.data());
+    size = whole.size();
+  }
   int width = 0, height = 0, channels = 0;
   const int length = static_cast<int>(size);
   if (!stbi_info_from_memory(bytes, length, &width, &height, &channels))
@@ -53,10 +73,12 @@ Image decode_png(const uint8_t* bytes, size_t size, const std::string& name) {
               width, " x ", height, ", more than ", kMostPixels, " pixels");
   const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
       stbi_load_from_memory(bytes, length, &width, &height, &channels, 3), stbi_image_free);
-  if (pixels == nullptr) throw InputError(concat(name, ": is damaged: ", stbi_failure_reason()));
+  if (pixels == nullptr)
+    throw InputError(
+        concat(name, ": is ", parts.has_end ? "damaged: " : "truncated: ", stbi_failure_reason()));
   Image image(height, width);
   std::memcpy(image.pixels.data(), pixels.get(), image.pixels.size());
-  return image;
+  return {std::move(image), parts.orientation, parts.has_end ? "" : "its end marker is missing"};
 }
 
 // The source pixels, from `first` on, whose weighted mean is one output pixel.
@@ -94,6 +116,17 @@ std::string visible_extension(const std::string& path) {
   return extension;
 }
 
+// The format of a picture that is not read, by its first bytes; empty for any other.
+std::string other_format(std::string_view start) {
+  if (start.starts_with("RIFF") && start.ends_with("WEBP")) return "WebP";
+  if (start.starts_with("BM")) return "BMP";
+  if (start.starts_with("GIF8")) return "GIF";
+  if (start.starts_with(std::string_view("II*\0", 4)) || start.starts_with(std::string_view("MM\0*", 4)))
+    return "TIFF";
+  if (start.substr(std::min<size_t>(start.size(), 4)).starts_with("ftyp")) return "HEIC or AVIF";
+  return "";
+}
+
 uint8_t round_to_byte(float value) {
   return static_cast<uint8_t>(std::min(255.0f, std::max(0.0f, value)) + 0.5f);
 }
@@ -102,13 +135,14 @@ uint8_t round_to_byte(float value) {
 
 bool has_image_name(const std::string& path) {
   const std::string extension = visible_extension(path);
-  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
+  return extension == ".jpg" || extension == ".jpeg" || extension == ".jpe" || extension == ".jfif" ||
+         extension == ".png";
 }
 
 bool has_other_image_name(const std::string& path) {
   const std::string extension = visible_extension(path);
   return extension == ".bmp" || extension == ".gif" || extension == ".heic" || extension == ".tif" ||
-         extension == ".tiff" || extension == ".webp";
+         extension == ".tiff" || extension == ".webp" || extension == ".avif";
 }
 
 Image decode_image(const uint8_t* bytes, size_t size, const std::string& name, Orientation orientation,
@@ -116,14 +150,15 @@ Image decode_image(const uint8_t* bytes, size_t size, const std::string& name, O
   check_input(size > 0, name, ": is empty (0 bytes)");
   check_input(size < kMostBytes, name, ": is larger than 1 GiB");
   const std::string_view start(reinterpret_cast<const char*>(bytes), std::min<size_t>(size, 12));
+  StoredPicture picture;
   if (start.starts_with("\x89PNG\r\n\x1a\n")) {
-    if (notes != nullptr) *notes = {};
-    return decode_png(bytes, size, name);
+    picture = decode_png(bytes, size, name);
+  } else {
+    const std::string other = other_format(start);
+    check_input(other.empty(), name, ": is a ", other, ", not a JPEG or a PNG; ", kConvert);
+    check_input(start.starts_with("\xff\xd8"), name, ": is neither a JPEG nor a PNG");
+    picture = decode_jpeg(bytes, size, name);
   }
-  const bool webp = start.starts_with("RIFF") && start.ends_with("WEBP");
-  check_input(!webp, name, ": is a WebP, not a JPEG or a PNG; ", kConvert);
-  check_input(start.starts_with("\xff\xd8"), name, ": is neither a JPEG nor a PNG");
-  JpegPicture picture = decode_jpeg(bytes, size, name);
   const bool turned = orientation == Orientation::apply && picture.orientation != 1;
   if (notes != nullptr) *notes = {turned, picture.flaw};
   return turned ? upright(picture.image, picture.orientation) : std::move(picture.image);

@@ -23,9 +23,16 @@ struct Image {
 constexpr int64_t kMostPixels = 64'000'000;  // of a picture that is read
 constexpr const char* kConvert = "convert it, e.g. with ImageMagick: convert IN OUT.png";
 
-// Whether a picture is turned as the camera was held, which JPEG files tell as their EXIF orientation (as most viewers
-// do), or is taken as it lies in the file. The eXIf chunk of a PNG is not looked at.
+// Whether a picture is turned as the camera was held, which JPEG and PNG files tell as their EXIF orientation (as most
+// viewers do), or is taken as it lies in the file.
 enum class Orientation { apply, ignore };
+
+// A picture as it lies in its file.
+struct StoredPicture {
+  Image image;
+  int orientation = 1;  // what the camera wrote about it (exif.h)
+  std::string flaw;     // the first that the decoder had to pass over; may be empty
+};
 
 // What is worth telling of a picture that was read.
 struct ImageNotes {
@@ -33,12 +40,12 @@ struct ImageNotes {
   std::string flaw;     // what the decoder passed over; empty where the file is flawless
 };
 
-// Whether a file of this name is taken for a picture: its extension is .jpg, .jpeg or .png in any case, and
+// Whether a file of this name is taken for a picture: its extension is .jpg, .jpeg, .jpe, .jfif or .png in any case, and
 // it is not hidden (macOS leaves "._name.jpg" files that hold no picture).
 bool has_image_name(const std::string& path);
 
-// Whether a file of this name is taken for a picture of a format that is not read: .bmp, .gif, .heic, .tif, .tiff or
-// .webp in any case, and it is not hidden.
+// Whether a file of this name is taken for a picture of a format that is not read: .avif, .bmp, .gif, .heic, .tif,
+// .tiff or .webp in any case, and it is not hidden.
 bool has_other_image_name(const std::string& path);
 
 // Reads a JPEG or PNG. Gray and CMYK become RGB, alpha is dropped. InputError names the file and the reason: it cannot

@@ -146,7 +146,7 @@ bool has_all_scans(const Decoder& decoder) {
 
 }  // namespace
 
-JpegPicture decode_jpeg(const uint8_t* bytes, size_t size, const std::string& name) {
+StoredPicture decode_jpeg(const uint8_t* bytes, size_t size, const std::string& name) {
   Decoder decoder(bytes, size);
   jpeg_decompress_struct& info = decoder.info;
   const bool begun = survives(decoder, [&] {
@@ -160,7 +160,7 @@ JpegPicture decode_jpeg(const uint8_t* bytes, size_t size, const std::string& na
   check_input(int64_t{info.image_width} * info.image_height <= kMostPixels, name, ": is ", info.image_width,
               " x ", info.image_height, ", more than ", kMostPixels, " pixels");
 
-  JpegPicture picture;
+  StoredPicture picture;
   picture.image = Image(static_cast<int>(info.image_height), static_cast<int>(info.image_width));
   for (jpeg_saved_marker_ptr marker = info.marker_list; marker != nullptr; marker = marker->next) {
     picture.orientation = exif_orientation({marker->data, marker->data_length});

@@ -74,6 +74,11 @@ TEST_CASE("a file that is no picture is refused by name and reason") {
   CHECK_THAT(error_of(folder.write("text.jpg", "this is a letter, not a picture\n")),
              ContainsSubstring("text.jpg") && ContainsSubstring("neither a JPEG nor a PNG"));
   CHECK_THAT(error_of(folder.write("short.jpg", "\xff\xd8\xff")), ContainsSubstring("truncated"));
+  CHECK_THAT(error_of(folder.write("frames.jpg", "GIF89a and so on")),
+             ContainsSubstring("frames.jpg: is a GIF, not a JPEG or a PNG") &&
+                 ContainsSubstring("convert IN OUT.png"));
+  CHECK_THAT(error_of(folder.write("windows.png", "BM and so on")),
+             ContainsSubstring("windows.png: is a BMP"));
   CHECK_THAT(error_of(folder.write("web.jpg", "RIFF1234WEBPVP8 ")),
              ContainsSubstring("web.jpg: is a WebP") && ContainsSubstring("convert IN OUT.png"));
   const std::string damaged = std::string("\xff\xd8\xff\xe0\x00\x04zz", 8) + "\xff\xd9";
@@ -86,7 +91,7 @@ TEST_CASE("a picture cut off at any byte is refused") {
   const Image image = smooth_image(24, 16);
   for (const std::string& bytes : {jpeg_bytes(image), png_bytes(image)}) {
     REQUIRE_NOTHROW(decode(bytes));
-    const size_t end_marker = bytes[0] == '\xff' ? 2 : 0;  // a JPEG can do without it
+    const size_t end_marker = bytes[0] == '\xff' ? 2 : 12;  // the picture is whole without it
     for (size_t size = 0; size < bytes.size() - end_marker; ++size)
       CHECK_THROWS_AS(decode(bytes.substr(0, size)), InputError);
     CHECK_NOTHROW(decode(bytes + "trailing bytes do no harm"));
@@ -94,6 +99,18 @@ TEST_CASE("a picture cut off at any byte is refused") {
     std::string zeros = bytes;
     std::fill(zeros.begin() + static_cast<int64_t>(bytes.size() * 2 / 3), zeros.end(), '\0');
     CHECK_THROWS_AS(decode(zeros), InputError);
+  }
+}
+
+TEST_CASE("a PNG without its end marker, or with half of it, is a whole picture with a flaw") {
+  const Image image = smooth_image(24, 16);
+  const std::string bytes = png_bytes(image);
+  for (size_t cut = 0; cut <= 12; ++cut) {
+    ImageNotes notes;
+    const std::string file = bytes.substr(0, bytes.size() - cut);
+    const auto* data = reinterpret_cast<const uint8_t*>(file.data());
+    CHECK(decode_image(data, file.size(), "name.png", Orientation::apply, &notes).pixels == image.pixels);
+    CHECK(notes.flaw == (cut == 0 ? "" : "its end marker is missing"));
   }
 }
 

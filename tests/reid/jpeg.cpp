@@ -3,6 +3,8 @@
 
 #include <cmath>
 
+#include <zlib.h>
+
 #include "reid/data/exif.h"
 #include "tests/common/catch.h"
 #include "tests/reid/folder.h"
@@ -13,7 +15,7 @@ using namespace saccade;
 
 namespace {
 
-JpegPicture decode(const std::string& file) {
+StoredPicture decode(const std::string& file) {
   return decode_jpeg(reinterpret_cast<const uint8_t*>(file.data()), file.size(), "name.jpg");
 }
 std::string error_of(const std::string& file) {
@@ -60,12 +62,12 @@ TEST_CASE("what every viewer opens is read, pixel by pixel as if it were flawles
   const Image image = smooth_image(37, 21, 32);
   for (const auto& kind : {+[](jpeg_compress_struct&) {}, progressive, with_restarts, one_by_one}) {
     const std::string whole = jpeg_file(image, kind);
-    const JpegPicture expected = decode(whole);
+    const StoredPicture expected = decode(whole);
     CHECK(expected.flaw.empty());
     CHECK(worst_difference(expected.image, image) <= 24);
     const size_t tables = whole.find("\xff\xdb");
     const auto same = [&](const std::string& file) {
-      const JpegPicture picture = decode(file);
+      const StoredPicture picture = decode(file);
       CHECK(picture.image.pixels == expected.image.pixels);
       return picture.flaw;
     };
@@ -198,6 +200,30 @@ TEST_CASE("the camera's orientation is read in both byte orders, and each turns 
     }
 }
 
+TEST_CASE("a PNG is turned as its eXIf chunk says") {
+  const Image image = smooth_image(12, 8);
+  const std::vector<uint8_t> plain = encode_png(image);
+  const auto word = [](uint32_t value) {
+    return std::string{static_cast<char>(value >> 24), static_cast<char>(value >> 16),
+                       static_cast<char>(value >> 8), static_cast<char>(value)};
+  };
+  for (int orientation = 1; orientation <= 8; ++orientation) {
+    const std::string content = "eXIf" + exif_content(orientation, orientation % 2 == 0).substr(6);
+    const auto sum = crc32_z(0, reinterpret_cast<const uint8_t*>(content.data()), content.size());
+    const std::string chunk =
+        word(static_cast<uint32_t>(content.size() - 4)) + content + word(static_cast<uint32_t>(sum));
+    std::string file(plain.begin(), plain.end());
+    file.insert(8 + 25, chunk);  // behind the signature and IHDR
+    const auto* bytes = reinterpret_cast<const uint8_t*>(file.data());
+    ImageNotes notes;
+    CHECK(decode_image(bytes, file.size(), "name.png", Orientation::apply, &notes).pixels ==
+          upright(image, orientation).pixels);
+    CHECK(notes.turned == (orientation != 1));
+    CHECK(decode_image(bytes, file.size(), "name.png", Orientation::ignore, &notes).pixels == image.pixels);
+    CHECK_FALSE(notes.turned);
+  }
+}
+
 TEST_CASE("an Exif segment that leads nowhere leaves the picture as it lies") {
   const auto read = [](const std::string& content) {
     return exif_orientation({reinterpret_cast<const uint8_t*>(content.data()), content.size()});
@@ -223,6 +249,11 @@ TEST_CASE("an Exif segment that leads nowhere leaves the picture as it lies") {
         REQUIRE((orientation >= 1 && orientation <= 8));
       }
     for (const int value : {0, 9, 255, 65535}) CHECK(read(exif_content(value, little)) == 1);
+    // A LONG instead of a SHORT, as some programs write it. The entry's type lies at byte 30.
+    std::string with_long = good;
+    with_long[little ? 30 : 31] = 4;
+    if (!little) std::swap(with_long[36], with_long[38]), std::swap(with_long[37], with_long[39]);
+    CHECK(read(with_long) == 6);
   }
   CHECK(read("http://ns.adobe.com/xap/1.0/ tiff:Orientation=\"6\"") == 1);
   const std::string file = jpeg_file(smooth_image(8, 8, 32));
