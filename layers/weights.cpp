@@ -135,7 +135,9 @@ std::string first_names(const std::vector<std::string>& names) {
   return names.empty() ? "nothing" : out;
 }
 
-std::string explain(const LoadReport& report, const ParameterArena& arena, const WeightFile& file) {
+// `lacking` are the parameters that must be loaded and were not.
+std::string explain(const LoadReport& report, const std::vector<std::string>& lacking,
+                    const ParameterArena& arena, const WeightFile& file) {
   std::vector<std::string> theirs, ours;
   for (const HostTensor& tensor : file.tensors) theirs.push_back(tensor.name);
   for (const auto& [name, why] : file.unread) theirs.push_back(name);
@@ -143,6 +145,10 @@ std::string explain(const LoadReport& report, const ParameterArena& arena, const
   std::string out = concat("the file has ", first_names(theirs), "; the network has ", first_names(ours));
   for (size_t i = 0; i < std::min<size_t>(report.reshaped.size(), 3); ++i)
     out += (i == 0 ? "; of another shape: " : "; ") + report.reshaped[i];
+  if (report.loaded > 0 && !lacking.empty()) out += "; not found: " + first_names(lacking);
+  size_t shown = 0;
+  for (const auto& [name, why] : file.unread)
+    if (++shown <= 3) out += concat(shown == 1 ? "; not read: " : "; ", printable(name), ": ", why);
   return out;
 }
 
@@ -161,14 +167,15 @@ std::string LoadReport::text() const {
   return out.str();
 }
 
-LoadReport load_weights(Context& context, ParameterArena& arena, const WeightFile& file) {
+LoadReport load_weights(Context& context, ParameterArena& arena, const WeightFile& file,
+                        const std::function<bool(const std::string&)>& needed) {
   Parameters parameters;
   for (Parameter& p : arena.all()) parameters.emplace(p.name, &p);
   const Fit fit = FitFinder(parameters, file).best();
   LoadReport report;
   report.file_prefix = fit.file_prefix;
   report.network_prefix = fit.network_prefix;
-  std::set<const Parameter*> met;
+  std::set<const Parameter*> met, loaded;
   for (const HostTensor& tensor : file.tensors) {
     if (is_unused(tensor.name)) continue;
     Parameter* p = fit.find(parameters, tensor.name);
@@ -187,14 +194,20 @@ LoadReport load_weights(Context& context, ParameterArena& arena, const WeightFil
     const Tensor value = Tensor::from_host(context, p->shape, ours.dtype, ours.bytes.data(),
                                            static_cast<size_t>(p->shape.count()));
     copy(context, p->value, converted(context, value, p->value.dtype()));
+    loaded.insert(p);
     ++report.loaded;
   }
   for (const auto& [name, why] : file.unread)
     if (fit.find(parameters, name)) report.unread.push_back(concat(printable(name), ": ", why));
   for (const Parameter& p : arena.all())
     if (!met.count(&p)) report.missing.push_back(p.name);
-  if (report.loaded == 0 || report.loaded < static_cast<int64_t>(report.reshaped.size()))
-    report.misfit = explain(report, arena, file);
+  std::vector<std::string> lacking;
+  for (const Parameter& p : arena.all()) {
+    if (loaded.count(&p)) continue;
+    report.kept.push_back(p.name);
+    if (needed && needed(p.name)) lacking.push_back(p.name);
+  }
+  if (report.loaded == 0 || !lacking.empty()) report.misfit = explain(report, lacking, arena, file);
   arena.refresh_bf16(context);
   return report;
 }

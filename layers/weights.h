@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,8 @@ struct LoadReport {
   std::vector<std::string> reshaped;  // "'name': file [..], network [..]": same name, other shape, not loaded
   std::vector<std::string>
       unread;  // "'name': why": the network has it, but it cannot be read (WeightFile::unread)
-  // If nothing was loaded, or less than has another shape: names of both sides and both shapes, in one line.
+  std::vector<std::string> kept;  // the parameters that were not loaded, for whatever reason
+  // If nothing was loaded, or not all that must be: names of both sides and both shapes, in one line.
   std::string misfit;
   std::string text() const;  // the lists in a few lines for a person
 };
@@ -35,7 +37,10 @@ struct LoadReport {
 // less than half as many names as another: the blocks of a network resemble each other, and a single one of another
 // width may fit a wrong place. Among equals it is the one with the most unread tensors of the network's names, then
 // the most tensors of other shapes, then the fewest dots, then the one that the file names first.
-LoadReport load_weights(Context& context, ParameterArena& arena, const WeightFile& file);
+// `needed` says which parameters must be loaded, so that a network that is mostly random does not pass for one that was
+// trained; without it a single tensor is enough.
+LoadReport load_weights(Context& context, ParameterArena& arena, const WeightFile& file,
+                        const std::function<bool(const std::string& parameter)>& needed = {});
 
 // The parameters and buffers as a file holds them. The views point to the arena where the host can read it, else to
 // copies that `keep` owns.

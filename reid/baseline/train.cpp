@@ -39,10 +39,17 @@ using Notice = std::function<void(const std::string& line)>;
 
 void read_weights_file(Context& context, Learner& learner, const std::string& backbone,
                        const std::string& path, const Notice& notice) {
-  const LoadReport report = load_weights(context, learner.parameters, read_weights(path));
+  // A file from ImageNet, or of another set of persons, has no neck or another classifier.
+  const auto is_backbone = [](const std::string& name) {
+    return !name.starts_with("pool.") && !name.starts_with("neck.") && !name.starts_with("classifier.");
+  };
+  const LoadReport report = load_weights(context, learner.parameters, read_weights(path), is_backbone);
   check_input(report.unread.empty(), path, ": tensor ", report.unread.empty() ? "" : report.unread[0]);
-  check_input(report.misfit.empty(), path, ": holds ", report.loaded > 0 ? "few tensors" : "no tensor",
+  check_input(report.misfit.empty(), path, ": holds ", report.loaded > 0 ? "not all tensors" : "no tensor",
               " of the network ", backbone, ": ", report.misfit);
+  for (const Parameter& p : learner.parameters.all())
+    check_input(all_finite(context, p.value), path, ": the tensor for ", p.name,
+                " holds a value that is not finite");
   notice(path + ": " + report.text());
 }
 
@@ -147,7 +154,8 @@ std::string train(const RunOptions& options) {
   const auto evaluate = [&](const char* when) {
     run.notice(concat("evaluating ", when, ": ", data.query.size(), " queries, ", data.gallery.size(),
                       " gallery images"));
-    const Evaluation scores = evaluate_retrieval(context, embedder, data, config.report);
+    const Evaluation scores =
+        run.saving_if_it_fails([&] { return evaluate_retrieval(context, embedder, data, config.report); });
     run.log({{"mAP", scores.map}, {"rank1", scores.cmc.at(0)}, {"mINP", scores.minp}});
     run.notice(concat("mAP ", scores.map, ", rank 1 ", scores.cmc.at(0)));
     return scores;
@@ -166,7 +174,10 @@ std::string train(const RunOptions& options) {
     const auto count = static_cast<int64_t>(batches.size());
     loader.start(place.epoch, std::move(batches), place.batch);
     Stopwatch watch;
-    for (Batch batch; place.step < last_step && loader.next(batch);) {
+    const auto next = [&](Batch& batch) {
+      return run.saving_if_it_fails([&] { return loader.next(batch); });
+    };
+    for (Batch batch; place.step < last_step && next(batch);) {
       const double rate =
           config.schedule.rate(config.optimizer.learning_rate, {place.step, place.epoch, place.batch, count});
       const std::vector<float> values = step(batch, rate);
