@@ -246,7 +246,8 @@ void Keys::require(bool holds, const char* key, const std::string& reason) const
 }
 
 void Keys::note(const char* key, Decides decides) {
-  if (decides == Decides::length) length_.insert(full(key));
+  if (decides == Decides::length) changeable_.grow.insert(full(key));
+  if (decides == Decides::what_is_checked) changeable_.freely.insert(full(key));
   if (decides != Decides::nothing) return;
   check(prefix_.back().find('[') == std::string::npos, full(key),
         ": a key in a list decides something: an item has no default to stand for it");
@@ -278,11 +279,13 @@ void Keys::operator()(const char* key, std::string& value) {
   exchange(key, value);
 }
 
-void Keys::operator()(const char* key, std::string& value, const std::vector<std::string>& choices) {
+void Keys::operator()(const char* key, std::string& value, const std::vector<std::string>& choices,
+                      Decides decides) {
   exchange(key, value);
   const bool known = std::find(choices.begin(), choices.end(), value) != choices.end();
   require(known, key,
           known ? "" : concat("has no value ", quoted(value), "; the nearest is ", nearest(value, choices)));
+  note(key, decides);
 }
 
 void Keys::enter(const char* key) {
@@ -353,11 +356,11 @@ std::string ConfigFile::write_essential(const Describe& values, const Describe& 
   return json_text(all);
 }
 
-std::set<std::string> ConfigFile::keys_of_length(const Describe& values) {
+Changeable ConfigFile::changeable_keys(const Describe& values) {
   Json all = Json::object();
   Keys writer(Keys::Mode::write, all, "");
   values(writer);
-  return writer.length_;
+  return writer.changeable_;
 }
 
 std::string read_config_text(const std::string& path) {
@@ -385,14 +388,13 @@ Peeked peek_config(const std::string& text, const std::string& name,
   return found;
 }
 
-std::string first_difference(const std::string& before, const std::string& after,
-                             const std::set<std::string>& may_grow) {
+std::string first_difference(const std::string& before, const std::string& after, const Changeable& may) {
   const Json a = Json::parse(before).flatten(), b = Json::parse(after).flatten();
   for (const auto& [key, value] : a.items()) {
     if (b.contains(key) && b[key] == value) continue;
     const std::string name = name_of_pointer(key);
-    const bool may = may_grow.contains(name) && b.contains(key);
-    if (may && b[key] > value) continue;
+    if (b.contains(key) && (may.freely.contains(name) || (may.grow.contains(name) && b[key] > value)))
+      continue;
     return concat(name, ": ", json_text(value), ", now ", b.contains(key) ? json_text(b[key]) : "absent");
   }
   return a.size() == b.size() ? "" : "the lists differ in length";

@@ -25,6 +25,11 @@
 
 namespace saccade {
 
+// The essential keys that a resumed run may have otherwise.
+struct Changeable {
+  std::set<std::string> grow, freely;
+};
+
 class Keys {
  public:
   struct Range {
@@ -32,15 +37,16 @@ class Keys {
   };
   // Two configs that differ only in keys which decide nothing learn the same, to the bit: these keys say how fast, how
   // often it is saved and scored (and so which checkpoint counts as the best), what is drawn. A key that decides the
-  // length alone may grow when a run is resumed.
-  enum class Decides { numbers, nothing, length };
+  // length alone may grow when a run is resumed; one whose decision is checked by other means may change.
+  enum class Decides { numbers, nothing, length, what_is_checked };
 
   void operator()(const char* key, bool& value, Decides decides = Decides::numbers);
   void operator()(const char* key, int64_t& value, Range range, Decides decides = Decides::numbers);
   void operator()(const char* key, double& value, Range range);
   void operator()(const char* key, std::vector<int64_t>& values, Range of_each);
   void operator()(const char* key, std::string& value);
-  void operator()(const char* key, std::string& value, const std::vector<std::string>& choices);
+  void operator()(const char* key, std::string& value, const std::vector<std::string>& choices,
+                  Decides decides = Decides::numbers);
 
   template <class Section>
   void section(const char* key, Section& value) {
@@ -94,7 +100,8 @@ class Keys {
   std::vector<Json*> path_;  // what encloses the section that is described, and at the end that section
   std::vector<std::string> prefix_;                        // their names
   std::shared_ptr<std::map<std::string, Json>> defaults_;  // of a list's items, by the list's name
-  std::set<std::string> nothing_, length_;  // the keys that were met which decide no more than that
+  std::set<std::string> nothing_;  // the keys that were met which decide no more than that
+  Changeable changeable_;
 };
 
 // What the functions below do for every struct alike.
@@ -104,7 +111,7 @@ struct ConfigFile {
                    const std::vector<std::string>& assignments);
   static std::string write(const Describe& values);
   static std::string write_essential(const Describe& values, const Describe& defaults);
-  static std::set<std::string> keys_of_length(const Describe& values);
+  static Changeable changeable_keys(const Describe& values);
 };
 
 // A config file and what --set changes in it.
@@ -154,16 +161,15 @@ std::string essential_json_of(const Config& config) {
                                      [&](Keys& keys) { describe(keys, defaults); });
 }
 
-// The keys that decide the length of a run alone, as "section.key".
+// Of these keys "section.key" is the name.
 template <class Config>
-std::set<std::string> keys_of_length(const Config& config) {
+Changeable changeable_keys(const Config& config) {
   Config copy = config;
-  return ConfigFile::keys_of_length([&](Keys& keys) { describe(keys, copy); });
+  return ConfigFile::changeable_keys([&](Keys& keys) { describe(keys, copy); });
 }
 
-// The first difference between two essential configs, as "key: a, now b"; empty if there is none. A key of `may_grow`
-// that has grown is none.
-std::string first_difference(const std::string& before, const std::string& after,
-                             const std::set<std::string>& may_grow = {});
+// The first difference between two essential configs, as "key: a, now b"; empty if there is none. What `may` change
+// is none.
+std::string first_difference(const std::string& before, const std::string& after, const Changeable& may = {});
 
 }  // namespace saccade

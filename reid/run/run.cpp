@@ -30,12 +30,12 @@ void remove_unfinished(const std::string& folder) {
   }
 }
 
+}  // namespace
+
 bool all_finite(Context& context, const Tensor& tensor) {
   const std::vector<float> values = tensor.to_host<float>(context);
   return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
 }
-
-}  // namespace
 
 Run::Run(const RunOptions& options, const ConfigRecord& config)
     : options_(options), lock_(options.out), config_(config.all), began_(now()) {
@@ -68,7 +68,7 @@ void Run::find_checkpoint(const ConfigRecord& config) {
   }
   check_input(resumed(), out,
               ": none of its checkpoints can be read; without them --resume starts at step 0");
-  const std::string difference = first_difference(state_.config, config.essential, config.may_grow);
+  const std::string difference = first_difference(state_.config, config.essential, config.may_change);
   check_input(difference.empty(), resumed_from_, ": the run had other settings: ", difference);
   state_.config = config.essential;  // it may be longer now
   after_step_ = state_.place;
@@ -83,7 +83,7 @@ void Run::make_context() {
   const bool is_given = resumed() || options_.threads > 0;
   const int given = resumed() ? state_.threads : options_.threads;
   check(!is_given || can_have_threads(given), "a pool of ", given,
-        " threads cannot be had: the system limits them (ulimit -u, or the container's limit of processes)");
+        " threads cannot be had: the system limits them (", kThreadLimits, ")");
   const int threads = is_given ? given : default_threads(options_.notice);
   context_ = std::make_unique<Context>(options_.device, options_.device_index, threads);
   if (resumed() && options_.threads > 0 && options_.threads != state_.threads)
@@ -222,12 +222,21 @@ void Run::stop_if_asked() {
   if (!options_.stop_asked || !options_.stop_asked()) return;
   const int64_t step = state_.place.step;
   if (step == 0) throw Stopped("stopped before the first step; the same command begins again");
-  if (saved_step_ != step) {
-    state_.place = after_step_;
-    save();
-  }
+  save_last_step();
   throw Stopped(concat("stopped after step ", step, "; the same command with --resume goes on from ",
                        checkpoint_path(options_.out, step)));
+}
+
+void Run::save_last_step() {
+  if (saved_step_ == state_.place.step) return;
+  state_.place = after_step_;
+  save();
+}
+
+std::string Run::saved_before_failure() {
+  if (state_.place.step == 0) return "";
+  save_last_step();
+  return concat("; --resume goes on from ", checkpoint_path(options_.out, state_.place.step));
 }
 
 std::string Run::last_checkpoint() const {

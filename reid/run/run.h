@@ -54,6 +54,9 @@ struct RunOptions {
   std::function<void(int64_t step, int64_t steps, double loss)> progress;
 };
 
+// Whether `tensor`, f32, holds neither a NaN nor an infinity.
+bool all_finite(Context& context, const Tensor& tensor);
+
 // Somebody asked a run to end, and it has. what() says how to go on.
 class Stopped : public std::runtime_error {
  public:
@@ -62,14 +65,14 @@ class Stopped : public std::runtime_error {
 
 // A config as text, apart from the type of its struct.
 struct ConfigRecord {
-  std::string all, essential;      // JSON: every key; those that decide the numbers of the run
-  std::set<std::string> may_grow;  // keys that decide its length alone
+  std::string all, essential;  // JSON: every key; those that decide the numbers of the run
+  Changeable may_change;       // when a run is resumed
   // The essential keys of another config, those that it does not name at their defaults: `name` is for messages.
   std::function<std::string(const std::string& text, const std::string& name)> completed;
 };
 template <class Config>
 ConfigRecord record_of(const Config& config) {
-  return {json_of(config), essential_json_of(config), keys_of_length(config),
+  return {json_of(config), essential_json_of(config), changeable_keys(config),
           [](const std::string& text, const std::string& name) {
             return essential_json_of(parse_config<Config>(text, name));
           }};
@@ -137,6 +140,19 @@ class Run {
   // For the end of each step and for evaluations, which change nothing that is kept.
   void stop_if_asked();
 
+  // Calls `work`, which changes nothing that is kept: an evaluation, the reading of a batch. If it throws an Error, the
+  // run is saved first as it was after its last step, and the message says so.
+  template <class Work>
+  auto saving_if_it_fails(const Work& work) {
+    try {
+      return work();
+    } catch (const InputError& error) {
+      throw InputError(error.what() + saved_before_failure());
+    } catch (const Error& error) {
+      throw Error(error.what() + saved_before_failure());
+    }
+  }
+
   // Throws Error: the loss of the step that runs is not finite. Names the last checkpoint and the op that
   // made the first NaN, or else the first infinity, which `forward`, the step once more, finds on its tape (the guard
   // of Learner::step has left the weights as they were).
@@ -152,6 +168,8 @@ class Run {
   void check_name(const std::string& name) const;
   Metrics& metrics();
   std::string last_checkpoint() const;
+  void save_last_step();
+  std::string saved_before_failure();
   double seconds() const;
 
   RunOptions options_;

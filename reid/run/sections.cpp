@@ -19,7 +19,7 @@ void describe(Keys& keys, DataSection& data) {
   keys("pad", data.pad, {0, 1024});
   keys("workers", data.workers, {0, 256}, Decides::nothing);
   keys("orientation", data.orientation, {"apply", "ignore"});
-  keys("damaged", data.damaged, {"stop", "skip"});
+  keys("damaged", data.damaged, {"stop", "skip"}, Decides::what_is_checked);  // by the pictures' fingerprint
 }
 
 PictureRules DataSection::pictures() const {
@@ -119,7 +119,7 @@ bool is_due(int64_t count, int64_t every) {
 
 void describe(Keys& keys, EvaluationSection& evaluation) {
   keys("every", evaluation.every, {1, 1e6}, Decides::nothing);
-  keys("batch", evaluation.batch, {1, 65536});
+  keys("batch", evaluation.batch, {1, 65536}, Decides::nothing);
   keys("metric", evaluation.metric, {"euclidean", "cosine"});
   keys("flip", evaluation.flip);
 }

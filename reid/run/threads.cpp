@@ -1,12 +1,18 @@
 #include "reid/run/threads.h"
 
 #include <condition_variable>
+#include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <system_error>
 #include <thread>
 #include <vector>
 
 #include "kernels/common/context.h"
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 
 namespace saccade {
 
@@ -38,6 +44,9 @@ int startable_threads(int wanted) {
 }  // namespace
 
 bool can_have_threads(int threads) {
+#ifdef _OPENMP
+  if (threads > omp_get_thread_limit()) return false;
+#endif
   // OpenMP's pool shrinks and grows from one piece of work to the next, and a thread that ends still counts as one that
   // is there; with one thread there is no pool.
   const int at_a_time = 2 * threads - 1;
@@ -46,11 +55,15 @@ bool can_have_threads(int threads) {
 
 int default_threads(const std::function<void(const std::string& line)>& notice) {
   const int wanted = Context(Device::cpu).threads();
+  const auto say = [&](const std::string& line) {
+    if (notice) notice(line);
+  };
+  const char* wish = std::getenv("OMP_NUM_THREADS");
+  const std::string first = wish == nullptr ? "" : std::string(wish, std::strcspn(wish, ","));
+  if (!first.empty() && first != std::to_string(wanted))
+    say(concat("OMP_NUM_THREADS is ", first, ", which is not followed: there are ", wanted, " threads"));
   if (can_have_threads(wanted)) return wanted;
-  if (notice)
-    notice(concat("a pool of ", wanted,
-                  " threads cannot be had (ulimit -u, or the container's limit of processes): one thread "
-                  "does the work"));
+  say(concat("a pool of ", wanted, " threads cannot be had (", kThreadLimits, "): one thread does the work"));
   return 1;
 }
 

@@ -6,6 +6,10 @@
 
 namespace saccade {
 
+// Who may limit them, for messages.
+inline constexpr const char* kThreadLimits =
+    "ulimit -u, the container's limit of processes, or OMP_THREAD_LIMIT";
+
 // Whether a Context of so many threads can work. It starts them to find out, and ends them.
 bool can_have_threads(int threads);
 

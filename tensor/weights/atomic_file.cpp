@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "kernels/common/error.h"
+#include "tensor/weights/folder_lock.h"
 
 namespace saccade {
 
@@ -108,6 +109,7 @@ void write_file(const std::string& path, const void* data, size_t count) {
 
 void check_output(const std::string& path) {
   const AtomicFile file(path);
+  check_unlocked(std::filesystem::weakly_canonical(path).parent_path());
 }
 
 }  // namespace saccade

@@ -41,7 +41,8 @@ class AtomicFile {
 // Writes a file whole or not at all, without waiting for the disk. Throws like AtomicFile.
 void write_file(const std::string& path, const void* data, size_t count);
 
-// Throws what AtomicFile(path) would and leaves nothing: for a program that will write after long work.
+// Throws what AtomicFile(path) would and leaves nothing: for a program that will write after long work. InputError, too,
+// for a file in the folder of a run that is still going on (folder_lock.h).
 void check_output(const std::string& path);
 
 }  // namespace saccade

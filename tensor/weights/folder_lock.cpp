@@ -40,6 +40,15 @@ std::string this_process() {
 
 }  // namespace
 
+void check_unlocked(const std::string& folder) {
+  const int file = open((folder + "/" + FolderLock::kFile).c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return;
+  const bool taken = flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  const std::string owner = owner_in(file);
+  close(file);
+  check_input(!taken, folder, ": belongs to a run that is still going on (", owner, ")");
+}
+
 FolderLock::FolderLock(const std::string& folder) : path_(folder + "/" + kFile) {
   check_input(!folder.empty(), "a folder to write into has no name");
   std::error_code error;

@@ -5,6 +5,10 @@
 
 namespace saccade {
 
+// InputError if another process, or a FolderLock of this one, has the lock of `folder`: for a program that is about to
+// write a file there.
+void check_unlocked(const std::string& folder);
+
 class FolderLock {
  public:
   static constexpr const char* kFile = ".lock";

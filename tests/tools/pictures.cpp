@@ -1,6 +1,8 @@
 // Pictures that are damaged, flawed, held the other way, or in other formats, as the programs meet them.
 #include <nlohmann/json.hpp>
 
+#include "reid/run/run.h"
+#include "reid/systems.h"
 #include "tensor/weights/safetensors.h"
 #include "tests/reid/jpeg_files.h"
 #include "tests/tools/training.h"
@@ -149,4 +151,30 @@ TEST_CASE("extract leaves damaged pictures out together with their names") {
   const auto found = fewer.find("features")->values<float>();
   CHECK(std::equal(features.begin(), features.end(), found.begin(), found.end()));
   CHECK(fewer.find("pids")->shape[0] == static_cast<int64_t>(expected.size()));
+}
+
+TEST_CASE("a picture that is gone when it is wanted ends a run that can go on once it is there again") {
+  const Copy copy("vanishing");
+  const System& baseline = system_named("baseline", "");
+  RunOptions options;
+  options.config = {in_folder("baseline.json"), {"checkpoint.every_steps=0", "checkpoint.every_epochs=0"}};
+  options.data = in_folder("vanishing");
+  options.out = in_folder("calm_out");
+  options.seed = 5;
+  options.threads = 2;
+  baseline.train(options);
+
+  options.out = in_folder("vanishing_out");
+  const std::string path = copy.files("query").at(1), aside = in_folder("aside.jpg");
+  options.progress = [&](int64_t step, int64_t, double) {
+    if (step == 2) fs::rename(path, aside);
+  };
+  const std::string error = input_error_of([&] { baseline.train(options); });
+  CHECK_THAT(error, ContainsSubstring(path) &&
+                        EndsWith("--resume goes on from " + last_checkpoint("vanishing_out").path));
+  fs::rename(aside, path);
+  options.progress = {};
+  options.resume = true;
+  baseline.train(options);
+  check_same_end("vanishing_out", "calm_out");
 }

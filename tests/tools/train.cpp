@@ -1,5 +1,6 @@
 // The program `train` on the baseline: what it keeps, what it refuses, and what it says. What every system must do
 // stands in systems.cpp.
+#include "tensor/weights/folder_lock.h"
 #include "tensor/weights/safetensors.h"
 #include "tests/tools/training.h"
 
@@ -218,6 +219,68 @@ TEST_CASE("a path may hold any bytes") {
   succeeds("train", small_run("bytes", start + "--resume --max-steps 3"));
   succeeds("extract", "--checkpoint " + in_folder("bytes") + " --images " + in_folder("baseline_data/query") +
                           " --json --out " + in_folder("features_\xff.safetensors"));
+}
+
+TEST_CASE("who reads the lines of a training may end before it does") {
+  const std::string program = SACCADE_BINARY_DIR "/tools/train " + small_run("unread", "--max-steps 3");
+  const std::string code = in_folder("code");
+  REQUIRE(std::system(("{ " + program + " >/dev/null; echo $? >" + code + "; } 2>&1 | true").c_str()) == 0);
+  CHECK(contents(code) == "0\n");
+  CHECK(fs::exists(in_folder("unread/result.json")));
+}
+
+TEST_CASE("a limit of the size of files is an error that says so") {
+  const std::string limited = "ulimit -f 20; " + command(training_folder(), "train", small_run("limited"));
+  const int status = std::system(limited.c_str());
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 1);
+  CHECK_THAT(contents(in_folder("stderr")),
+             ContainsSubstring("limited/") && ContainsSubstring("File too large"));
+}
+
+TEST_CASE("what extract writes does not replace what a living run has") {
+  succeeds("train", small_run("living", "--max-steps 1"));
+  const CheckpointFile before = last_checkpoint("living");
+  const FolderLock held(in_folder("living"));
+  const std::string options =
+      "--checkpoint " + before.path + " --images " + in_folder("baseline_data/query") + " --out ";
+  check_refused(run("extract", options + before.path), {"living: belongs to a run that is still going on"});
+  check_refused(run("extract", options + in_folder("living/new")), {"living: belongs to a run"});
+  CHECK((contents(before.path) == before.bytes));
+}
+
+TEST_CASE("weights that leave a part of the backbone random are refused") {
+  succeeds("train", small_run("whole_weights", "--max-steps 1"));
+  WeightFile file = read_safetensors(last_checkpoint("whole_weights").path);
+  const std::string path = in_folder("changed.safetensors");
+  const auto refused = [&](std::initializer_list<std::string> parts) {
+    file.metadata.clear();
+    write_safetensors(path, file);
+    check_refused(run("train", small_run("x", "--set model.weights=" + path)), parts);
+    check_refused(run("evaluate", "--weights " + path + " --config " + in_folder("baseline.json") +
+                                      " --data " + in_folder("baseline_data")),
+                  parts);
+  };
+  const auto original = file.tensors;
+  // A value that is none.
+  for (HostTensor& tensor : file.tensors)
+    if (tensor.name == "conv1.weight")
+      std::fill(tensor.bytes.begin(), tensor.bytes.begin() + 4, std::byte{0xff});
+  refused({path, "conv1.weight", "not finite"});
+  // A block that lacks.
+  file.tensors = original;
+  std::erase_if(file.tensors, [](const HostTensor& tensor) { return tensor.name.starts_with("layer3.0."); });
+  refused({path, "holds not all tensors of the network resnet10_compact", "not found: 'layer3.0."});
+  // The parts by number, as nn.Sequential names them: 0 is the stem, 4 to 7 are the stages.
+  file.tensors = original;
+  for (HostTensor& tensor : file.tensors)
+    if (tensor.name.starts_with("layer"))
+      tensor.name = std::to_string(3 + (tensor.name[5] - '0')) + tensor.name.substr(6);
+    else if (tensor.name.starts_with("conv1."))
+      tensor.name = "0" + tensor.name.substr(5);
+    else if (tensor.name.starts_with("bn1."))
+      tensor.name = "1" + tensor.name.substr(3);
+  refused({path, " of the network resnet10_compact"});
 }
 
 TEST_CASE("bad input is one line with the file and the reason, and exit code 2") {

@@ -93,6 +93,9 @@ FoundNetwork find_network(const NetworkOptions& options) {
     };
     return {system, std::move(context), source, open};
   }
+  std::error_code ignored;
+  check_input(!fs::is_directory(options.weights, ignored), "--weights ", options.weights,
+              ": is a folder; a run's folder goes to --checkpoint");
   const ConfigSource config{options.config, options.assignments};
   const System& system = system_of(config);
   const auto open = [&system, &device, &options, config] {

@@ -1,6 +1,7 @@
 #include "tools/common/program.h"
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <iostream>
 #include <new>
 
@@ -35,6 +36,10 @@ void print_notice(const std::string& lines) {
 
 int run_program(const std::string& name, CLI::App& app, int argc, char** argv,
                 const std::function<void()>& work) {
+  // Who reads our lines may end before us, by the same Ctrl-C, say: that is no reason to lose the work. And a limit of
+  // the size of files is told by the write that meets it.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
     app.parse(argc, argv);
     work();
