@@ -42,8 +42,23 @@ bool is_unused(const std::string& name) {
   return name.ends_with("num_batches_tracked");
 }
 
+// nn.Sequential(*resnet.children()) calls the parts of a residual network by their places, where ReLU and pooling are
+// counted: "base.4.0.conv1.weight" is "base.layer1.0.conv1.weight". Any other name stays as it is.
+std::string named_by_place(std::string_view name) {
+  constexpr std::array<const char*, 8> kParts = {"conv1",  "bn1",    nullptr,  nullptr,
+                                                 "layer1", "layer2", "layer3", "layer4"};
+  for (size_t start = 0; start + 1 < name.size(); start = name.find('.', start) + 1) {
+    const int place = name[start] - '0';
+    if (name[start + 1] == '.' && place >= 0 && place < 8 && kParts[static_cast<size_t>(place)])
+      return concat(name.substr(0, start), kParts[static_cast<size_t>(place)], name.substr(start + 1));
+    if (name.find('.', start) == std::string_view::npos) break;
+  }
+  return std::string(name);
+}
+
 // What a file and a network have in common once the prefix of one of them is cut off.
 struct Fit {
+  bool by_place = false;  // the file's names go through named_by_place first
   std::string file_prefix, network_prefix;
   // How many tensors have a parameter and can be loaded, cannot be read, or have another shape or dtype.
   std::array<int64_t, 3> tensors = {};
@@ -54,9 +69,10 @@ struct Fit {
            std::count(network_prefix.begin(), network_prefix.end(), '.');
   }
   // The parameter that the file's tensor `name` is for, or null.
-  Parameter* find(const Parameters& parameters, std::string_view name) const {
+  Parameter* find(const Parameters& parameters, std::string_view given) const {
+    const std::string name = by_place ? named_by_place(given) : std::string(given);
     if (!name.starts_with(file_prefix)) return nullptr;
-    const auto found = parameters.find(network_prefix + std::string(name.substr(file_prefix.size())));
+    const auto found = parameters.find(network_prefix + name.substr(file_prefix.size()));
     return found == parameters.end() ? nullptr : found->second;
   }
 };
@@ -73,8 +89,9 @@ void for_each_start(std::string_view name, const Take& take) {
 
 class FitFinder {
  public:
-  FitFinder(const Parameters& parameters, const WeightFile& file) : parameters_(parameters) {
-    fits_.emplace_back();
+  FitFinder(const Parameters& parameters, const WeightFile& file, bool by_place)
+      : parameters_(parameters), by_place_(by_place) {
+    fits_.push_back({by_place, "", "", {}});
     for (const auto& [name, p] : parameters) longest_ = std::max(longest_, name.size());
     for (const HostTensor& tensor : file.tensors) add_file_name(tensor.name, &tensor);
     for (const auto& [name, why] : file.unread) add_file_name(name, nullptr);
@@ -97,12 +114,13 @@ class FitFinder {
              const Parameter& p) {
     const auto [place, fresh] =
         places_.emplace(std::pair(std::string(file_prefix), std::string(network_prefix)), fits_.size());
-    if (fresh) fits_.push_back({std::string(file_prefix), std::string(network_prefix), {}});
+    if (fresh) fits_.push_back({by_place_, std::string(file_prefix), std::string(network_prefix), {}});
     ++fits_[place->second].tensors[!tensor ? 1 : can_load(*tensor, p) ? 0 : 2];
   }
 
   // `tensor` is null for one that cannot be read.
-  void add_file_name(std::string_view name, const HostTensor* tensor) {
+  void add_file_name(const std::string& given, const HostTensor* tensor) {
+    const std::string_view name = by_place_ ? placed_.emplace_back(named_by_place(given)) : given;
     names_.emplace(name, tensor);
     for_each_start(name, [&](size_t start) {
       if (name.size() - start > longest_) return;
@@ -119,6 +137,8 @@ class FitFinder {
   }
 
   const Parameters& parameters_;
+  const bool by_place_;
+  std::deque<std::string> placed_;                       // what names_ points to
   size_t longest_ = 0;                                   // of the parameters' names
   std::map<std::string_view, const HostTensor*> names_;  // of the file
   std::vector<Fit> fits_;
@@ -158,6 +178,8 @@ std::string LoadReport::text() const {
   std::ostringstream out;
   out << loaded << " tensors loaded";
   if (!file_prefix.empty()) out << ", which the file has under " << printable(file_prefix);
+  if (by_place)
+    out << (file_prefix.empty() ? ", which the file has" : "") << " by the places of an nn.Sequential";
   if (!network_prefix.empty()) out << ", which the network has under " << printable(network_prefix);
   out << '\n';
   append(out, "missing in the file", missing);
@@ -171,8 +193,11 @@ LoadReport load_weights(Context& context, ParameterArena& arena, const WeightFil
                         const std::function<bool(const std::string&)>& needed) {
   Parameters parameters;
   for (Parameter& p : arena.all()) parameters.emplace(p.name, &p);
-  const Fit fit = FitFinder(parameters, file).best();
+  const Fit named = FitFinder(parameters, file, false).best(),
+            placed = FitFinder(parameters, file, true).best();
+  const Fit& fit = placed.names() > named.names() ? placed : named;
   LoadReport report;
+  report.by_place = fit.by_place;
   report.file_prefix = fit.file_prefix;
   report.network_prefix = fit.network_prefix;
   std::set<const Parameter*> met, loaded;

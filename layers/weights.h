@@ -15,7 +15,8 @@ namespace saccade {
 
 struct LoadReport {
   int64_t loaded = 0;
-  std::string file_prefix;           // what the file's names have before the network's: "module.base."
+  bool by_place = false;    // the file has the parts of a residual network by number, as nn.Sequential does
+  std::string file_prefix;  // what the file's names have before the network's: "module.base."
   std::string network_prefix;        // or the other way round; at most one of the two is not empty
   std::vector<std::string> missing;  // parameters that were not in the file to read: they keep their values
   std::vector<std::string> unexpected;  // tensors of the file that the network does not have
@@ -36,7 +37,8 @@ struct LoadReport {
 // network's, the one is taken that gives the most tensors of equal shape once it is cut off, but for those that give
 // less than half as many names as another: the blocks of a network resemble each other, and a single one of another
 // width may fit a wrong place. Among equals it is the one with the most unread tensors of the network's names, then
-// the most tensors of other shapes, then the fewest dots, then the one that the file names first.
+// the most tensors of other shapes, then the fewest dots, then the one that the file names first. Where more names fit
+// once the numbers that nn.Sequential gives the parts of a residual network are replaced by their names, they are.
 // `needed` says which parameters must be loaded, so that a network that is mostly random does not pass for one that was
 // trained; without it a single tensor is enough.
 LoadReport load_weights(Context& context, ParameterArena& arena, const WeightFile& file,

@@ -114,6 +114,42 @@ TEST_CASE("the prefix under which most parameters fit is taken") {
   CHECK(network.load(file_of("my_")).loaded == 0);
 }
 
+TEST_CASE("the parts of a residual network may have numbers, as nn.Sequential gives them") {
+  Context context(Device::cpu, 0, 1);
+  ParameterArena arena;
+  const auto zeros = [](float* values, int64_t count, PhiloxStream&) {
+    std::fill(values, values + count, 0.f);
+  };
+  for (const std::string name : {"conv1.weight", "bn1.weight", "layer1.0.bn1.weight", "layer1.1.bn1.weight",
+                                 "layer4.0.bn1.weight", "neck.weight"})
+    arena.add(name, {3}, zeros);
+  arena.allocate(context, 1);
+  for (const std::string prefix : {"", "module.base."}) {
+    WeightFile file;
+    float value = 1;
+    for (const std::string name :
+         {"0.weight", "1.weight", "4.0.bn1.weight", "4.1.bn1.weight", "7.0.bn1.weight"})
+      file.tensors.push_back(tensor(prefix + name, {3}, value++));
+    const LoadReport report = load_weights(context, arena, file);
+    CHECK(report.by_place);
+    CHECK(report.file_prefix == prefix);
+    CHECK(report.loaded == 5);
+    CHECK(report.missing == Names{"neck.weight"});
+    CHECK(report.unexpected.empty());
+    CHECK(arena.find("layer1.1.bn1.weight")->value.to_host<float>(context)[0] == 4.f);
+    CHECK(arena.find("layer4.0.bn1.weight")->value.to_host<float>(context)[0] == 5.f);
+    CHECK_THAT(report.text(), ContainsSubstring("by the places of an nn.Sequential"));
+  }
+  // Numbers inside of proper names stay.
+  WeightFile file;
+  for (const std::string name : {"conv1.weight", "bn1.weight", "layer1.0.bn1.weight"})
+    file.tensors.push_back(tensor("net.4." + name, {3}));
+  const LoadReport report = load_weights(context, arena, file);
+  CHECK_FALSE(report.by_place);
+  CHECK(report.file_prefix == "net.4.");
+  CHECK(report.loaded == 3);
+}
+
 TEST_CASE("a block of the network in the place of another one is no fit") {
   const auto blocks = [](int64_t width, const auto& add) {
     for (const std::string place : {"", "layer1.", "layer2.", "layer3."})
