@@ -161,15 +161,15 @@ std::string essential_json_of(const Config& config) {
                                      [&](Keys& keys) { describe(keys, defaults); });
 }
 
-// Of these keys "section.key" is the name.
+// What a resumed run may have otherwise than `config`; keys stand as "section.key".
 template <class Config>
 Changeable changeable_keys(const Config& config) {
   Config copy = config;
   return ConfigFile::changeable_keys([&](Keys& keys) { describe(keys, copy); });
 }
 
-// The first difference between two essential configs, as "key: a, now b"; empty if there is none. What `may` change
-// is none.
+// The first difference between two essential configs, as "key: a, now b"; empty if there is none. What `may` allows is
+// none.
 std::string first_difference(const std::string& before, const std::string& after, const Changeable& may = {});
 
 }  // namespace saccade

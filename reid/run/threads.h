@@ -14,7 +14,7 @@ inline constexpr const char* kThreadLimits =
 bool can_have_threads(int threads);
 
 // As many threads as a Context has by itself (OMP_NUM_THREADS, or one for each processor); where they cannot be had it
-// is one, and `notice` is told so.
+// is one. `notice` is told of that, and of an OMP_NUM_THREADS that is not followed to the letter.
 int default_threads(const std::function<void(const std::string& line)>& notice);
 
 }  // namespace saccade

@@ -15,7 +15,8 @@ namespace saccade {
 //   0  success, or --help
 //   1  the work failed: Error, std::bad_alloc, any other exception, or a result that stdout would not take
 //   2  bad usage (CLI11's parse errors) or bad input (InputError)
-// A failure prints exactly one line, "<name>: <reason>", on stderr.
+// A failure prints exactly one line, "<name>: <reason>", on stderr. SIGPIPE and SIGXFSZ are ignored: the write that they
+// are about tells of its failure.
 int run_program(const std::string& name, CLI::App& app, int argc, char** argv,
                 const std::function<void()>& work);
 
