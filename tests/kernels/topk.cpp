@@ -60,14 +60,19 @@ TEST_CASE("topk equals the reference for every size, whole or streamed in any or
           CHECK(indices == wanted);
           CHECK(std::equal(values.begin(), values.end(), expected.begin(), same));
 
-          // The later half first.
-          const int64_t half = columns / 3;
-          TopK<Device::cpu>::clear(context, kRows, k, streamed.data(), streamed_indices.data());
-          TopK<Device::cpu>::update(context, kRows, columns - half, half, k, largest, x.data() + half,
-                                    columns, streamed.data(), streamed_indices.data());
-          TopK<Device::cpu>::update(context, kRows, half, 0, k, largest, x.data(), columns, streamed.data(),
-                                    streamed_indices.data());
-          CHECK(streamed_indices == wanted);
+          // In two parts, either of which may come first: the first of all columns has the index 0.
+          const int64_t cut = columns / 3;
+          const auto take = [&](int64_t first, int64_t last) {
+            TopK<Device::cpu>::update(context, kRows, last - first, first, k, largest, x.data() + first,
+                                      columns, streamed.data(), streamed_indices.data());
+          };
+          for (const bool later_first : {false, true}) {
+            TopK<Device::cpu>::clear(context, kRows, k, streamed.data(), streamed_indices.data());
+            if (later_first) take(cut, columns);
+            take(0, cut);
+            if (!later_first) take(cut, columns);
+            CHECK(streamed_indices == wanted);
+          }
         }
       }
     }
@@ -115,15 +120,20 @@ TEST_CASE("topk on every backend equals the reference, whole and streamed", "[to
                          indices.data());
         check_result(values, indices);
 
-        const int64_t half = s.columns / 3;  // the later part first
+        const int64_t cut = s.columns / 3;
         DeviceArray<T> streamed(context, places);
         DeviceArray<int64_t> streamed_indices(context, places);
-        TopK<D>::clear(context, s.rows, s.k, streamed.data(), streamed_indices.data());
-        TopK<D>::update(context, s.rows, s.columns - half, half, s.k, largest, on_device.data() + half,
-                        s.columns, streamed.data(), streamed_indices.data());
-        TopK<D>::update(context, s.rows, half, 0, s.k, largest, on_device.data(), s.columns, streamed.data(),
-                        streamed_indices.data());
-        check_result(streamed, streamed_indices);
+        const auto take = [&](int64_t first, int64_t last) {
+          TopK<D>::update(context, s.rows, last - first, first, s.k, largest, on_device.data() + first,
+                          s.columns, streamed.data(), streamed_indices.data());
+        };
+        for (const bool later_first : {false, true}) {
+          TopK<D>::clear(context, s.rows, s.k, streamed.data(), streamed_indices.data());
+          if (later_first) take(cut, s.columns);
+          take(0, cut);
+          if (!later_first) take(cut, s.columns);
+          check_result(streamed, streamed_indices);
+        }
       }
     }
   });
