@@ -227,11 +227,8 @@ LoadReport load_weights(Context& context, ParameterArena& arena, const WeightFil
   for (const Parameter& p : arena.all())
     if (!met.count(&p)) report.missing.push_back(p.name);
   std::vector<std::string> lacking;
-  for (const Parameter& p : arena.all()) {
-    if (loaded.count(&p)) continue;
-    report.kept.push_back(p.name);
-    if (needed && needed(p.name)) lacking.push_back(p.name);
-  }
+  for (const Parameter& p : arena.all())
+    if (!loaded.count(&p) && needed && needed(p.name)) lacking.push_back(p.name);
   if (report.loaded == 0 || !lacking.empty()) report.misfit = explain(report, lacking, arena, file);
   arena.refresh_bf16(context);
   return report;

@@ -23,7 +23,6 @@ struct LoadReport {
   std::vector<std::string> reshaped;  // "'name': file [..], network [..]": same name, other shape, not loaded
   std::vector<std::string>
       unread;  // "'name': why": the network has it, but it cannot be read (WeightFile::unread)
-  std::vector<std::string> kept;  // the parameters that were not loaded, for whatever reason
   // If nothing was loaded, or not all that must be: names of both sides and both shapes, in one line.
   std::string misfit;
   std::string text() const;  // the lists in a few lines for a person

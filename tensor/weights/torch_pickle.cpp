@@ -23,8 +23,7 @@ constexpr size_t kMaxNesting = 32, kMaxListed = 64, kMaxName = 1000, kMaxText = 
 
 struct Named {
   std::string name;
-  PickleRef
-      value;  // a tensor, or something that is none: no scalar, and no container whose values have names
+  PickleRef value;  // a tensor, or what has no place in the metadata and no named values inside
 };
 
 bool is_container(const PickleObject& object) {
@@ -93,7 +92,8 @@ class Collector {
 
   bool is_scalar(PickleRef ref) const {
     const Kind kind = objects_[ref].kind;
-    return kind == Kind::boolean || kind == Kind::integer || kind == Kind::real || kind == Kind::text;
+    return kind == Kind::none || kind == Kind::boolean || kind == Kind::integer || kind == Kind::real ||
+           kind == Kind::text;
   }
 
   // What lies under a key that is neither text nor a whole number has no name, so nobody can want it.

@@ -92,6 +92,7 @@ TEST_CASE("what is long beside the weights is passed over") {
   // 24 MB of bytes, as an array of features has them.
   const std::string bytes = "B" + StoredZip::word(24'000'000) + std::string(24'000'000, 'z');
   CHECK(names(parse_beside(bytes)) == std::vector<std::string>{"w"});
+  CHECK(names(parse_beside("](" + std::string(1'040'000, 'N') + "e")) == std::vector<std::string>{"w"});
   CHECK(names(parse_beside(text(std::string(17'000'000, 'z')))) == std::vector<std::string>{"w"});
 }
 
