@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "kernels/common/error.h"
+#include "kernels/common/vectors.h"
 
 namespace saccade {
 
@@ -94,6 +95,10 @@ class Context {
 
   Precision precision = Precision::f32;  // set before the first tensor is made
   Kernels kernels = Kernels::library;
+  Vectors vectors = best_vectors();  // of the CPU kernels that are written for several; fewer for comparison
+  // True: 3x3 convolutions on the CPU in f32 are summed directly, more slowly and with half the rounding errors of
+  // Winograd's form (kernels/convolution/winograd.h).
+  bool exact = false;
   bool replays_segments = true;  // false: every run of a Segment calls its work anew (for comparison)
 
   // Whether a library's plans are timed on the device at their first use; if not, the library's first

@@ -9,9 +9,10 @@
 // On CUDA, cuDNN computes where it has a deterministic plan (kernels/convolution/cudnn.h), and our own
 // kernels otherwise; Context::kernels = own asks for ours. simt runs our own.
 //
-// On the CPU f32 goes through oneDNN, which wants its own blocked weights. A `weight_version` other than 0
-// promises that equal (weight, version) means equal values, so that the packed copy can be kept
-// (inference); 0 packs anew.
+// On the CPU 1x1 convolutions are products of our own (pointwise.h) and 3x3 ones of stride 1 take Winograd's form
+// (winograd.h), unless Context::exact; all others are summed directly, by oneDNN (direct.h). Each of them packs the
+// weights. A `weight_version` other than 0 promises that equal (weight, version) means equal values, so that what is
+// packed can be kept (inference); 0 packs anew.
 #pragma once
 
 #include <string>

@@ -28,6 +28,7 @@ void describe(Keys& keys, Config& config) {
   keys.section("evaluation", config.evaluation);
   keys.section("checkpoint", config.checkpoint);
   keys("tune", config.tune);
+  keys("exact", config.exact);
   keys("report", config.report, Keys::Decides::nothing);
 }
 

@@ -25,6 +25,7 @@ struct Config {
   CheckpointSection checkpoint;
   // On cuda a convolution's plans are timed at its first use; else the library's proposal is taken.
   bool tune = false;
+  bool exact = false;   // on the CPU 3x3 convolutions are summed directly: Context::exact
   bool report = false;  // evaluate before training too, and draw curves.png and ranked.png
 
   NetworkConfig network(int64_t identities) const;

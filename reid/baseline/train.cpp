@@ -85,6 +85,7 @@ std::string train(const RunOptions& options) {
   const auto config = read_config<Config>(options.config);
   Run run(options, record_of(config));
   Context& context = run.context();
+  context.exact = config.exact;
   const Place& place = run.place();
 
   const std::string& weights = config.model.weights;
@@ -233,6 +234,7 @@ Embedder embedder_of(const std::shared_ptr<Opened>& opened, const Config& config
 Embedder open(Context& context, const CheckpointSource& source) {
   const RunState state = read_run_state(source.path);
   const auto config = parse_config<Config>(state.config, source.path, source.assignments);
+  context.exact = config.exact;
   const auto opened = std::make_shared<Opened>(config.network(read_count(state, "identities", source.path)));
   check_shapes(source.path, "", opened->learner.parameters);
   opened->learner.start(context, state.seed);
@@ -243,6 +245,7 @@ Embedder open(Context& context, const CheckpointSource& source) {
 Embedder open_weights(Context& context, const ConfigSource& source, const std::string& weights,
                       const Notice& notice) {
   const auto config = read_config<Config>(source);
+  context.exact = config.exact;
   const auto opened = std::make_shared<Opened>(config.network(0));
   opened->learner.start(context, 0);
   read_weights_file(context, opened->learner, config.model.backbone, weights, notice);

@@ -158,16 +158,20 @@ TEST_CASE("ResNet-50 in f64 is torchvision's: logits, every gradient, ten Adam s
 // summation goes another way (two runs of PyTorch are off by 0.03 and 0.07, ours by 0.02 and 0.14): those
 // losses are printed, not checked.
 TEST_CASE("ResNet-50 in f32 is as near to f64 as PyTorch's f32 is", "[resnet50]") {
-  Context context(Device::cpu, 0, 2);
-  Run run(context, DType::f32);
   const golden::File file = golden_file();
-  for (const auto& [kind, errors] : compare_to_golden(run, file, 1)) {
-    const auto* theirs = file.find("f32_error/" + kind);
-    REQUIRE(theirs != nullptr);
-    WARN("f32, " << kind << ": median error " << median(errors) << ", largest " << errors.back()
-                 << "; PyTorch " << median(*theirs) << ", " << theirs->back());
-    if (kind == "losses") continue;
-    CHECK(median(errors) <= 2 * median(*theirs));
-    CHECK(errors.back() <= 3 * theirs->back());
+  // Winograd's 3x3 convolutions err by 1.4 u S where direct ones err by 0.5 u S.
+  for (const auto& [exact, factor] : {std::pair(true, 1.0), std::pair(false, 1.4 / 0.5)}) {
+    Context context(Device::cpu, 0, 2);
+    context.exact = exact;
+    Run run(context, DType::f32);
+    for (const auto& [kind, errors] : compare_to_golden(run, file, 1)) {
+      const auto* theirs = file.find("f32_error/" + kind);
+      REQUIRE(theirs != nullptr);
+      WARN("f32, " << (exact ? "exact, " : "") << kind << ": median error " << median(errors) << ", largest "
+                   << errors.back() << "; PyTorch " << median(*theirs) << ", " << theirs->back());
+      if (kind == "losses") continue;
+      CHECK(median(errors) <= 2 * factor * median(*theirs));
+      CHECK(errors.back() <= 3 * factor * theirs->back());
+    }
   }
 }

@@ -1,0 +1,225 @@
+#include "kernels/convolution/winograd.vectors.h"
+
+#include "kernels/common/lanes.h"
+#include "kernels/matmul/panels.h"
+
+namespace saccade::SACCADE_VECTORS {
+
+extern const Panels panels;
+
+namespace {
+
+using winograd::kIn;
+using winograd::kOut;
+using winograd::kPositions;
+using winograd::Layout;
+using winograd::Pieces;
+
+constexpr int kWeights = 3;
+
+// --- One dimension: vectors from[0], from[step], ... to to[0], to[step_to], ... ---
+// With the points a = 0, 1, -1, 1/2, -2, infinity the matrices are, row by row,
+//   B^T: the coefficients of x^0..x^5 in P(x) / (x - a) for P(x) = x (x-1) (x+1) (x-1/2) (x+2), and of P(x) itself
+//   A^T: a^0, a^1, a^2, a^3          G: (1, a, a^2) / (P(x) / (x - a) at x = a)
+
+template <class V>
+inline __attribute__((always_inline)) void input_line(const V* d, int step, V* to) {
+  const V d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step], d5 = d[5 * step];
+  const V half3 = V::all(1.5f), e = d4 - d2, f = d3 - d1;
+  const V even = fma(half3, d3, e), odd = fma(half3, d2, f);
+  to[0] = fma(half3, f, d0) + (e - d2);  // d0 - 3/2 d1 - 2 d2 + 3/2 d3 + d4
+  to[1] = even + odd;                    //    -     d1 + 1/2 d2 + 5/2 d3 + d4
+  to[2] = even - odd;                    //          d1 - 5/2 d2 + 1/2 d3 + d4
+  to[3] = fma(V::all(2), f, e);          //    -   2 d1 -     d2 +   2 d3 + d4
+  to[4] = fma(V::all(-0.5f), f, e);      //      1/2 d1 -     d2 - 1/2 d3 + d4
+  to[5] = fma(half3, e, d5) - (f + d3);  //          d1 - 3/2 d2 -   2 d3 + 3/2 d4 + d5
+}
+
+template <class V>
+inline __attribute__((always_inline)) void output_line(const V* m, int step, V* to) {
+  const V m3 = m[3 * step], m4 = m[4 * step], sum = m[step] + m[2 * step], difference = m[step] - m[2 * step];
+  to[0] = (m[0] + sum) + (m3 + m4);
+  to[1] = fma(V::all(0.5f), m3, fma(V::all(-2), m4, difference));
+  to[2] = fma(V::all(0.25f), m3, fma(V::all(4), m4, sum));
+  to[3] = fma(V::all(0.125f), m3, fma(V::all(-8), m4, difference)) + m[5 * step];
+}
+
+template <class V>
+inline __attribute__((always_inline)) void gradient_line(const V* g, int step, V* to) {
+  const V g0 = g[0], g1 = g[step], g2 = g[2 * step], g3 = g[3 * step], even = g0 + g2, odd = g1 + g3;
+  to[0] = g0;
+  to[1] = even + odd;
+  to[2] = even - odd;
+  to[3] = fma(V::all(0.5f), g1, fma(V::all(0.25f), g2, fma(V::all(0.125f), g3, g0)));
+  to[4] = fma(V::all(-2), g1, fma(V::all(4), g2, fma(V::all(-8), g3, g0)));
+  to[5] = g3;
+}
+
+template <class V>
+inline __attribute__((always_inline)) void weights_line(const V* g, int step, V* to) {
+  const V g0 = g[0], g1 = g[step], g2 = g[2 * step], even = g0 + g2, third = V::all(1.0f / 3);
+  to[0] = g0;
+  to[1] = (even + g1) * third;
+  to[2] = (g1 - even) * third;
+  to[3] = fma(V::all(0.25f), g2, fma(V::all(0.5f), g1, g0)) * V::all(-16.0f / 15);
+  to[4] = fma(V::all(4), g2, fma(V::all(-2), g1, g0)) * V::all(1.0f / 15);
+  to[5] = g2;
+}
+
+template <class V>
+inline __attribute__((always_inline)) void weight_gradient_line(const V* m, int step, V* to) {
+  const V third = V::all(1.0f / 3), m1 = m[step] * third, m2 = m[2 * step] * third;
+  const V m3 = m[3 * step] * V::all(-16.0f / 15), m4 = m[4 * step] * V::all(1.0f / 15);
+  const V difference = m1 - m2, sum = m1 + m2;
+  to[0] = (m[0] + difference) + (m3 + m4);
+  to[1] = fma(V::all(0.5f), m3, fma(V::all(-2), m4, sum));
+  to[2] = fma(V::all(0.25f), m3, fma(V::all(4), m4, difference)) + m[5 * step];
+}
+
+// --- Two dimensions: line(columns), then line(rows); from [n][n] to [m][m], in place of the last ---
+
+template <int n, int m, class V, class Line>
+inline __attribute__((always_inline)) void both_ways(const V* from, V* to, Line&& line) {
+  V turned[n * m];  // [n columns][m]
+#pragma GCC unroll 6
+  for (int j = 0; j < n; ++j) line(from + j, n, turned + j * m);
+  V row[m];
+#pragma GCC unroll 6
+  for (int i = 0; i < m; ++i) {
+    line(turned + i, m, row);
+#pragma GCC unroll 6
+    for (int j = 0; j < m; ++j) to[i * m + j] = row[j];
+  }
+}
+
+// The pixels of size x size around piece `index`, from `pad` before its first one: their addresses, `outside` for those
+// that the image has not.
+template <int size, class T>
+void pixels_of(const Pieces& image, T* data, int64_t pad_h, int64_t pad_w, int64_t index, T* outside,
+               T** pixels) {
+  const int64_t in_image = image.rows * image.columns;
+  const int64_t top = index % in_image / image.columns * kOut - pad_h,
+                left = index % image.columns * kOut - pad_w;
+  T* start = data + index / in_image * image.h * image.w * image.channels;
+  for (int i = 0; i < size; ++i)
+    for (int j = 0; j < size; ++j) {
+      const int64_t row = top + i, column = left + j;
+      const bool inside = 0 <= row && row < image.h && 0 <= column && column < image.w;
+      pixels[i * size + j] = inside ? start + (row * image.w + column) * image.channels : outside;
+    }
+}
+
+inline float* place(float* data, const Layout& at, int64_t piece, int64_t channel) {
+  return data + channel / panels.width * at.panel + piece * at.pitch + channel % panels.width;
+}
+
+void input(const Pieces& image, const float* x, int64_t pad_h, int64_t pad_w, int64_t first, int64_t count,
+           const float* zeros, float* to, const Layout& at) {
+  for (int64_t i = 0; i < count; ++i) {
+    const float* pixels[kPositions];
+    pixels_of<kIn>(image, x, pad_h, pad_w, first + i, zeros, pixels);
+    for_lanes(image.channels, [&]<class V>(V, int64_t c) {
+      V d[kPositions];
+      for (int p = 0; p < kPositions; ++p) d[p] = V::load(pixels[p] + c);
+      both_ways<kIn, kIn>(d, d, [](const V* line, int step, V* out) { input_line(line, step, out); });
+      float* here = place(to, at, i, c);
+      for (int p = 0; p < kPositions; ++p) d[p].store(here + p * at.position);
+    });
+  }
+}
+
+void gradient(const Pieces& image, const float* grad_y, int64_t first, int64_t count, const float* zeros,
+              float* to, const Layout& at) {
+  for (int64_t i = 0; i < count; ++i) {
+    const float* pixels[kOut * kOut];
+    pixels_of<kOut>(image, grad_y, 0, 0, first + i, zeros, pixels);
+    for_lanes(image.channels, [&]<class V>(V, int64_t c) {
+      V g[kOut * kOut], m[kPositions];
+      for (int p = 0; p < kOut * kOut; ++p) g[p] = V::load(pixels[p] + c);
+      both_ways<kOut, kIn>(g, m, [](const V* line, int step, V* out) { gradient_line(line, step, out); });
+      float* here = place(to, at, i, c);
+      for (int p = 0; p < kPositions; ++p) m[p].store(here + p * at.position);
+    });
+  }
+}
+
+void output(const Pieces& image, const float* from, const Layout& at, int64_t first, int64_t count,
+            const float* b, float* beyond, float* y) {
+  for (int64_t i = 0; i < count; ++i) {
+    float* pixels[kOut * kOut];
+    pixels_of<kOut>(image, y, 0, 0, first + i, beyond, pixels);
+    for_lanes(image.channels, [&]<class V>(V, int64_t c) {
+      const float* here = place(const_cast<float*>(from), at, i, c);
+      V m[kPositions], out[kOut * kOut];
+      for (int p = 0; p < kPositions; ++p) m[p] = V::load(here + p * at.position);
+      both_ways<kIn, kOut>(m, out, [](const V* line, int step, V* to) { output_line(line, step, to); });
+      const V bias = b ? V::load(b + c) : V::all(0);
+      for (int p = 0; p < kOut * kOut; ++p) (out[p] + bias).store(pixels[p] + c);
+    });
+  }
+}
+
+// --- Weights ---
+
+template <class V>
+inline __attribute__((always_inline)) void transform_filter(const float* const* taps, int64_t c, V* to) {
+  V g[kWeights * kWeights];
+  for (int i = 0; i < kWeights * kWeights; ++i) g[i] = V::load(taps[i] + c);
+  both_ways<kWeights, kIn>(g, to, [](const V* line, int step, V* out) { weights_line(line, step, out); });
+}
+
+void weights(int64_t k, int64_t c, int64_t first, const float* w, float* to, int64_t position) {
+  const int64_t columns = k - first < panels.width ? k - first : panels.width;
+  for (int64_t j = 0; j < columns; ++j) {
+    const float* taps[kWeights * kWeights];
+    for (int i = 0; i < kWeights * kWeights; ++i) taps[i] = w + ((first + j) * kWeights * kWeights + i) * c;
+    for_lanes(c, [&]<class V>(V, int64_t channel) {
+      V u[kPositions];
+      transform_filter(taps, channel, u);
+      for (int p = 0; p < kPositions; ++p) {
+        float lane[V::kCount];
+        u[p].store(lane);
+        float* here = to + p * position + channel * panels.width + j;
+        for (int64_t l = 0; l < V::kCount; ++l) here[l * panels.width] = lane[l];
+      }
+    });
+  }
+  for (int64_t j = columns; j < panels.width; ++j)
+    for (int p = 0; p < kPositions; ++p)
+      for (int64_t l = 0; l < c; ++l) to[p * position + l * panels.width + j] = 0;
+}
+
+void turned_weights(int64_t k, int64_t c, int64_t first, const float* w, float* to, int64_t position) {
+  const int64_t columns = c - first < panels.width ? c - first : panels.width;
+  for (int64_t filter = 0; filter < k; ++filter) {
+    const float* taps[kWeights * kWeights];
+    for (int i = 0; i < kWeights * kWeights; ++i)
+      taps[i] = w + (filter * kWeights * kWeights + kWeights * kWeights - 1 - i) * c + first;
+    float* here = to + filter * panels.width;
+    for_lanes(columns, [&]<class V>(V, int64_t j) {
+      V u[kPositions];
+      transform_filter(taps, j, u);
+      for (int p = 0; p < kPositions; ++p) u[p].store(here + p * position + j);
+    });
+    for (int64_t j = columns; j < panels.width; ++j)
+      for (int p = 0; p < kPositions; ++p) here[p * position + j] = 0;
+  }
+}
+
+void weight_gradient(int64_t c, const float* from, int64_t position, float* grad_w) {
+  for_lanes(c, [&]<class V>(V, int64_t channel) {
+    V m[kPositions], g[kWeights * kWeights];
+    for (int p = 0; p < kPositions; ++p) m[p] = V::load(from + p * position + channel);
+    both_ways<kIn, kWeights>(m, g,
+                             [](const V* line, int step, V* out) { weight_gradient_line(line, step, out); });
+    for (int i = 0; i < kWeights * kWeights; ++i) g[i].store(grad_w + i * c + channel);
+  });
+}
+
+}  // namespace
+
+extern const winograd::Transforms winograd_transforms;
+const winograd::Transforms winograd_transforms = {input,   gradient,       output,
+                                                  weights, turned_weights, weight_gradient};
+
+}  // namespace saccade::SACCADE_VECTORS

@@ -1,0 +1,50 @@
+// The transforms of winograd.h on vectors of channels. A *piece* is what one transform takes of an image: 4x4 pixels of
+// the side that slides not (y), or the 6x6 pixels around them (x). A transformed piece has 36 numbers for each channel,
+// the *positions*.
+#pragma once
+
+#include "kernels/common/vectors.h"
+
+namespace saccade::winograd {
+
+constexpr int64_t kOut = 4, kIn = 6, kPositions = kIn * kIn;
+
+// Images [n, h, w, channels] whose pixels are read or written piece by piece. The grid of pieces is that of y; the last
+// ones of a row or a column lie partly outside where 4 does not divide y.
+struct Pieces {
+  int64_t n, rows, columns;  // the grid
+  int64_t h, w, channels;    // the image
+
+  int64_t count() const { return n * rows * columns; }
+};
+
+// Where the numbers of transformed pieces lie: that of channel c of piece i at position p is
+//   data[p * position + c / panel_width * panel + i * pitch + c % panel_width],
+// which is either rows of all channels or panels (kernels/matmul/panels.h).
+struct Layout {
+  int64_t position, panel, pitch;
+};
+
+struct Transforms {
+  // B^T x B of the pieces [first, first + count), with pixels up to `pad` before the image's first ones and whatever
+  // lies behind its last ones 0. `zeros` are as many as the image has channels.
+  void (*input)(const Pieces&, const float* x, int64_t pad_h, int64_t pad_w, int64_t first, int64_t count,
+                const float* zeros, float* to, const Layout&);
+  // A y A^T of the pieces.
+  void (*gradient)(const Pieces&, const float* grad_y, int64_t first, int64_t count, const float* zeros,
+                   float* to, const Layout&);
+  // A^T m A of the pieces, plus b where there is one, into the image. `beyond` takes what falls outside it.
+  void (*output)(const Pieces&, const float* from, const Layout&, int64_t first, int64_t count,
+                 const float* b, float* beyond, float* y);
+
+  // G w G^T of one panel of filters w [K,3,3,C]: to[p * position + c * width + j] for the filters first + j.
+  void (*weights)(int64_t k, int64_t c, int64_t first, const float* w, float* to, int64_t position);
+  // Of the filters turned by 180 degrees, C and K exchanged: to[p * position + k * width + j], channels first + j.
+  void (*turned_weights)(int64_t k, int64_t c, int64_t first, const float* w, float* to, int64_t position);
+  // grad_w[k,:,:,:] = G^T m G, from[p * position + k * pitch + c].
+  void (*weight_gradient)(int64_t c, const float* from, int64_t position, float* grad_w);
+};
+
+const Transforms& transforms(Vectors vectors);
+
+}  // namespace saccade::winograd
