@@ -145,26 +145,33 @@ void apply_row(int64_t channels, const float* x, const float* mean, const float*
   }
 }
 
-// first += sum g
-// second += sum g (x - mean)
-// The kRows rows are added in f32, and the totals in f64.
+// sum += g
+// product += g (x - mean)
+// of kRows rows. More than two at once, of four matrices whose rows may lie a power of two apart, would not fit side by
+// side into the lines of L1 that they share.
 template <int64_t kRows, Mask kMask, bool kWrite>
 void add_gradients(int64_t pitch, int64_t count, const float* grad_y, const float* x, const float* y,
-                   const float* mean, const float* scale, const float* beta, double* first, double* second,
+                   const float* mean, const float* scale, const float* beta, float* sum, float* product,
                    float* g) {
 #pragma omp simd
   for (int64_t c = 0; c < count; ++c) {
-    float sum = 0, product = 0;
     for (int64_t r = 0; r < kRows; ++r) {
       const int64_t i = r * pitch + c;
       const float grad =
           masked<kMask>(grad_y[i], x[i], kMask == Mask::from_y ? y[i] : 0.0f, mean[c], scale[c], beta[c]);
-      sum += grad;
-      product += grad * (x[i] - mean[c]);
+      sum[c] += grad;
+      product[c] += grad * (x[i] - mean[c]);
       if (kWrite) g[i] = grad;
     }
-    first[c] += sum;
-    second[c] += product;
+  }
+}
+
+// total += sum, and sum = 0
+void flush(int64_t count, float* sum, double* total) {
+#pragma omp simd
+  for (int64_t c = 0; c < count; ++c) {
+    total[c] += sum[c];
+    sum[c] = 0;
   }
 }
 
@@ -244,26 +251,35 @@ void BatchNorm<Device::cpu>::reduce(Context& context, int64_t rows, int64_t chan
   const size_t size = static_cast<size_t>(parts_of(rows) * channels);
   const Context::Scratch scratch(context, 2 * size * sizeof(double));
   const Totals totals{scratch.as<double>(), scratch.as<double>() + size};
-  const auto run = [&](auto several, auto one) {
+  const auto run = [&](auto two, auto one) {
     sum_columns(
         context, rows, channels, totals,
         [&](int64_t row, int64_t count, int64_t channel, int64_t width, double* first, double* second) {
-          by_rows(row, count, several, one, [&](auto function, int64_t r) {
+          float sum[kWidth] = {}, product[kWidth] = {};
+          const int64_t end = row + count;
+          const auto add = [&](auto function, int64_t r) {
             const int64_t at = r * channels + channel;
             function(channels, width, grad_y + at, x + at, y + (y ? at : 0), mean + channel,
-                     affine.scale.data() + channel, affine.beta.data() + channel, first, second,
+                     affine.scale.data() + channel, affine.beta.data() + channel, sum, product,
                      g + (g ? at : 0));
-          });
+          };
+          while (row < end) {  // kUnroll rows are added in f32, and the totals in f64
+            const int64_t stop = row + kUnroll <= end ? row + kUnroll : row + 1;
+            for (; row + 2 <= stop; row += 2) add(two, row);
+            for (; row < stop; ++row) add(one, row);
+            flush(width, sum, first);
+            flush(width, product, second);
+          }
         });
   };
   with_constant(g != nullptr, [&](auto write) {
     constexpr bool kWrite = decltype(write)::value;
     if (!relu)
-      run(add_gradients<kUnroll, Mask::none, kWrite>, add_gradients<1, Mask::none, kWrite>);
+      run(add_gradients<2, Mask::none, kWrite>, add_gradients<1, Mask::none, kWrite>);
     else if (y)
-      run(add_gradients<kUnroll, Mask::from_y, kWrite>, add_gradients<1, Mask::from_y, kWrite>);
+      run(add_gradients<2, Mask::from_y, kWrite>, add_gradients<1, Mask::from_y, kWrite>);
     else
-      run(add_gradients<kUnroll, Mask::from_x, kWrite>, add_gradients<1, Mask::from_x, kWrite>);
+      run(add_gradients<2, Mask::from_x, kWrite>, add_gradients<1, Mask::from_x, kWrite>);
   });
   for (int64_t c = 0; c < channels; ++c) {
     grad_beta[c] = static_cast<float>(totals.first[c]);
