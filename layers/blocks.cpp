@@ -1,13 +1,14 @@
 #include "layers/blocks.h"
 
+#include "autograd/functions/conv_norm.h"
+
 namespace saccade::layers {
 
 Variable conv_norm_relu(Tape& tape, const Variable& x, const Variable& weight, const Variable& gamma,
                         const Variable& beta, const Tensor& running_mean, const Tensor& running_var,
                         const ConvNormReluOptions& options) {
-  const Variable z = conv2d(tape, x, weight, nullptr, options.convolution);  // [N,P,Q,K]
   const BatchNormOptions norm{options.mode, options.eps, options.momentum, true};
-  return batch_norm(tape, z, gamma, &beta, running_mean, running_var, norm);
+  return conv_norm(tape, x, weight, gamma, beta, running_mean, running_var, options.convolution, norm);
 }
 
 }  // namespace saccade::layers

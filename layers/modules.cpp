@@ -1,6 +1,7 @@
 #include "layers/modules.h"
 
 #include "autograd/functions/cast.h"
+#include "autograd/functions/conv_norm.h"
 #include "autograd/functions/linear.h"
 #include "layers/init.h"
 
@@ -22,8 +23,8 @@ Variable Conv2d::operator()(Tape& tape, const Variable& x) const {
 BatchNorm::BatchNorm(ParameterArena& arena, const std::string& name, int64_t channels, float initial_weight)
     : weight(arena.add(name + ".weight", {channels}, init::constant(initial_weight))),
       bias(arena.add(name + ".bias", {channels}, init::constant(0))),
-      mean_(arena.add_buffer(name + ".running_mean", {channels}, init::constant(0))),
-      variance_(arena.add_buffer(name + ".running_var", {channels}, init::constant(1))) {}
+      mean(arena.add_buffer(name + ".running_mean", {channels}, init::constant(0))),
+      variance(arena.add_buffer(name + ".running_var", {channels}, init::constant(1))) {}
 
 Variable BatchNorm::operator()(Tape& tape, const Variable& x, BatchNormOptions::Mode mode, bool relu,
                                const Variable* residual) const {
@@ -31,7 +32,18 @@ Variable BatchNorm::operator()(Tape& tape, const Variable& x, BatchNormOptions::
   options.mode = mode;
   options.relu = relu;
   const Variable gamma = tape.as_stored(weight), beta = tape.as_stored(bias);
-  return batch_norm(tape, x, gamma, &beta, mean_.value, variance_.value, options, residual);
+  return batch_norm(tape, x, gamma, &beta, mean.value, variance.value, options, residual);
+}
+
+Variable conv_norm(Tape& tape, const Conv2d& convolution, const BatchNorm& norm, const Variable& x,
+                   BatchNormOptions::Mode mode, bool relu, const Variable* residual) {
+  check(!convolution.bias, "a convolution before a norm has no bias");
+  BatchNormOptions options;
+  options.mode = mode;
+  options.relu = relu;
+  return saccade::conv_norm(tape, in_precision(tape, x), tape.in_precision(*convolution.weight),
+                            tape.as_stored(norm.weight), tape.as_stored(norm.bias), norm.mean.value,
+                            norm.variance.value, convolution.options, options, residual);
 }
 
 Linear::Linear(ParameterArena& arena, const std::string& name, int64_t in, int64_t out, bool with_bias)

@@ -31,9 +31,13 @@ class BatchNorm {
                       const Variable* residual = nullptr) const;
   Parameter &weight, &bias;
 
- private:
-  Parameter &mean_, &variance_;
+  Parameter &mean, &variance;  // the running statistics
 };
+
+// y = act(norm(convolution(x)) + residual), as the two modules one after the other, but in fewer passes where that can be
+// (autograd/functions/conv_norm.h). The convolution has no bias: the norm would take it away again.
+Variable conv_norm(Tape& tape, const Conv2d& convolution, const BatchNorm& norm, const Variable& x,
+                   BatchNormOptions::Mode mode, bool relu = false, const Variable* residual = nullptr);
 
 // y = act(x w^T + b). Parameters: <name>.weight [O,I], <name>.bias [O].
 class Linear {

@@ -53,25 +53,25 @@ ResidualBlock::ResidualBlock(ParameterArena& arena, const std::string& name, boo
   }
 }
 
-Variable ResidualBlock::before_last_norm(Tape& tape, const Variable& x, Mode mode) const {
+Variable ResidualBlock::before_last(Tape& tape, const Variable& x, Mode mode) const {
   Variable y = x;
   for (size_t i = 0; i + 1 < convolutions_.size(); ++i)
-    y = norms_[i](tape, convolutions_[i](tape, y), mode, true);
-  return convolutions_.back()(tape, y);
+    y = conv_norm(tape, convolutions_[i], norms_[i], y, mode, true);
+  return y;
 }
 
 Variable ResidualBlock::branch(Tape& tape, const Variable& x, Mode mode) const {
-  return norms_.back()(tape, before_last_norm(tape, x, mode), mode);
+  return conv_norm(tape, convolutions_.back(), norms_.back(), before_last(tape, x, mode), mode);
 }
 
 Variable ResidualBlock::shortcut(Tape& tape, const Variable& x, Mode mode) const {
-  return projection_ ? (*projection_norm_)(tape, (*projection_)(tape, x), mode) : x;
+  return projection_ ? conv_norm(tape, *projection_, *projection_norm_, x, mode) : x;
 }
 
 Variable ResidualBlock::operator()(Tape& tape, const Variable& x, Mode mode) const {
-  const Variable y = before_last_norm(tape, x, mode);
+  const Variable y = before_last(tape, x, mode);
   const Variable residual = shortcut(tape, x, mode);
-  return norms_.back()(tape, y, mode, true, &residual);  // norm, sum and ReLU in one pass
+  return conv_norm(tape, convolutions_.back(), norms_.back(), y, mode, true, &residual);
 }
 
 ResNet::ResNet(ParameterArena& arena, const ResNetConfig& config, const std::string& prefix)
@@ -119,7 +119,7 @@ const std::vector<ResidualBlock>& ResNet::stage(int number) const {
 
 Variable ResNet::stem(Tape& tape, const Variable& images, Mode mode) const {
   check(stem_.has_value(), "this backbone has no stem");
-  const Variable x = (*stem_norm_)(tape, (*stem_)(tape, images), mode, true);
+  const Variable x = conv_norm(tape, *stem_, *stem_norm_, images, mode, true);
   return compact_ ? x : max_pool2d(tape, x, 3, 2, 1);
 }
 

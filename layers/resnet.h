@@ -37,7 +37,7 @@ class ResidualBlock {
   int64_t channels() const { return channels_; }
 
  private:
-  Variable before_last_norm(Tape& tape, const Variable& x, Mode mode) const;
+  Variable before_last(Tape& tape, const Variable& x, Mode mode) const;  // convolution
   std::vector<Conv2d> convolutions_;
   std::vector<BatchNorm> norms_;
   std::optional<Conv2d> projection_;

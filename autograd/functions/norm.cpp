@@ -2,6 +2,7 @@
 
 #include "autograd/functions/common.h"
 #include "kernels/norm/batch_norm.ref.h"
+#include "kernels/norm/column_sums.h"
 
 namespace saccade {
 
@@ -12,31 +13,32 @@ const T* data_or_null(const Tensor& tensor) {
   return tensor ? tensor.data<T>() : nullptr;
 }
 
-void check_shapes(const Variable& x, const Variable& gamma, const Variable* beta, const Tensor& running_mean,
-                  const Tensor& running_var, const BatchNormOptions& options, const Variable* residual) {
-  check_input(x.shape().rank() >= 2, "batch_norm: x ", x.shape().text(), " has less than two dimensions");
-  const Shape channels{x.shape()[-1]};
+}  // namespace
+
+void check_batch_norm(const Shape& x, DType dtype, const Variable& gamma, const Variable* beta,
+                      const Tensor& running_mean, const Tensor& running_var, const BatchNormOptions& options,
+                      const Variable* residual) {
+  check_input(x.rank() >= 2, "batch_norm: x ", x.text(), " has less than two dimensions");
+  const Shape channels{x[-1]};
   check_input(gamma.shape() == channels && (!beta || beta->shape() == channels) &&
                   running_mean.shape() == channels && running_var.shape() == channels,
               "batch_norm: gamma, beta and the running statistics must have shape ", channels.text());
-  check_input(!residual || residual->shape() == x.shape(), "batch_norm: x and the residual differ in shape");
+  check_input(!residual || residual->shape() == x, "batch_norm: x and the residual differ in shape");
   // Sums over bf16 are kept in f32, and so is what the norm learns and counts.
-  const DType wide = accumulator_of(x.dtype());
+  const DType wide = accumulator_of(dtype);
   check_input(gamma.dtype() == wide && (!beta || beta->dtype() == wide) && running_mean.dtype() == wide &&
-                  running_var.dtype() == wide && (!residual || residual->dtype() == x.dtype()),
-              "batch_norm: for x in ", name_of(x.dtype()), " gamma, beta and the running statistics are ",
+                  running_var.dtype() == wide && (!residual || residual->dtype() == dtype),
+              "batch_norm: for x in ", name_of(dtype), " gamma, beta and the running statistics are ",
               name_of(wide), " and the residual is like x");
-  check_input(options.mode != BatchNormOptions::train || x.shape().rows() != 1,
-              "batch_norm: one value per channel has no variance to train with; x is ", x.shape().text());
+  check_input(options.mode != BatchNormOptions::train || x.rows() != 1,
+              "batch_norm: one value per channel has no variance to train with; x is ", x.text());
 }
-
-}  // namespace
 
 Variable batch_norm(Tape& tape, const Variable& x, const Variable& gamma, const Variable* beta,
                     const Tensor& running_mean, const Tensor& running_var, const BatchNormOptions& options,
-                    const Variable* residual) {
+                    const Variable* residual, const std::vector<double>* column_sums) {
   tape.begin("batch_norm");
-  check_shapes(x, gamma, beta, running_mean, running_var, options, residual);
+  check_batch_norm(x.shape(), x.dtype(), gamma, beta, running_mean, running_var, options, residual);
   const int64_t rows = x.shape().rows(), channels = x.shape()[-1];
   const bool relu = options.relu, of_batch = options.mode != BatchNormOptions::eval;
   const Tensor y = tape.empty_like(x.value);
@@ -48,13 +50,21 @@ Variable batch_norm(Tape& tape, const Variable& x, const Variable& gamma, const 
                residual_value = residual ? residual->value : Tensor();
   dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
     using A = Accumulator<T>;
-    if (of_batch)
-      BatchNorm<D>::statistics(tape.context(), rows, channels, x.value.data<T>(), options.eps,
-                               options.momentum, mean.data<A>(), invstd.data<A>(),
-                               moves ? running_mean.data<A>() : nullptr,
-                               moves ? running_var.data<A>() : nullptr);
-    else
+    A *moving_mean = moves ? running_mean.data<A>() : nullptr,
+      *moving_var = moves ? running_var.data<A>() : nullptr;
+    bool known = false;
+    if constexpr (D == Device::cpu) {
+      known = of_batch && column_sums && !column_sums->empty();
+      if (known)
+        statistics_from(column_sums->data(), rows, channels, options.eps, options.momentum, mean.data<A>(),
+                        invstd.data<A>(), moving_mean, moving_var);
+    }
+    if (!of_batch)
       BatchNorm<D>::invert(tape.context(), channels, running_var.data<A>(), options.eps, invstd.data<A>());
+    else if (!known)
+      BatchNorm<D>::statistics(tape.context(), rows, channels, x.value.data<T>(), options.eps,
+                               options.momentum, mean.data<A>(), invstd.data<A>(), moving_mean, moving_var);
+
     BatchNorm<D>::apply(tape.context(), rows, channels, x.value.data<T>(), mean.data<A>(), invstd.data<A>(),
                         gamma.value.data<A>(), data_or_null<A>(beta_value), data_or_null<T>(residual_value),
                         relu, y.data<T>());

@@ -1,24 +1,38 @@
 #include "kernels/convolution/conv2d.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <memory>
 #include <unordered_map>
 
 #include "kernels/common/parallel.h"
-#include "kernels/convolution/direct.h"
-#include "kernels/convolution/pointwise.h"
+#include "kernels/convolution/conv2d_cpu.h"
+#include "kernels/convolution/windows.h"
 #include "kernels/convolution/winograd.h"
 
 namespace saccade {
 
 namespace {
 
-enum class Form { winograd, pointwise, direct };
+bool takes_winograd(const Context& context, const Conv2dShape& d) {
+  return !context.exact && winograd::takes(d);
+}
 
-Form form_of(const Context& context, const Conv2dShape& d) {
-  if (pointwise::takes(d)) return Form::pointwise;
-  return !context.exact && winograd::takes(d) ? Form::winograd : Form::direct;
+int64_t packed_count(const Context& context, const Conv2dShape& d) {
+  return takes_winograd(context, d) ? winograd::weights_count(context, d)
+                                    : windows::weights_count(context, d);
+}
+
+void pack(Context& context, const Conv2dShape& d, const float* w, float* to) {
+  takes_winograd(context, d) ? winograd::transform_weights(context, d, w, to)
+                             : windows::pack_weights(context, d, w, to);
+}
+
+void convolve(Context& context, const Conv2dShape& d, const float* x, const float* packed,
+              const Finish& finish, float* y) {
+  takes_winograd(context, d) ? winograd::forward(context, d, x, packed, finish, y)
+                             : windows::forward(context, d, x, packed, finish, y);
 }
 
 // Weights as a form reads them, kept as long as they are used with the same version.
@@ -61,40 +75,67 @@ void sum_pixels(Context& context, const Conv2dShape& d, const float* grad_y, flo
 
 }  // namespace
 
+namespace conv2d_cpu {
+
+void forward(Context& context, const Conv2dShape& d, const float* x, const float* w, const Finish& finish,
+             float* y, uint64_t weight_version) {
+  if (d.y_count() == 0) {
+    if (finish.sums) std::fill_n(finish.sums, 2 * d.k, 0.0);
+    return;
+  }
+  with_weights(
+      context, "weights", w, packed_count(context, d), weight_version,
+      [&](float* to) { pack(context, d, w, to); },
+      [&](const float* packed) { convolve(context, d, x, packed, finish, y); });
+}
+
+void forward_folded(Context& context, const Conv2dShape& d, const float* x, const float* w,
+                    const FixedNorm& norm, const float* residual, bool relu, float* y, uint64_t version) {
+  if (d.y_count() == 0) return;
+  const int64_t count = packed_count(context, d);  // behind them is what the norm adds
+  const auto prepare = [&](float* to) {
+    const Context::Scratch scratch(context, static_cast<size_t>(d.w_count()) * sizeof(float));
+    float* folded = scratch.as<float>();
+    const int64_t size = d.r * d.s * d.c;
+    parallel_for(context, d.k, 65536 / std::max<int64_t>(size, 1) + 1, [&](int64_t begin, int64_t end) {
+      for (int64_t k = begin; k < end; ++k) {
+        const double scale = norm.gamma[k] / std::sqrt(norm.var[k] + norm.eps);
+        for (int64_t i = 0; i < size; ++i) folded[k * size + i] = static_cast<float>(scale * w[k * size + i]);
+        to[count + k] = static_cast<float>(norm.beta[k] - norm.mean[k] * scale);
+      }
+    });
+    pack(context, d, folded, to);
+  };
+  with_weights(context, "folded weights", w, count + d.k, version, prepare, [&](const float* packed) {
+    convolve(context, d, x, packed, {packed + count, residual, relu, nullptr}, y);
+  });
+}
+
+void backward_data(Context& context, const Conv2dShape& d, const float* grad_y, const float* w, bool add,
+                   float* grad_x) {
+  if (d.x_count() == 0) return;
+  if (takes_winograd(context, d))
+    winograd::backward_data(context, d, grad_y, w, add, grad_x);
+  else
+    windows::backward_data(context, d, grad_y, w, add, grad_x);
+}
+
+}  // namespace conv2d_cpu
+
 template <>
 template <>
 void Conv2d<Device::cpu>::forward(Context& context, const Conv2dShape& d, const float* x, const float* w,
                                   const float* b, float* y, uint64_t weight_version) {
-  if (d.y_count() == 0) return;
-  switch (form_of(context, d)) {
-    case Form::winograd:
-      return with_weights(
-          context, "winograd", w, winograd::weights_count(context, d), weight_version,
-          [&](float* to) { winograd::transform_weights(context, d, w, to); },
-          [&](const float* transformed) { winograd::forward(context, d, x, transformed, b, y); });
-    case Form::pointwise:
-      return with_weights(
-          context, "pointwise", w, pointwise::weights_count(context, d), weight_version,
-          [&](float* to) { pointwise::pack_weights(context, d, w, to); },
-          [&](const float* packed) { pointwise::forward(context, d, x, packed, b, y); });
-    case Form::direct:
-      return direct::forward(context, d, x, w, b, y, weight_version);
-  }
+  Finish finish;
+  finish.b = b;
+  conv2d_cpu::forward(context, d, x, w, finish, y, weight_version);
 }
 
 template <>
 template <>
 void Conv2d<Device::cpu>::backward_data(Context& context, const Conv2dShape& d, const float* grad_y,
                                         const float* w, float* grad_x) {
-  if (d.x_count() == 0) return;
-  switch (form_of(context, d)) {
-    case Form::winograd:
-      return winograd::backward_data(context, d, grad_y, w, grad_x);
-    case Form::pointwise:
-      return pointwise::backward_data(context, d, grad_y, w, grad_x);
-    case Form::direct:
-      return direct::backward_data(context, d, grad_y, w, grad_x);
-  }
+  conv2d_cpu::backward_data(context, d, grad_y, w, false, grad_x);
 }
 
 template <>
@@ -103,18 +144,10 @@ void Conv2d<Device::cpu>::backward_weight(Context& context, const Conv2dShape& d
                                           const float* grad_y, float* grad_w, float* grad_b) {
   if (d.y_count() == 0) {
     std::memset(grad_w, 0, static_cast<size_t>(d.w_count()) * sizeof(float));
-    if (grad_b) std::memset(grad_b, 0, static_cast<size_t>(d.k) * sizeof(float));
-    return;
-  }
-  switch (form_of(context, d)) {
-    case Form::winograd:
-      winograd::backward_weight(context, d, x, grad_y, grad_w);
-      break;
-    case Form::pointwise:
-      pointwise::backward_weight(context, d, x, grad_y, grad_w);
-      break;
-    case Form::direct:
-      return direct::backward_weight(context, d, x, grad_y, grad_w, grad_b);
+  } else if (takes_winograd(context, d)) {
+    winograd::backward_weight(context, d, x, grad_y, grad_w);
+  } else if (d.w_count() > 0) {
+    windows::backward_weight(context, d, x, grad_y, grad_w);
   }
   if (grad_b) sum_pixels(context, d, grad_y, grad_b);
 }

@@ -5,6 +5,7 @@
 
 #include "kernels/common/parallel.h"
 #include "kernels/common/per_thread.h"
+#include "kernels/convolution/finish_rows.h"
 #include "kernels/convolution/winograd.vectors.h"
 #include "kernels/matmul/panels.h"
 
@@ -99,9 +100,19 @@ class Steps {
                     weights + (position * in_position + number) * depth * panel_.width,
                     m + position * m_.position + number * panel_.width, m_.pitch, false);
   }
-  void transform_output(const float* m, int64_t first, int64_t count, const float* b, float* beyond,
-                        float* y) const {
-    transform_.output(pass_.out, m, m_, first, count, b, beyond, y);
+  // The pieces of y, which `finished` then hears of line by line.
+  template <class Finished>
+  void transform_output(const float* m, int64_t first, int64_t count, bool add, float* beyond, float* y,
+                        Finished&& finished) const {
+    transform_.output(pass_.out, m, m_, first, count, add, beyond, y);
+    const Pieces& out = pass_.out;
+    for (int64_t i = first; i < first + count; ++i) {
+      const int64_t column = i % out.columns * kOut, row = i / out.columns % out.rows * kOut;
+      for (int64_t line = row; line < std::min(row + kOut, out.h); ++line) {
+        const int64_t pixel = (i / (out.rows * out.columns) * out.h + line) * out.w + column;
+        finished(pixel, std::min(kOut, out.w - column), y + pixel * out.channels);
+      }
+    }
   }
   int64_t v_pitch() const { return v_.pitch; }
   int64_t m_pitch() const { return m_.pitch; }
@@ -116,11 +127,12 @@ class Steps {
 
 // Each thread takes blocks of pieces from x to y.
 void by_blocks(Context& context, const Pass& pass, int64_t block, const float* x, const float* weights,
-               const float* b, const float* zeros, float* y) {
+               bool add, const Finish& finish, const float* zeros, float* y) {
   const int64_t count = pass.out.count(), blocks = (count + block - 1) / block;
   const Steps steps(context, pass, block);
   PerThread memory(context, bytes(steps.v_count() + steps.m_count() + pass.out.channels), blocks);
-  parallel_for(context, blocks, 1, [&](int64_t begin, int64_t end) {
+  FinishRows rest(context, finish, pass.out.channels, blocks);
+  rest.for_blocks([&](int64_t begin, int64_t end, auto&& finished) {
     const PerThread::Block own(memory);
     float *v = own.as<float>(), *m = v + steps.v_count(), *beyond = m + steps.m_count();
     for (int64_t i = begin; i < end; ++i) {
@@ -129,19 +141,18 @@ void by_blocks(Context& context, const Pass& pass, int64_t block, const float* x
       for (int64_t position = 0; position < kPositions; ++position)
         for (int64_t number = 0; number < steps.panels_of_weights(); ++number)
           steps.multiply(position, number, now, v, weights, m);
-      steps.transform_output(m, first, now, b, beyond, y);
+      steps.transform_output(m, first, now, add, beyond, y, finished);
     }
   });
 }
 
 // All threads take one step after the other, each of them some of the products: for few pieces and many channels.
-void by_steps(Context& context, const Pass& pass, const float* x, const float* weights, const float* b,
-              const float* zeros, float* y) {
+void by_steps(Context& context, const Pass& pass, const float* x, const float* weights, bool add,
+              const Finish& finish, const float* zeros, float* y) {
   const int64_t count = pass.out.count();
   const Steps steps(context, pass, count);
   const Context::Scratch scratch(context, bytes(steps.v_count() + steps.m_count()));
   float *v = scratch.as<float>(), *m = v + steps.v_count();
-  PerThread beyond(context, bytes(pass.out.channels), count);
   parallel_for(context, count, 1, [&](int64_t begin, int64_t end) {
     steps.transform_input(x, begin, end - begin, zeros, v + begin * steps.v_pitch());
   });
@@ -149,24 +160,27 @@ void by_steps(Context& context, const Pass& pass, const float* x, const float* w
   parallel_for(context, kPositions * numbers, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) steps.multiply(i / numbers, i % numbers, count, v, weights, m);
   });
-  parallel_for(context, count, 1, [&](int64_t begin, int64_t end) {
+  PerThread beyond(context, bytes(pass.out.channels), count);
+  FinishRows rest(context, finish, pass.out.channels, count);
+  rest.for_blocks([&](int64_t begin, int64_t end, auto&& finished) {
     const PerThread::Block own(beyond);
-    steps.transform_output(m + begin * steps.m_pitch(), begin, end - begin, b, own.as<float>(), y);
+    steps.transform_output(m + begin * steps.m_pitch(), begin, end - begin, add, own.as<float>(), y,
+                           finished);
   });
 }
 
-void convolve(Context& context, const Pass& pass, const float* x, const float* weights, const float* b,
-              float* y) {
+void convolve(Context& context, const Pass& pass, const float* x, const float* weights, bool add,
+              const Finish& finish, float* y) {
   const int64_t count = pass.out.count(), threads = context.threads();
   const Context::Scratch zeros(context, bytes(pass.in.channels));
   std::memset(zeros.as<float>(), 0, bytes(pass.in.channels));
-  if (count < kBlock * threads) return by_steps(context, pass, x, weights, b, zeros.as<float>(), y);
+  if (count < kBlock * threads) return by_steps(context, pass, x, weights, add, finish, zeros.as<float>(), y);
   int64_t block = kBlock;
   if (weights_count(panels(context.vectors), pass.in.channels, pass.out.channels) > kDeepCount) {
     const int64_t rounds = (count + kDeepBlock * threads - 1) / (kDeepBlock * threads);
     block = (count + rounds * threads - 1) / (rounds * threads);
   }
-  by_blocks(context, pass, block, x, weights, b, zeros.as<float>(), y);
+  by_blocks(context, pass, block, x, weights, add, finish, zeros.as<float>(), y);
 }
 
 }  // namespace
@@ -190,12 +204,12 @@ void transform_weights(Context& context, const Conv2dShape& d, const float* w, f
   });
 }
 
-void forward(Context& context, const Conv2dShape& d, const float* x, const float* transformed, const float* b,
-             float* y) {
-  convolve(context, forward_pass(d), x, transformed, b, y);
+void forward(Context& context, const Conv2dShape& d, const float* x, const float* transformed,
+             const Finish& finish, float* y) {
+  convolve(context, forward_pass(d), x, transformed, false, finish, y);
 }
 
-void backward_data(Context& context, const Conv2dShape& d, const float* grad_y, const float* w,
+void backward_data(Context& context, const Conv2dShape& d, const float* grad_y, const float* w, bool add,
                    float* grad_x) {
   const Panels& panel = panels(context.vectors);
   const Transforms& transform = transforms(context.vectors);
@@ -205,7 +219,7 @@ void backward_data(Context& context, const Conv2dShape& d, const float* grad_y, 
     for (int64_t i = begin; i < end; ++i)
       transform.turned_weights(d.k, d.c, i * panel.width, w, turned.as<float>() + i * size, count * size);
   });
-  convolve(context, data_pass(d), grad_y, turned.as<float>(), nullptr, grad_x);
+  convolve(context, data_pass(d), grad_y, turned.as<float>(), add, Finish(), grad_x);
 }
 
 void backward_weight(Context& context, const Conv2dShape& d, const float* x, const float* grad_y,

@@ -23,6 +23,7 @@
 #pragma once
 
 #include "kernels/convolution/conv2d.h"
+#include "kernels/convolution/finish.h"
 
 namespace saccade::winograd {
 
@@ -34,9 +35,9 @@ int64_t weights_count(const Context&, const Conv2dShape&);
 void transform_weights(Context&, const Conv2dShape&, const float* w, float* transformed);
 
 // As Conv2d's functions of these names.
-void forward(Context&, const Conv2dShape&, const float* x, const float* transformed, const float* b,
-             float* y);
-void backward_data(Context&, const Conv2dShape&, const float* grad_y, const float* w, float* grad_x);
+void forward(Context&, const Conv2dShape&, const float* x, const float* transformed, const Finish&, float* y);
+void backward_data(Context&, const Conv2dShape&, const float* grad_y, const float* w, bool add,
+                   float* grad_x);
 void backward_weight(Context&, const Conv2dShape&, const float* x, const float* grad_y, float* grad_w);
 
 }  // namespace saccade::winograd

@@ -143,8 +143,8 @@ void gradient(const Pieces& image, const float* grad_y, int64_t first, int64_t c
   }
 }
 
-void output(const Pieces& image, const float* from, const Layout& at, int64_t first, int64_t count,
-            const float* b, float* beyond, float* y) {
+void output(const Pieces& image, const float* from, const Layout& at, int64_t first, int64_t count, bool add,
+            float* beyond, float* y) {
   for (int64_t i = 0; i < count; ++i) {
     float* pixels[kOut * kOut];
     pixels_of<kOut>(image, y, 0, 0, first + i, beyond, pixels);
@@ -153,8 +153,8 @@ void output(const Pieces& image, const float* from, const Layout& at, int64_t fi
       V m[kPositions], out[kOut * kOut];
       for (int p = 0; p < kPositions; ++p) m[p] = V::load(here + p * at.position);
       both_ways<kIn, kOut>(m, out, [](const V* line, int step, V* to) { output_line(line, step, to); });
-      const V bias = b ? V::load(b + c) : V::all(0);
-      for (int p = 0; p < kOut * kOut; ++p) (out[p] + bias).store(pixels[p] + c);
+      for (int p = 0; p < kOut * kOut; ++p)
+        (add ? out[p] + V::load(pixels[p] + c) : out[p]).store(pixels[p] + c);
     });
   }
 }

@@ -33,9 +33,9 @@ struct Transforms {
   // A y A^T of the pieces.
   void (*gradient)(const Pieces&, const float* grad_y, int64_t first, int64_t count, const float* zeros,
                    float* to, const Layout&);
-  // A^T m A of the pieces, plus b where there is one, into the image. `beyond` takes what falls outside it.
-  void (*output)(const Pieces&, const float* from, const Layout&, int64_t first, int64_t count,
-                 const float* b, float* beyond, float* y);
+  // A^T m A of the pieces into the image, or added to what is there. `beyond` takes what falls outside it.
+  void (*output)(const Pieces&, const float* from, const Layout&, int64_t first, int64_t count, bool add,
+                 float* beyond, float* y);
 
   // G w G^T of one panel of filters w [K,3,3,C]: to[p * position + c * width + j] for the filters first + j.
   void (*weights)(int64_t k, int64_t c, int64_t first, const float* w, float* to, int64_t position);

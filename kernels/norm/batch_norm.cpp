@@ -6,12 +6,12 @@
 #include <vector>
 
 #include "kernels/common/parallel.h"
+#include "kernels/norm/column_sums.h"
 
 namespace saccade {
 
 namespace {
 
-constexpr int64_t kUnroll = 8;    // rows that are added in registers before they join a channel's total
 constexpr int64_t kWidth = 1024;  // channels whose totals stay in L1
 constexpr int64_t kBlockBytes =
     1 << 15;  // of the rows that the passes from the last row to the first take at once
@@ -53,24 +53,6 @@ void sum_columns(Context& context, int64_t rows, int64_t channels, Totals totals
     }
 }
 
-// first += sum x
-// second += sum x^2
-// In f64 the variance survives a mean of 10^5 standard deviations, which is more than an f32 x can tell.
-template <int64_t kRows>
-void add_squares(int64_t pitch, int64_t count, const float* __restrict x, double* __restrict first,
-                 double* __restrict second) {
-  for (int64_t c = 0; c < count; ++c) {
-    double sum = 0, squares = 0;
-    for (int64_t r = 0; r < kRows; ++r) {
-      const double value = x[r * pitch + c];
-      sum += value;
-      squares += value * value;
-    }
-    first[c] += sum;
-    second[c] += squares;
-  }
-}
-
 // What the ReLU sees without a residual. Forward and backward share this function, so that they agree to the bit.
 inline float normalized(float x, float mean, float scale, float beta) {
 #ifdef __FP_FAST_FMAF
@@ -104,15 +86,6 @@ void from_last_row(Context& context, int64_t rows, int64_t channels, Body&& body
       body(row, last - row);
     }
   });
-}
-
-// Calls call(function, row) for `count` rows from `row` on. The function is `several` for kUnroll rows at once, and
-// `one` for each of the rest.
-template <class Several, class One, class Call>
-void by_rows(int64_t row, int64_t count, Several several, One one, Call&& call) {
-  const int64_t end = row + count;
-  for (; row + kUnroll <= end; row += kUnroll) call(several, row);
-  for (; row < end; ++row) call(one, row);
 }
 
 // Calls f(std::bool_constant<value>), inside which the compiler knows the value.
@@ -189,24 +162,12 @@ void propagate_row(int64_t channels, const float* grad_y, const float* x, const 
 
 }  // namespace
 
-template <>
-template <>
-void BatchNorm<Device::cpu>::statistics(Context& context, int64_t rows, int64_t channels, const float* x,
-                                        double eps, double momentum, float* mean, float* invstd,
-                                        float* running_mean, float* running_var) {
-  const size_t size = static_cast<size_t>(parts_of(rows) * channels);
-  const Context::Scratch scratch(context, 2 * size * sizeof(double));
-  const Totals totals{scratch.as<double>(), scratch.as<double>() + size};
-  sum_columns(context, rows, channels, totals,
-              [&](int64_t row, int64_t count, int64_t channel, int64_t width, double* first, double* second) {
-                by_rows(row, count, add_squares<kUnroll>, add_squares<1>, [&](auto function, int64_t r) {
-                  function(channels, width, x + r * channels + channel, first, second);
-                });
-              });
+void statistics_from(const double* sums, int64_t rows, int64_t channels, double eps, double momentum,
+                     float* mean, float* invstd, float* running_mean, float* running_var) {
   const double n = static_cast<double>(std::max<int64_t>(rows, 1));
   for (int64_t c = 0; c < channels; ++c) {
-    const double average = totals.first[c] / n;
-    const double var = totals.second[c] / n - average * average;
+    const double average = sums[c] / n;
+    const double var = sums[channels + c] / n - average * average;
     const double positive = var < 0 ? 0.0 : var;  // a NaN stays
     mean[c] = static_cast<float>(average);
     invstd[c] = static_cast<float>(1 / std::sqrt(positive + eps));
@@ -214,6 +175,23 @@ void BatchNorm<Device::cpu>::statistics(Context& context, int64_t rows, int64_t 
     running_mean[c] = static_cast<float>((1 - momentum) * running_mean[c] + momentum * average);
     running_var[c] = static_cast<float>((1 - momentum) * running_var[c] + momentum * positive * n / (n - 1));
   }
+}
+
+template <>
+template <>
+void BatchNorm<Device::cpu>::statistics(Context& context, int64_t rows, int64_t channels, const float* x,
+                                        double eps, double momentum, float* mean, float* invstd,
+                                        float* running_mean, float* running_var) {
+  // [2, parts, channels], and then the totals
+  const size_t size = static_cast<size_t>(parts_of(rows) * channels);
+  const Context::Scratch scratch(context, 2 * size * sizeof(double));
+  const Totals totals{scratch.as<double>(), scratch.as<double>() + size};
+  sum_columns(context, rows, channels, totals,
+              [&](int64_t row, int64_t count, int64_t channel, int64_t width, double* first, double* second) {
+                add_all_squares(count, channels, width, x + row * channels + channel, first, second);
+              });
+  std::copy_n(totals.second, channels, totals.first + channels);
+  statistics_from(totals.first, rows, channels, eps, momentum, mean, invstd, running_mean, running_var);
 }
 
 template <>
@@ -263,8 +241,8 @@ void BatchNorm<Device::cpu>::reduce(Context& context, int64_t rows, int64_t chan
                      affine.scale.data() + channel, affine.beta.data() + channel, sum, product,
                      g + (g ? at : 0));
           };
-          while (row < end) {  // kUnroll rows are added in f32, and the totals in f64
-            const int64_t stop = row + kUnroll <= end ? row + kUnroll : row + 1;
+          while (row < end) {  // kRowsTogether rows are added in f32, and the totals in f64
+            const int64_t stop = row + kRowsTogether <= end ? row + kRowsTogether : row + 1;
             for (; row + 2 <= stop; row += 2) add(two, row);
             for (; row < stop; ++row) add(one, row);
             flush(width, sum, first);
