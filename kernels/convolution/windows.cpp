@@ -13,7 +13,7 @@ namespace saccade::windows {
 
 namespace {
 
-constexpr int64_t kRows = 48;    // of a product that a thread computes at once
+constexpr int64_t kRows = 66;    // of a product that a thread computes at once
 constexpr int64_t kDepth = 512;  // of a product, before the next panel has its turn
 constexpr int64_t kGathered = int64_t{96}
                               << 10;  // floats of windows at once: they stay in a thread's L2 cache
