@@ -25,8 +25,12 @@ inline __attribute__((always_inline)) void multiply_tile(int64_t depth, const fl
 #pragma GCC unroll 8
   for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v)
-      sum[i][v] = add ? Lanes::load(c + i * pitch_c + v * Lanes::kCount) : Lanes::all(0);
+    for (int v = 0; v < kVectors; ++v) sum[i][v] = Lanes::all(0);
+  // What is added to is on its way while the sums run.
+  if (add)
+    for (int i = 0; i < rows; ++i)
+      for (int v = 0; v < kVectors; ++v) __builtin_prefetch(c + i * pitch_c + v * Lanes::kCount, 1);
+
   for (int64_t l = 0; l < depth; ++l) {
     Lanes row[kVectors];
 #pragma GCC unroll 4
@@ -43,7 +47,10 @@ inline __attribute__((always_inline)) void multiply_tile(int64_t depth, const fl
 #pragma GCC unroll 8
   for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) sum[i][v].store(c + i * pitch_c + v * Lanes::kCount);
+    for (int v = 0; v < kVectors; ++v) {
+      float* to = c + i * pitch_c + v * Lanes::kCount;
+      (add ? Lanes::load(to) + sum[i][v] : sum[i][v]).store(to);
+    }
 }
 
 // A tile whose last columns are not there goes through a whole one.
