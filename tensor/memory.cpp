@@ -13,10 +13,18 @@
 namespace saccade {
 
 namespace {
+
+constexpr size_t kLarge = size_t{1} << 20;           // bytes of the blocks that a HostHeap serves
+constexpr uint64_t kAllocationsBetweenTrims = 4096;  // several steps of a deep network
+
+size_t aligned(size_t bytes) {
+  return (std::max<size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
+}
+
 // Size classes an eighth of a power of two apart: at most 12.5 % is wasted and similar sizes share pages.
 size_t size_class(size_t bytes) {
+  if (bytes <= 8 * kAlignment) return aligned(bytes);
   size_t size = kAlignment;
-  if (bytes <= 8 * kAlignment) return std::max(size, (bytes + kAlignment - 1) / kAlignment * kAlignment);
   while (size < bytes) size *= 2;
   const size_t step = std::max(size / 16, kAlignment);
   return (bytes + step - 1) / step * step;
@@ -64,17 +72,38 @@ bool Arena::is_free() const {
 // reads it any more.
 ArenaSpace::~ArenaSpace() {
   if (!base_) return;
-  free_device_memory(memory_->device_, memory_->device_index_, base_);
+  memory_->give_block(base_, bytes_);
   memory_->in_use_ -= bytes_;
 }
 
 Memory::~Memory() {
-  drop_free_pages();
+  drop_free_blocks();
 }
 
-void Memory::drop_free_pages() noexcept {
+bool Memory::is_on_heap(size_t bytes) const {
+  return bytes >= kLarge && (device_ == Device::cpu || device_ == Device::reference);
+}
+
+size_t Memory::pool_size(size_t bytes) const {
+  return is_on_heap(bytes) ? aligned(bytes) : size_class(bytes);
+}
+
+HostHeap::Block Memory::take_block(size_t bytes) {
+  if (!is_on_heap(bytes)) return {allocate_device_memory(device_, device_index_, bytes), false};
+  const HostHeap::Block block = heap_.take(bytes);
+  check(block.data != nullptr, "out of memory: ", bytes, " bytes asked for on the host, beside ", in_use_,
+        " in use");
+  return block;
+}
+
+void Memory::give_block(void* data, size_t bytes) noexcept {
+  if (is_on_heap(bytes)) return heap_.give(data, bytes);
+  free_device_memory(device_, device_index_, data);
+}
+
+void Memory::drop_free_blocks() noexcept {
   for (auto& [size, list] : free_)
-    for (void* data : list) free_device_memory(device_, device_index_, data);
+    for (void* data : list) give_block(data, size);
   free_.clear();
 }
 
@@ -83,37 +112,38 @@ void Memory::count(size_t bytes) {
   peak_ = std::max(peak_, in_use_);
 }
 
-void* Memory::pool_take(size_t bytes) {
+void* Memory::pool_take(size_t bytes, Ticket* ticket) {
+  std::vector<void*>* list = nullptr;
+  if (const auto found = free_.find(bytes); found != free_.end() && !found->second.empty())
+    list = &found->second;
+  const HostHeap::Block block = list ? HostHeap::Block{list->back()} : take_block(bytes);
+  if (list) list->pop_back();
+  ticket->is_zero = block.is_zero;
   count(bytes);
-  auto found = free_.find(bytes);
-  if (found != free_.end() && !found->second.empty()) {
-    void* data = found->second.back();
-    found->second.pop_back();
-    return data;
-  }
-  return allocate_device_memory(device_, device_index_, bytes);
+  return block.data;
 }
 
 void* Memory::allocate(size_t bytes, Ticket* ticket) {
-  const size_t rounded = size_class(bytes);
   *ticket = Ticket();
+  if (++allocations_ % kAllocationsBetweenTrims == 0) heap_.trim();
   if (separate_buffers(device_)) {
-    count(rounded);
-    return allocate_device_memory(device_, device_index_, bytes);
+    void* data = allocate_device_memory(device_, device_index_, bytes);
+    count(size_class(bytes));
+    return data;
   }
-  if (!active_) return pool_take(rounded);
+  if (!active_) return pool_take(pool_size(bytes), ticket);
 
   Arena& arena = *active_;
   *ticket = {active_, arena.next_++, arena.run_, !arena.planned_};
   if (!arena.planned_) {
     Arena::Block block;
-    block.bytes = rounded;
+    block.bytes = aligned(bytes);
     block.born = arena.events_++;
     arena.blocks_.push_back(block);
-    return pool_take(rounded);
+    return pool_take(pool_size(bytes), ticket);
   }
   check(
-      ticket->block < arena.blocks_.size() && arena.blocks_[ticket->block].bytes == rounded,
+      ticket->block < arena.blocks_.size() && arena.blocks_[ticket->block].bytes == aligned(bytes),
       "a segment asked for other memory than when it was recorded: its key must name every shape and switch");
   Arena::Block& block = arena.blocks_[ticket->block];
   for (int other : block.overlaps)
@@ -131,21 +161,22 @@ void Memory::release(void* data, size_t bytes, const Ticket& ticket) noexcept {
     if (block.held_by == ticket.run) block.held_by = 0;  // else a later run's tensor lives there by now
   }
   if (!ticket.pooled) return;
-  const size_t rounded = size_class(bytes);
-  in_use_ -= rounded;
+  const size_t size = pool_size(bytes);
+  in_use_ -= size;
   if (separate_buffers(device_)) return free_device_memory(device_, device_index_, data);
-  free_[rounded].push_back(data);
+  if (is_on_heap(size)) return heap_.give(data, size);
+  free_[size].push_back(data);
 }
 
 void Memory::make_room(ArenaSpace& space, size_t bytes) {
   if (bytes <= space.bytes_) return;
-  drop_free_pages();  // first those of the recorded run, which the arena replaces
+  drop_free_blocks();  // first those of the recorded run, which the arena replaces
   if (space.base_) {
-    free_device_memory(device_, device_index_, std::exchange(space.base_, nullptr));
+    give_block(std::exchange(space.base_, nullptr), space.bytes_);
     in_use_ -= std::exchange(space.bytes_, 0);
   }
   ++space.generation_;
-  space.base_ = allocate_device_memory(device_, device_index_, bytes);
+  space.base_ = take_block(bytes).data;
   space.bytes_ = bytes;
   count(bytes);
 }

@@ -1,4 +1,4 @@
-// The memory that the tensors of one context live in: a pool that keeps its pages, and arenas that give a
+// The memory that the tensors of one context live in: a pool that keeps what is used again, and arenas that give a
 // repeated sequence of allocations the same addresses again.
 #pragma once
 
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/common/context.h"
+#include "tensor/host_heap.h"
 
 namespace saccade {
 
@@ -73,6 +74,9 @@ class Arena {
   size_t next_ = 0;  // the block that the next allocation of this run gets
 };
 
+// The pool hands a block that a tensor left to the next one of its size class. On the CPU this goes for small blocks;
+// large ones are cut from a HostHeap, where blocks of all sizes share pages, and what was not needed for some thousands
+// of allocations goes back to the system.
 class Memory {
  public:
   Memory(Device device, int device_index) : device_(device), device_index_(device_index) {}
@@ -85,10 +89,12 @@ class Memory {
     std::shared_ptr<Arena> arena;
     size_t block = 0;
     int64_t run = 0;
-    bool pooled = true;  // also in the recorded run of an arena
+    bool pooled = true;    // also in the recorded run of an arena
+    bool is_zero = false;  // the bytes are known to be zero
   };
 
-  // Memory of at least `bytes`, aligned to kAlignment, not initialized. `ticket` is passed to release().
+  // Memory of at least `bytes`, aligned to kAlignment, not initialized. `ticket` is passed to release(). Error when the
+  // device has no more.
   void* allocate(size_t bytes, Ticket* ticket);
   void release(void* data, size_t bytes, const Ticket& ticket) noexcept;
 
@@ -115,8 +121,12 @@ class Memory {
 
  private:
   friend class ArenaSpace;
-  void* pool_take(size_t bytes);
-  void drop_free_pages() noexcept;
+  bool is_on_heap(size_t bytes) const;
+  size_t pool_size(size_t bytes) const;  // of the block that a tensor of `bytes` gets
+  void* pool_take(size_t bytes, Ticket* ticket);
+  HostHeap::Block take_block(size_t bytes);
+  void give_block(void* data, size_t bytes) noexcept;
+  void drop_free_blocks() noexcept;
   void make_room(ArenaSpace& space, size_t bytes);
   void count(size_t bytes);
   void note(const std::shared_ptr<Storage>& storage, std::map<const Storage*, std::weak_ptr<Storage>>& where);
@@ -124,7 +134,9 @@ class Memory {
   Device device_;
   int device_index_;
   size_t in_use_ = 0, peak_ = 0;
+  HostHeap heap_;
   std::map<size_t, std::vector<void*>> free_;  // by size class
+  uint64_t allocations_ = 0;
   std::shared_ptr<Arena> active_;
   Uses* uses_ = nullptr;
 };

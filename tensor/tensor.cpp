@@ -39,7 +39,7 @@ Tensor::Tensor(Context& context, const Shape& shape, DType dtype)
 
 Tensor Tensor::zeros(Context& context, const Shape& shape, DType dtype) {
   Tensor tensor(context, shape, dtype);
-  fill_zero(context, tensor.raw(), tensor.bytes());
+  if (!tensor.storage_->ticket.is_zero) fill_zero(context, tensor.raw(), tensor.bytes());
   return tensor;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <string>
 
 #include "autograd/functions/elementwise.h"
@@ -11,6 +12,7 @@
 #include "kernels/common/device.h"
 #include "tensor/memory.h"
 #include "tests/common/catch.h"
+#include "tests/common/resident.h"
 
 using namespace saccade;
 
@@ -65,6 +67,98 @@ TEST_CASE("the pool gives pages back to the next tensor of the size") {
   }
   CHECK(Tensor(context, {1000}, DType::f32).raw() == first);
   CHECK(memory_of(context).bytes_in_use() == 0);
+}
+
+namespace {
+
+constexpr int64_t kMiB = 1 << 20;
+
+// Tensors of bytes, all of which are written.
+Tensor filled(Context& context, int64_t bytes, int value) {
+  const Tensor tensor(context, {bytes}, DType::u8);
+  std::memset(tensor.raw(), value, static_cast<size_t>(bytes));
+  return tensor;
+}
+
+}  // namespace
+
+TEST_CASE("large tensors of all sizes take turns on the same pages") {
+  Context context(Device::cpu, 0, 1);
+  const size_t before = resident_bytes();
+  for (int64_t size = 64; size >= 32; --size) filled(context, size * kMiB, 1);
+  CHECK(resident_bytes() < before + 80 * kMiB);
+  CHECK(memory_of(context).bytes_in_use() == 0);
+  CHECK(memory_of(context).peak_bytes() == 64 * kMiB);
+}
+
+TEST_CASE(
+    "what large tensors no longer need goes back to the system, and those that live keep their values") {
+  Context context(Device::cpu, 0, 1);
+  const Tensor stays = filled(context, 8 * kMiB, 7);
+  const size_t before = resident_bytes();
+  filled(context, 64 * kMiB, 1);
+  CHECK(resident_bytes() > before + 56 * kMiB);  // the next step may want it
+  for (int i = 0; i < 10000; ++i) Tensor(context, {1}, DType::f32);
+  CHECK(resident_bytes() < before + 8 * kMiB);
+  CHECK(stays.to_host<uint8_t>(context) == std::vector<uint8_t>(8 * kMiB, 7));
+}
+
+TEST_CASE("the arena of a segment takes the pages of its recorded run") {
+  Context context(Device::cpu, 0, 1);
+  const size_t before = resident_bytes();
+  Segment segment(context);
+  for (int run = 0; run < 3; ++run)
+    segment.run([&] {
+      const Tensor a = filled(context, 40 * kMiB, 1);
+      const Tensor b = filled(context, 24 * kMiB, 2);
+    });
+  CHECK(resident_bytes() > before + 56 * kMiB);
+  CHECK(resident_bytes() < before + 72 * kMiB);
+}
+
+TEST_CASE("zeros are zero, whatever lay there before, and take no page before they are used") {
+  for (const Device device : {Device::cpu, Device::reference}) {
+    Context context(device, 0, 1);
+    const size_t before = resident_bytes();
+    const Tensor fresh = Tensor::zeros(context, {64 * kMiB}, DType::u8);
+    CHECK(resident_bytes() < before + 8 * kMiB);
+    CHECK(fresh.to_host<uint8_t>(context) == std::vector<uint8_t>(64 * kMiB));
+    for (const int64_t size : {int64_t{100}, 3 * kMiB, 5 * kMiB}) {
+      filled(context, 4 * kMiB, 0xff), filled(context, size, 0xff);
+      CHECK(Tensor::zeros(context, {size}, DType::u8).to_host<uint8_t>(context) ==
+            std::vector<uint8_t>(static_cast<size_t>(size)));
+    }
+    Segment segment(context);
+    for (int run = 0; run < 3; ++run) {
+      Tensor zeros;
+      segment.run([&] { zeros = Tensor::zeros(context, {5 * kMiB}, DType::u8); });
+      CHECK(zeros.to_host<uint8_t>(context) == std::vector<uint8_t>(5 * kMiB));
+      std::memset(zeros.raw(), 0xff, zeros.bytes());
+    }
+  }
+}
+
+TEST_CASE("a network that has not learned yet holds no page for gradients and moments") {
+  Context context(Device::cpu, 0, 2);
+  const size_t before = resident_bytes();
+  Learner learner;
+  learner.parameters.add("w", {16 * kMiB},
+                         [](float* v, int64_t n, PhiloxStream&) { std::fill_n(v, n, 1.0f); });
+  learner.start(context, 1, OptimizerConfig());
+  CHECK(resident_bytes() > before + 60 * kMiB);
+  CHECK(resident_bytes() < before + 72 * kMiB);
+  learner.step();
+  CHECK(resident_bytes() > before + 200 * kMiB);
+}
+
+TEST_CASE("more memory than there is is an error in one line, after which the context goes on") {
+  Context context(Device::cpu, 0, 1);
+  const Tensor kept = filled(context, kMiB, 3);
+  CHECK_THROWS_WITH(Tensor(context, {int64_t{1} << 50}, DType::u8),
+                    "out of memory: 1125899906842624 bytes asked for on the host, beside 1048576 in use");
+  CHECK(memory_of(context).bytes_in_use() == kMiB);
+  CHECK(filled(context, 2 * kMiB, 4).to_host<uint8_t>(context) == std::vector<uint8_t>(2 * kMiB, 4));
+  CHECK(kept.to_host<uint8_t>(context) == std::vector<uint8_t>(kMiB, 3));
 }
 
 TEST_CASE("scratch scopes nest and find their addresses again") {
