@@ -5,6 +5,7 @@
 #include "autograd/convert.h"
 #include "kernels/common/device.h"
 #include "kernels/common/hash.h"
+#include "kernels/common/parallel.h"
 
 namespace saccade {
 
@@ -25,7 +26,45 @@ Parameter& ParameterArena::add_buffer(const std::string& name, const Shape& shap
   return parameter;
 }
 
+namespace {
+
+void draw(const Parameter& p, uint64_t seed, float* values) {
+  PhiloxStream random(seed, hash_of(p.name));
+  if (p.initialize) p.initialize(values, p.shape.count(), random);
+}
+
+}  // namespace
+
+void ParameterArena::draw_in_place(Context& context, uint64_t seed) {
+  values.mark_written();
+  buffers.mark_written();
+  int64_t all = 0;
+  for (const Parameter& p : parameters_) all += p.shape.count();
+  // A range of all numbers stands for the parameters whose middle lies in it: the ranges share the work, and a
+  // parameter is drawn by one thread.
+  parallel_for(context, all, 65536, [&](int64_t begin, int64_t end) {
+    int64_t first = 0;
+    for (const Parameter& p : parameters_) {
+      const int64_t middle = first + p.shape.count() / 2;
+      if (begin <= middle && middle < end) draw(p, seed, p.value.data<float>());
+      first += p.shape.count();
+    }
+  });
+}
+
+void ParameterArena::draw_and_copy(Context& context, uint64_t seed) {
+  for (const Parameter& p : parameters_) {
+    std::vector<float> initial(static_cast<size_t>(p.shape.count()));
+    draw(p, seed, initial.data());
+    if (p.value.dtype() == DType::f32)
+      p.value.write(context, initial.data());
+    else
+      copy(context, p.value, converted(context, Tensor::from(context, p.shape, initial), p.value.dtype()));
+  }
+}
+
 void ParameterArena::allocate(Context& context, uint64_t seed, DType dtype) {
+  check(!context.in_segment, "parameters get their memory before a segment begins");
   const int64_t align = static_cast<int64_t>(kAlignment / size_of(dtype));
   int64_t trained = 0, kept = 0;
   for (Parameter& p : parameters_) {
@@ -42,14 +81,11 @@ void ParameterArena::allocate(Context& context, uint64_t seed, DType dtype) {
     p.value = (p.trainable ? values : buffers).view(p.offset, p.shape);
     if (p.trainable) p.grad = grads.view(p.offset, p.shape);
     if (p.trainable && bf16_values) p.bf16_copy = bf16_values.view(p.offset, p.shape);
-    std::vector<float> initial(static_cast<size_t>(p.shape.count()));
-    PhiloxStream random(seed, hash_of(p.name));
-    if (p.initialize) p.initialize(initial.data(), p.shape.count(), random);
-    if (dtype == DType::f32)
-      p.value.write(context, initial.data());
-    else
-      copy(context, p.value, converted(context, Tensor::from(context, p.shape, initial), dtype));
   }
+  if (context.device() == Device::cpu && dtype == DType::f32)
+    draw_in_place(context, seed);
+  else
+    draw_and_copy(context, seed);
   refresh_bf16(context);
 }
 

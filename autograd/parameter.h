@@ -15,6 +15,7 @@ namespace saccade {
 
 class ParameterArena;
 
+// Sets the first values of a parameter, which are zero before. Several may run at a time, on any thread.
 using Initializer = std::function<void(float* values, int64_t count, PhiloxStream& random)>;
 
 struct Parameter {
@@ -84,6 +85,8 @@ class ParameterArena {
   void set_waiting(const std::vector<bool>& waiting);
 
  private:
+  void draw_in_place(Context& context, uint64_t seed);
+  void draw_and_copy(Context& context, uint64_t seed);
   template <class Field>
   void set_field(const std::string& prefix, Field Parameter::*field, Field value);
   std::deque<Parameter> parameters_;

@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
+#include <vector>
 
+#include "kernels/common/hash.h"
 #include "tests/common/catch.h"
 
 using namespace saccade;
@@ -83,4 +86,28 @@ TEST_CASE("a parameter starts with the same values whatever else the network hol
     starts.push_back(p.value.to_host<float>(context));
   }
   CHECK(starts[0] == starts[1]);
+}
+
+TEST_CASE("first values are those of a serial draw, on any number of threads") {
+  const std::vector<int64_t> sizes = {1, 70001, 3, 0, 255, 400009, 257, 64, 100000, 7};
+  const auto initializer = [](size_t i) {
+    return i % 3 ? init::normal(0.5f, 1) : init::uniform(-0.3f, 0.7f);
+  };
+  for (const int threads : {1, 2, 3, 7}) {
+    Context context(Device::cpu, 0, threads);
+    ParameterArena arena;
+    for (size_t i = 0; i < sizes.size(); ++i) {
+      const std::string name = std::to_string(i);
+      i % 4 == 2 ? arena.add_buffer(name, {sizes[i]}, initializer(i))
+                 : arena.add(name, {sizes[i]}, initializer(i));
+    }
+    arena.allocate(context, 42);
+    for (size_t i = 0; i < sizes.size(); ++i) {
+      std::vector<float> serial(static_cast<size_t>(sizes[i]));
+      PhiloxStream random(42, hash_of(std::to_string(i)));
+      initializer(i)(serial.data(), sizes[i], random);
+      INFO("parameter " << i << " on " << threads << " threads");
+      CHECK((arena.find(std::to_string(i))->value.to_host<float>(context) == serial));
+    }
+  }
 }
