@@ -14,7 +14,7 @@ namespace saccade {
 
 namespace {
 
-constexpr size_t kLarge = size_t{1} << 20;           // bytes of the blocks that a HostHeap serves
+constexpr size_t kLarge = size_t{1} << 18;           // bytes of the blocks that a HostHeap serves
 constexpr uint64_t kAllocationsBetweenTrims = 4096;  // several steps of a deep network
 
 size_t aligned(size_t bytes) {

@@ -94,6 +94,12 @@ Context::Scratch::Scratch(Context& context, size_t bytes) : context_(context) {
   block_ = context.block_;
   while (block_ < blocks.size() && blocks[block_].bytes - blocks[block_].used < bytes) ++block_;
   if (block_ == blocks.size()) {
+    // The last blocks are too small. If nobody uses them, and no recorded work knows their addresses, they go.
+    while (!blocks.empty() && blocks.back().used == 0 && !can_record(context.device_)) {
+      free_device_memory(context.device_, context.device_index_, blocks.back().data);
+      blocks.pop_back();
+    }
+    block_ = blocks.size();
     const size_t size = std::max<size_t>(bytes, size_t{1} << 20);
     blocks.push_back({allocate_device_memory(context.device_, context.device_index_, size), size, 0});
   }

@@ -59,7 +59,7 @@ class Context {
   void* stream() const { return stream_; }  // a cudaStream_t on cuda, null elsewhere
 
   // Memory of this context's device that a kernel needs while it runs. Scopes nest like a stack. The context
-  // keeps the blocks, so the same sequence of calls sees the same addresses.
+  // keeps the blocks, so the same sequence of calls sees the same addresses once it has made room for its largest.
   class Scratch {
    public:
     Scratch(Context& context, size_t bytes);

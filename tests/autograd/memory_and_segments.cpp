@@ -161,6 +161,26 @@ TEST_CASE("more memory than there is is an error in one line, after which the co
   CHECK(kept.to_host<uint8_t>(context) == std::vector<uint8_t>(kMiB, 3));
 }
 
+TEST_CASE("larger scratch takes the place of smaller, and leaves what is in use") {
+  for (const Device device : {Device::cpu, Device::simt}) {
+    if (!is_available(device)) continue;
+    Context context(device, 0, 1);
+    const Context::Scratch outer(context, 3 * kMiB);
+    const size_t before = context.scratch_bytes();
+    std::memset(outer.as<void>(), 0, 3 * kMiB);
+    for (int64_t size = 1; size <= 16; size *= 2) {
+      const Context::Scratch inner(context, static_cast<size_t>(size * kMiB)), innermost(context, 100);
+      std::memset(inner.as<void>(), 1, static_cast<size_t>(size * kMiB));
+    }
+    // Recorded work may know the addresses of all of them.
+    CHECK(context.scratch_bytes() - before < static_cast<size_t>(can_record(device) ? 40 : 18) * kMiB);
+    CHECK(std::all_of(outer.as<char>(), outer.as<char>() + 3 * kMiB, [](char byte) { return byte == 0; }));
+    const size_t all = context.scratch_bytes();
+    for (int64_t size = 1; size <= 16; size *= 2) Context::Scratch(context, static_cast<size_t>(size * kMiB));
+    CHECK(context.scratch_bytes() == all);
+  }
+}
+
 TEST_CASE("scratch scopes nest and find their addresses again") {
   Context context(Device::cpu, 0, 1);
   void *outer_first = nullptr, *inner_first = nullptr;
