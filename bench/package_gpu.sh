@@ -31,7 +31,7 @@ fi
 # on. The C++ library is linked statically: as a file it would need a newer C library than the programs do.
 cmake --preset release -B build/gpu -DCMAKE_CUDA_ARCHITECTURES="$architectures" -DSACCADE_ONEDNN=OFF -DSACCADE_SIMT=OFF \
   -DSACCADE_ARCH=x86-64-v3 -DCMAKE_EXE_LINKER_FLAGS="-static-libstdc++ -static-libgcc" "${options[@]}" >build/gpu.log 2>&1 || { cat build/gpu.log >&2; exit 1; }
-programs=(bench/bench_gpu bench/bench_resnet50 tests/test_kernels tools/synthesize tools/train)
+programs=(bench/bench_gpu bench/bench_step tests/test_kernels tools/synthesize tools/train)
 cmake --build build/gpu --parallel "${JOBS:-$(nproc)}" --target "${programs[@]##*/}"
 
 rm -rf "$out"

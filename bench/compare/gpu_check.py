@@ -294,7 +294,7 @@ def resnet(run, folder, limit):
     except Refused:
         python = ""
     out = folder / "resnet50.json"
-    words = [python or sys.executable, str(ROOT / "bench/compare/resnet50_gpu.py"), "--program", program(run.args, "bench_resnet50"), "--out", str(out), "--budget", f"{limit:.0f}"]
+    words = [python or sys.executable, str(ROOT / "bench/compare/resnet50_gpu.py"), "--program", program(run.args, "bench_step"), "--out", str(out), "--budget", f"{limit:.0f}"]
     words += [] if python else ["--without-torch"]
     done = subprocess.run(words + (["--dry-run"] if run.args.dry_run else []), capture_output=True, text=True, timeout=limit + 60,
                           env={**os.environ, "SACCADE_LIBRARIES": run.environment["LD_LIBRARY_PATH"]}, cwd=ROOT)

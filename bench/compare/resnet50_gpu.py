@@ -3,11 +3,11 @@
 PyTorch: bf16 autocast, channels_last, fused Adam; eager and torch.compile, each also with the whole step captured in a
 CUDA graph. Its processes start and compile side by side and then wait; ours starts afresh for each turn. cuDNN chooses
 by timing in a side's first turn, when that side has the device alone.
-Ours: bench_resnet50 --device cuda --precision bf16, with cuDNN's first proposals and with timed plans
+Ours: bench_step --device cuda --precision bf16, with cuDNN's first proposals and with timed plans
 (--tune). The network (last stage with stride 1), batch, images and loss are the same. A configuration that
 fails is a row with its error.
 
-    python bench/compare/resnet50_gpu.py --program bench_resnet50 --out resnet50.json [--batch 64] [--budget SECONDS]
+    python bench/compare/resnet50_gpu.py --program bench_step --out resnet50.json [--batch 64] [--budget SECONDS]
     ... --dry-run        no GPU: tiny images on the CPU, and ours with an eighth of the channels; both sides must run
     ... --peer eager     one PyTorch configuration in this process: a JSON line
 """
@@ -29,7 +29,7 @@ PEERS = ("eager", "graph", "compile", "compile+graph")
 
 def options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--program", default=str(pathlib.Path(__file__).resolve().parents[2] / "build/release/bench/bench_resnet50"))
+    parser.add_argument("--program", default=str(pathlib.Path(__file__).resolve().parents[2] / "build/release/bench/bench_step"))
     parser.add_argument("--out", type=pathlib.Path)
     parser.add_argument("--budget", type=float, default=600, help="seconds after which no new turn is begun")
     parser.add_argument("--height", type=int, default=256)
