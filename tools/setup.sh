@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what Saccade needs and this machine lacks (Debian, Ubuntu), with --tests also what only tests/run.sh needs;
-# silent when all is there. Elsewhere it says what to install and exits with 2. CUDA (12.8 or newer, with cuDNN 9) is
-# optional and comes from its vendor.
+# Installs what Saccade needs and this machine lacks (Debian, Ubuntu), with --tests also what only tests/run.sh needs,
+# with --bench what the peers of bench/run.sh need; silent when all is there. Elsewhere it says what to install and exits
+# with 2. CUDA (12.8 or newer, with cuDNN 9) is optional and comes from its vendor.
 set -euo pipefail
 export LC_ALL=C
 
@@ -11,14 +11,16 @@ packages=(g++ cmake ninja-build ccache
 case "${1:-}" in
   "") ;;
   --tests) packages+=(clang-format-14 git) ;;
-  *) echo "usage: tools/setup.sh [--tests]" >&2; exit 2 ;;
+  --bench) packages+=(python3-venv python3-dev libtcmalloc-minimal4) ;;
+  *) echo "usage: tools/setup.sh [--tests|--bench]" >&2; exit 2 ;;
 esac
 
 elsewhere() {
   cat >&2 <<TEXT
 tools/setup.sh installs packages on Debian and Ubuntu only. Please install what follows, then run CMake:
   a C++20 compiler, CMake 3.25, Ninja, ccache; oneDNN, nlohmann/json, CLI11, libmatio, zlib, libjpeg-turbo, stb,
-  Catch2 (2 or 3), Boost.Context; for the sanitizer and simt builds clang 14 or newer with compiler-rt, libomp and llvm-symbolizer; for tests Python 3, git and clang-format 14
+  Catch2 (2 or 3), Boost.Context; for the sanitizer and simt builds clang 14 or newer with compiler-rt, libomp and llvm-symbolizer; for tests Python 3, git and clang-format 14;
+  for the peers of the benchmark Python 3 with venv and its headers, and tcmalloc
   Fedora: dnf install gcc-c++ cmake ninja-build ccache onednn-devel json-devel cli11-devel matio-devel zlib-devel \\
           libjpeg-turbo-devel stb-devel catch-devel boost-devel clang compiler-rt libomp-devel llvm
   Arch:   pacman -S gcc cmake ninja ccache onednn nlohmann-json cli11 libmatio zlib libjpeg-turbo stb catch2 boost clang compiler-rt openmp llvm
