@@ -17,7 +17,7 @@ rooms="autograd kernels layers reid tensor tools"
 # name, who runs it (ci, all or both), what it is. In the order of a run; each takes an hour at most on two cores.
 parts="\
 format         both  every C++ and CUDA file is as clang-format 14 makes it
-scripts        both  the tests in Python: the house, the choice of ops, studies, mutants' names
+scripts        both  the tests in Python: the house, the choice of ops, studies, mutants' names, the benchmark's turns
 release        both  the release build, the tests of every room, and bench/gpu_check.sh with simt in a GPU's place
 compile_gate   both  every CUDA kernel: no spills, registers within budget, accesses as wide as recorded
 checkers       both  every kernel on simt under the race and memory checkers, and its traffic
