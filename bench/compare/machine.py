@@ -124,7 +124,8 @@ class Busy:
 
     def __enter__(self):
         words = [sys.executable, "-c", SPIN, str(os.getpid())]
-        self.processes = [subprocess.Popen(words, stdout=subprocess.DEVNULL) for _ in range(self.count)]
+        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # or who reads ours would wait for them
+        self.processes = [subprocess.Popen(words, **silent) for _ in range(self.count)]
         self.pids = [process.pid for process in self.processes]
         return self
 

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -112,7 +113,10 @@ class Load(unittest.TestCase):
         end = time.monotonic() + 20
         while runs() and time.monotonic() < end:
             time.sleep(0.05)
-        self.assertFalse(runs())
+        outlived = runs()
+        if outlived:
+            os.kill(int(pid), signal.SIGKILL)
+        self.assertFalse(outlived)
 
     def test_a_loaded_machine_is_refused(self):
         with machine.Busy(os.cpu_count()):
@@ -203,6 +207,10 @@ class Turns(unittest.TestCase):
         self.assertEqual(code, 1)
         self.assertIn("- train_quickstart_f32, Saccade: ValueError: no ours\n", page)
         self.assertNotIn("Saccade", [row["side"] for row in table["rows"]])
+
+    def test_who_failed_is_not_asked_again(self):
+        _, calls, _, _ = self.measure("train_256x128_f32_busy", failing="channels_last", rounds=3)
+        self.assertEqual(calls, ["ours", "channels_last", "ours passive", "channels_last passive", "ours", "ours passive"])
 
     def test_bf16_is_measured_where_the_processor_has_it(self):
         code, calls, _, page = self.measure("train_128x64_bf16", failing="ours bf16")
