@@ -62,7 +62,7 @@ bool HostHeap::reserve(size_t bytes) {
   region.base = static_cast<char*>(data) + before;
   region.size = size - before;
   region.free[0] = region.size;
-  madvise(region.base, region.size, MADV_HUGEPAGE);  // where the system has none, small pages do
+  
   return true;
 }
 
@@ -119,6 +119,16 @@ void HostHeap::give(void* data, size_t bytes) noexcept {
     before->second += range->second;
     free.erase(range);
   }
+}
+
+void HostHeap::use_huge_pages(void* data, size_t bytes) noexcept {
+#ifdef MADV_COLLAPSE
+  const size_t begin = rounded_up(reinterpret_cast<uintptr_t>(data), kHugePage);
+  const size_t end = (reinterpret_cast<uintptr_t>(data) + bytes) / kHugePage * kHugePage;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_COLLAPSE);
+#else
+  static_cast<void>(data), static_cast<void>(bytes);
+#endif
 }
 
 void HostHeap::trim() noexcept {

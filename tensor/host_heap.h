@@ -26,6 +26,10 @@ class HostHeap {
   Block take(size_t bytes);
   void give(void* data, size_t bytes) noexcept;
 
+    // Moves a block that will be used for long to huge pages, where the system has them: fewer entries for the processor to
+  // look up. It takes longer than the first touch of small pages.
+  void use_huge_pages(void* data, size_t bytes) noexcept;
+
   // Gives the pages back that lie above all blocks since the last trim. Called at long intervals it leaves a repeated
   // stretch of work its pages.
   void trim() noexcept;
