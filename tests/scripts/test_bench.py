@@ -265,14 +265,14 @@ class Targets(unittest.TestCase):
 
     def test_against_the_best_peer(self):
         name = "train_256x128_f32"
-        rows = [self.row(name, "Saccade", 13, 70), self.row(name, "Saccade, passive", 99, 1),
+        rows = [self.row(name, "Saccade, passive", 99, 1), self.row(name, "Saccade", 13, 70),
                 self.row(name, "PyTorch default", 8, 100), self.row(name, "PyTorch compiled", 10, 140)]
         found = self.judged(rows, reasons={name: "slow"})
         self.assertEqual(found[name], (1.3, 1.3, "reached"))
         self.assertEqual(found[f"{name}, peak memory"], (0.7, 0.7, "reached"))
         self.assertEqual(found["train_128x64_f32"], (1.3, None, "not measured"))
         self.assertEqual(self.judged(rows, ["avx2", "avx512bw"], {name: "slow"})[name], (1.4, 1.3, "slow"))
-        rows[0].update(images_per_second=12, peak_bytes=71)
+        rows[1].update(images_per_second=12, peak_bytes=71)
         found = self.judged(rows)
         self.assertEqual(found[name], (1.3, 1.2, "behind"))
         self.assertEqual(found[f"{name}, peak memory"], (0.7, 0.71, "behind"))
