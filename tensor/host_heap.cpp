@@ -62,7 +62,7 @@ bool HostHeap::reserve(size_t bytes) {
   region.base = static_cast<char*>(data) + before;
   region.size = size - before;
   region.free[0] = region.size;
-  
+
   return true;
 }
 

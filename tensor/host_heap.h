@@ -8,9 +8,9 @@
 namespace saccade {
 
 // Cuts blocks out of addresses that it reserves by the gigabyte: the lowest that are free and large enough, and free
-// neighbors join. So blocks of all sizes take turns on the same pages. A page exists from its first touch on, a huge
-// one where the system has them; trim() gives back what is no longer needed, and the destructor all. AddressSanitizer
-// sees accesses beside a block and to one that was given back.
+// neighbors join. So blocks of all sizes take turns on the same pages. A page exists from its first touch on; trim()
+// gives back what is no longer needed, and the destructor all. AddressSanitizer sees accesses beside a block and to one
+// that was given back.
 class HostHeap {
  public:
   HostHeap() = default;
@@ -26,8 +26,8 @@ class HostHeap {
   Block take(size_t bytes);
   void give(void* data, size_t bytes) noexcept;
 
-    // Moves a block that will be used for long to huge pages, where the system has them: fewer entries for the processor to
-  // look up. It takes longer than the first touch of small pages.
+  // Moves a block that will be used for long to huge pages, where the system has them, so that the processor looks up
+  // fewer. It takes longer than the first touch of small pages.
   void use_huge_pages(void* data, size_t bytes) noexcept;
 
   // Gives the pages back that lie above all blocks since the last trim. Called at long intervals it leaves a repeated

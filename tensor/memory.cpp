@@ -176,7 +176,7 @@ void Memory::make_room(ArenaSpace& space, size_t bytes) {
     in_use_ -= std::exchange(space.bytes_, 0);
   }
   ++space.generation_;
-    space.base_ = take_block(bytes).data;
+  space.base_ = take_block(bytes).data;
   if (is_on_heap(bytes)) heap_.use_huge_pages(space.base_, bytes);
 
   space.bytes_ = bytes;
