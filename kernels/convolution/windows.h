@@ -3,9 +3,9 @@
 //
 //   y [N P Q, K] = windows(x) [N P Q, R S C] * w^T,      grad_w = grad_y^T * windows(x)
 //
-// and grad_x is the same with windows of grad_y, of the taps that reach a pixel: with strides there are stride_h stride_w
-// kinds of pixels that different taps reach. The windows of a 1x1 convolution of stride 1 are the pixels themselves;
-// others are gathered a few rows at a time, so that they never leave the cache.
+// and grad_x is the same with windows of grad_y, of the taps that reach a pixel: with strides there are
+// stride_h stride_w kinds of pixels that different taps reach. The windows of a 1x1 convolution of stride 1 are the
+// pixels themselves; others are gathered a few rows at a time, so that they never leave the cache.
 //
 // Sums run over R S C (forward), the taps and K (grad_x) or the pixels (grad_w) in order (kernels/matmul/panels.h): the
 // bits depend on the shape alone, not on the number of threads or the width of the vectors (avx2 or avx512).

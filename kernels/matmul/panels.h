@@ -2,8 +2,8 @@
 // *panels*. A panel holds `width` neighbouring columns of a matrix, row after row, so that the inner loop reads it in
 // order. A matrix of `columns` columns has count(columns) of them; what the last one has too many is never stored.
 //
-// The sum of a call runs over the depth in order, in one accumulator of fused multiply-adds, and is then added to what is
-// there, if it is to be added. So the bits depend on how the caller cuts the depth, but not on how it cuts rows and
+// The sum of a call runs over the depth in order, in one accumulator of fused multiply-adds, and is then added to what
+// is there, if it is to be added. So the bits depend on how the caller cuts the depth, but not on how it cuts rows and
 // columns, nor on the width of the vectors (avx2 and avx512; portable rounds twice where the processor has no such
 // instruction). Floor of a product: 2 rows columns depth operations.
 #pragma once
