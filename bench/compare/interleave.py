@@ -225,7 +225,7 @@ def measure(row, args, best_peer, show):
                 failures[side] = str(error)
                 show(f"{row.name}, {side.name}: failed: {error}")
 
-    sides = contenders(row, best_peer)
+    sides = [side for side in contenders(row, best_peer) if side.peer not in args.without]
     rounds = max(1, args.rounds - 1) if row.busy else args.rounds  # beside load a step takes twice as long
     with machine.Busy(BUSY if row.busy else 0) as busy:
         for number in range(rounds):
@@ -254,6 +254,8 @@ def measure_rows(rows, args, report, folder):
         report["roofs"] = json.loads(run([args.roofs, "--threads", str(args.threads)]))
     except Failed as error:
         fail("roofs", "bench_roofs", str(error))
+    for peer in args.without:
+        fail("all", PEERS[peer], "left out (--without)")
     for row in rows:
         if row.precision == "bf16" and not machine.has_bf16(report["machine"]["flags"]):
             fail(row.name, "all", "this processor has neither avx512_bf16 nor amx_bf16")
@@ -290,6 +292,7 @@ def options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--only", help="rows by name or pattern, comma-separated; default: all")
+    add("--without", metavar="PEER", nargs="+", choices=PEERS, default=[], help=f"leave out: {', '.join(PEERS)}")
     add("--rounds", type=int, default=3)
     add("--seconds", type=float, default=3, help="of measuring in each process, and at least three steps")
     add("--threads", type=int, default=len(os.sched_getaffinity(0)))
@@ -343,7 +346,7 @@ def main():
     report = {"kind": machine.kind_of(about), "date": date, "commit": commit(), "machine": about,
               "threads": args.threads, "rounds": args.rounds, "seconds": args.seconds, "load_before": load,
               "roofs": None, "libraries": {}, "rows": [], "failures": []}
-    folder = args.out or (TRIALS if args.only or load > reports.LOADED else RESULTS)
+    folder = args.out or (TRIALS if args.only or args.without or load > reports.LOADED else RESULTS)
     measure_rows(rows, args, report, args.out or TRIALS)
     write(report, folder)
     print(f"\n{reports.page(report)}\n{folder}/{report['kind']}.md")
