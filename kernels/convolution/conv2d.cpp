@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <unordered_map>
 
 #include "kernels/common/parallel.h"
@@ -38,21 +39,28 @@ void convolve(Context& context, const Conv2dShape& d, const float* x, const floa
 // Weights as a form reads them, kept as long as they are used with the same version.
 struct Kept {
   uint64_t version = 0;
+  int64_t count = 0;
   std::unique_ptr<float[]> weights;
 };
 using KeptWeights = std::unordered_map<const float*, Kept>;
 
+// What tells packed weights apart that are made of the same ones.
+std::string kind_of_packing(const Context& context, const Conv2dShape& d, const char* what) {
+  return concat(what, takes_winograd(context, d) ? ", winograd, " : ", windows, ", name_of(context.vectors));
+}
+
 // Calls use(weights made ready by prepare(to)): kept ones where the version promises that they still hold.
 template <class Prepare, class Use>
-void with_weights(Context& context, const char* form, const float* w, int64_t count, uint64_t version,
-                  Prepare&& prepare, Use&& use) {
+void with_weights(Context& context, const Conv2dShape& d, const char* what, const float* w, int64_t count,
+                  uint64_t version, Prepare&& prepare, Use&& use) {
   if (version == 0) {
     const Context::Scratch scratch(context, static_cast<size_t>(count) * sizeof(float));
     prepare(scratch.as<float>());
     return use(scratch.as<float>());
   }
-  Kept& kept = context.plan<KeptWeights>(form, [] { return KeptWeights(); })[w];
-  if (!kept.weights) kept.weights.reset(new float[static_cast<size_t>(count)]);
+  Kept& kept = context.plan<KeptWeights>(kind_of_packing(context, d, what), [] { return KeptWeights(); })[w];
+  if (kept.count != count)  // other weights were at this address before
+    kept = {0, count, std::unique_ptr<float[]>(new float[static_cast<size_t>(count)])};
   if (kept.version != version) prepare(kept.weights.get());
   kept.version = version;
   use(kept.weights.get());
@@ -84,7 +92,7 @@ void forward(Context& context, const Conv2dShape& d, const float* x, const float
     return;
   }
   with_weights(
-      context, "weights", w, packed_count(context, d), weight_version,
+      context, d, "weights", w, packed_count(context, d), weight_version,
       [&](float* to) { pack(context, d, w, to); },
       [&](const float* packed) { convolve(context, d, x, packed, finish, y); });
 }
@@ -106,7 +114,7 @@ void forward_folded(Context& context, const Conv2dShape& d, const float* x, cons
     });
     pack(context, d, folded, to);
   };
-  with_weights(context, "folded weights", w, count + d.k, version, prepare, [&](const float* packed) {
+  with_weights(context, d, "folded weights", w, count + d.k, version, prepare, [&](const float* packed) {
     convolve(context, d, x, packed, {packed + count, residual, relu, nullptr}, y);
   });
 }

@@ -208,4 +208,27 @@ TEST_CASE("packed weights are kept for one version, for images of any number", "
   }
 }
 
+TEST_CASE("packed weights are those of their shape, form and vectors, whatever lay at their address before",
+          "[conv2d]") {
+  Context context(Device::cpu, 0, 2);
+  const std::vector<float> w = normals<float>(2, 40 * 3 * 3 * 64);
+  uint64_t version = 0;
+  for (const auto& [k, c] : {std::pair<int64_t, int64_t>(16, 16), {40, 64}, {24, 16}}) {
+    const Conv2dShape shape{1, 6, 5, c, k, 3, 3, 1, 1, 1, 1};
+    const auto x = normals<float>(1, shape.x_count()), b = normals<float>(3, shape.k);
+    const auto run = [&](uint64_t number) {
+      std::vector<float> y(static_cast<size_t>(shape.y_count()));
+      Conv2d<Device::cpu>::forward(context, shape, x.data(), w.data(), b.data(), y.data(), number);
+      return y;
+    };
+    ++version;
+    for (const bool exact : {false, true})
+      for (const Vectors vectors : vectors_here()) {
+        context.exact = exact;
+        context.vectors = vectors;
+        CHECK(run(version) == run(0));
+      }
+  }
+}
+
 }  // namespace saccade
