@@ -93,8 +93,13 @@ struct Quickstart {
 
 // How threads wait for work.
 std::string waiting() {
+#if defined(SACCADE_ONEDNN_OPENMP)
   const char* policy = std::getenv("OMP_WAIT_POLICY");
-  return concat("OpenMP, OMP_WAIT_POLICY ", policy ? policy : "unset");
+  return concat("its own threads look for 50 us and sleep; oneDNN's OpenMP, OMP_WAIT_POLICY ",
+                policy ? policy : "unset");
+#else
+  return "its own threads look for 50 us, then sleep";
+#endif
 }
 
 nlohmann::ordered_json libraries() {

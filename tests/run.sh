@@ -257,9 +257,8 @@ if [ -n "$part" ]; then
   has_nvcc=no
   if command -v nvcc >/dev/null; then has_nvcc=yes; fi
   export ASAN_OPTIONS="detect_leaks=1:strict_string_checks=1:${ASAN_OPTIONS:-}"
-  export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0:${LSAN_OPTIONS:-}"
   export UBSAN_OPTIONS="print_stacktrace=1:${UBSAN_OPTIONS:-}"
-  # libomp and oneDNN are not instrumented: Archer tells ThreadSanitizer what OpenMP orders.
+  # oneDNN is not instrumented; its threads are ours, which are.
   export TSAN_OPTIONS="ignore_noninstrumented_modules=1:second_deadlock_stack=1:${TSAN_OPTIONS:-}"
   rm -f "build/parts/$part"
   "part_$part"

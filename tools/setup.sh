@@ -7,7 +7,7 @@ export LC_ALL=C
 
 packages=(g++ cmake ninja-build ccache
           libdnnl-dev nlohmann-json3-dev libcli11-dev libmatio-dev zlib1g-dev libjpeg-dev libstb-dev catch2
-          libboost-context-dev clang libomp-dev llvm python3)
+          libboost-context-dev clang llvm python3)
 case "${1:-}" in
   "") ;;
   --tests) packages+=(clang-format-14 git) ;;
@@ -19,12 +19,13 @@ elsewhere() {
   cat >&2 <<TEXT
 tools/setup.sh installs packages on Debian and Ubuntu only. Please install what follows, then run CMake:
   a C++20 compiler, CMake 3.25, Ninja, ccache; oneDNN, nlohmann/json, CLI11, libmatio, zlib, libjpeg-turbo, stb,
-  Catch2 (2 or 3), Boost.Context; for the sanitizer and simt builds clang 14 or newer with compiler-rt, libomp and llvm-symbolizer; for tests Python 3, git and clang-format 14;
+  Catch2 (2 or 3), Boost.Context; for the sanitizer and simt builds clang 14 or newer with compiler-rt and
+  llvm-symbolizer; for tests Python 3, git and clang-format 14;
   for the peers of the benchmark Python 3 with venv and its headers, and tcmalloc
   Fedora: dnf install gcc-c++ cmake ninja-build ccache onednn-devel json-devel cli11-devel matio-devel zlib-devel \\
-          libjpeg-turbo-devel stb-devel catch-devel boost-devel clang compiler-rt libomp-devel llvm
-  Arch:   pacman -S gcc cmake ninja ccache onednn nlohmann-json cli11 libmatio zlib libjpeg-turbo stb catch2 boost clang compiler-rt openmp llvm
-  macOS:  brew install cmake ninja ccache onednn nlohmann-json cli11 libmatio zlib jpeg-turbo catch2 boost llvm libomp
+          libjpeg-turbo-devel stb-devel catch-devel boost-devel clang compiler-rt llvm
+  Arch:   pacman -S gcc cmake ninja ccache onednn nlohmann-json cli11 libmatio zlib libjpeg-turbo stb catch2 boost clang compiler-rt llvm
+  macOS:  brew install cmake ninja ccache onednn nlohmann-json cli11 libmatio zlib jpeg-turbo catch2 boost llvm
           (and put stb's headers where the compiler finds them as stb/stb_image.h)
 TEXT
   exit 2

@@ -3,9 +3,9 @@
 The rows are training and inference of ResNet-50, and training of the quickstart's small network. Each peer runs as it
 is fastest: PyTorch in both layouts, compiled (weights frozen in inference), in inference also as optimized TorchScript;
 ONNX Runtime on the same network. After the first round a peer that is far behind the best of its library is not asked
-again. One row also runs beside four processes that compute all the time, with threads that wait as they do by default
-and passively. Only a run of all rows on a quiet machine leaves bench/results/<kind>.json and .md; another writes into
-build/bench. What fails is named in the report. Rows that we lose stay.
+again. One row also runs beside four processes that compute all the time, the peer with threads that wait as they do by
+default and passively. Only a run of all rows on a quiet machine leaves bench/results/<kind>.json and .md; another
+writes into build/bench. What fails is named in the report. Rows that we lose stay.
 
     interleave.py --only 'train_*' --rounds 2
     interleave.py --render bench/results/KIND.json      the page again, with the reasons of bench/results/reasons.json
@@ -55,7 +55,7 @@ class Row:
     width: int
     batch: int
     precision: str = "f32"
-    waits: bool = False  # passive waiting is measured, too
+    waits: bool = False  # a peer that waits passively is measured, too
     busy: bool = False
 
     @property
@@ -110,7 +110,7 @@ OURS = Side("")
 def contenders(row, best_peer):
     """Who runs a row from its first round on. Beside load these are ours and the peer that was best without it."""
     if row.busy:
-        return [Side(peer, passive) for passive in (False, True) for peer in ("", best_peer)]
+        return [OURS, Side(best_peer), Side(best_peer, passive=True)]
     sides = [OURS] + [Side(peer) for peer in ("default", "channels_last", "compile")]
     if row.mode == "train":
         return sides + [Side("channels_last", tcmalloc=True)]
@@ -128,10 +128,9 @@ def kept(sides, rates):
 
 
 def passive_twins(sides, rates):
-    """Ours and the best peer, with passive waiting."""
+    """The best peer with passive waiting; none where no peer ran."""
     peers = [side for side in sides if side.peer]
-    found = [side for side in sides if not side.peer] + ([max(peers, key=rates.get)] if peers else [])
-    return [dataclasses.replace(side, passive=True) for side in found]
+    return [dataclasses.replace(max(peers, key=rates.get), passive=True)] if peers else []
 
 
 # --- Running ---

@@ -1,7 +1,5 @@
 #include "kernels/common/context.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
@@ -9,6 +7,7 @@
 #include <utility>
 
 #include "kernels/common/device.h"
+#include "kernels/common/team.h"
 #include "kernels/simt/memory.h"
 
 namespace saccade {
@@ -56,10 +55,8 @@ int threads_of_this_process() {
   int wished = 0;
   if (wish != nullptr && std::from_chars(wish, wish + std::strlen(wish), wished).ec == std::errc() &&
       wished > 0)
-    return std::min(wished, 1024);
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  return CPU_COUNT(&set);
+    return std::min(wished, Team::kMost);
+  return usable_processors();
 }
 }  // namespace
 

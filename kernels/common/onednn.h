@@ -3,13 +3,11 @@
 
 #ifdef SACCADE_ONEDNN
 #include <dnnl.hpp>
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 #include <string>
 
 #include "kernels/common/context.h"
+#include "kernels/common/openmp.h"
 
 namespace saccade {
 
@@ -18,12 +16,10 @@ struct OneDnn {
   dnnl::stream stream{engine};
 };
 
-// The context's oneDNN. oneDNN takes as many threads as OpenMP would give the caller, both when it makes a
-// primitive and when it runs one: call this before either.
+// The context's oneDNN. Its number of threads counts both when a primitive is made and when it runs: call this before
+// either.
 inline OneDnn& onednn(Context& context) {
-#ifdef _OPENMP
-  if (omp_get_max_threads() != context.threads()) omp_set_num_threads(context.threads());
-#endif
+  set_onednn_threads(context.threads());
   return context.plan<OneDnn>("", [] { return OneDnn(); });
 }
 

@@ -26,7 +26,7 @@ void sum_columns(int64_t rows, int64_t inner, Term term, double* to) {
 }
 
 // It is not inlined: in the loop over tasks g++ makes two versions of it, one with vectors and one without, and then
-// the order of a sum depends on whether its task is the first of its thread.
+// the order of a sum depends on whether its task is the first of its range.
 template <class Term>
 [[gnu::noinline]] double sum_row(int64_t count, Term term) {
   double total = 0;

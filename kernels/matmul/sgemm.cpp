@@ -1,12 +1,14 @@
 #include "kernels/matmul/sgemm.h"
 
 #include <algorithm>
-#include <vector>
 
 #include "kernels/common/parallel.h"
+#include "kernels/common/per_thread.h"
 
 #ifdef SACCADE_ONEDNN
 #include <dnnl.h>
+
+#include "kernels/common/openmp.h"
 #endif
 
 namespace saccade {
@@ -18,27 +20,7 @@ void scale(int64_t m, int64_t n, float beta, float* c, int64_t ldc) {
     for (int64_t j = 0; j < n; ++j) c[i * ldc + j] = beta == 0 ? 0.0f : beta * c[i * ldc + j];
 }
 
-#ifdef SACCADE_ONEDNN
-
-// oneDNN takes its thread count from OpenMP's setting for the calling thread.
-class ThreadLimit {
- public:
-#ifdef _OPENMP
-  explicit ThreadLimit(int threads) : before_(omp_get_max_threads()) {
-    omp_set_num_threads(threads);
-  }
-  ~ThreadLimit() {
-    omp_set_num_threads(before_);
-  }
-
- private:
-  int before_;
-#else
-  explicit ThreadLimit(int) {}
-#endif
-};
-
-#else
+#ifndef SACCADE_ONEDNN
 
 // Blocks of A and B are copied so that the inner loop reads both in order; each task owns one block of C.
 constexpr int64_t kRows = 64, kColumns = 256, kDepth = 128;
@@ -53,9 +35,9 @@ struct Matrix {
 };
 
 struct Panels {
-  alignas(64) float a[kRows * kDepth];         // [row tile][depth][4]
-  alignas(64) float b[kColumns * kDepth];      // [column tile][depth][32]
-  alignas(64) float c[kRows * kColumns] = {};  // [64][256]
+  alignas(64) float a[kRows * kDepth];     // [row tile][depth][4]
+  alignas(64) float b[kColumns * kDepth];  // [column tile][depth][32]
+  alignas(64) float c[kRows * kColumns];   // [64][256]
 };
 
 // Missing rows and columns of a tile are zeros: the inner loop has no edges.
@@ -106,22 +88,24 @@ void sgemm(Context& context, bool trans_a, bool trans_b, int64_t m, int64_t n, i
   if (m <= 0 || n <= 0) return;
   if (k <= 0 || alpha == 0) return scale(m, n, beta, c, ldc);
 #ifdef SACCADE_ONEDNN
-  const ThreadLimit limit(context.threads());
+  set_onednn_threads(context.threads());
   const dnnl_status_t status =
       dnnl_sgemm(trans_a ? 'T' : 'N', trans_b ? 'T' : 'N', m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
   check(status == dnnl_success, "oneDNN refused the matrix product ", m, " x ", n, " x ", k);
 #else
   const int64_t row_blocks = (m + kRows - 1) / kRows, column_blocks = (n + kColumns - 1) / kColumns;
   const Matrix left{a, lda, trans_a}, right{b, ldb, trans_b};
+  PerThread memory(context, sizeof(Panels), row_blocks * column_blocks);
   parallel_for(context, row_blocks * column_blocks, 1, [&](int64_t begin, int64_t end) {
-    std::vector<Panels> panels(1);  // on the heap: 230 KB
+    const PerThread::Block own(memory);
+    Panels& panels = *own.as<Panels>();
     for (int64_t block = begin; block < end; ++block) {
       const int64_t i0 = block / column_blocks * kRows, rows = std::min(kRows, m - i0);
       const int64_t j0 = block % column_blocks * kColumns, columns = std::min(kColumns, n - j0);
-      multiply_block(panels[0], left, right, i0, rows, j0, columns, k);
+      multiply_block(panels, left, right, i0, rows, j0, columns, k);
       for (int64_t i = 0; i < rows; ++i) {
         float* to = c + (i0 + i) * ldc + j0;
-        const float* sum = panels[0].c + i * kColumns;
+        const float* sum = panels.c + i * kColumns;
         for (int64_t j = 0; j < columns; ++j)
           to[j] = beta == 0 ? alpha * sum[j] : alpha * sum[j] + beta * to[j];
       }

@@ -80,7 +80,7 @@ template <class Body>
 void from_last_row(Context& context, int64_t rows, int64_t channels, Body&& body) {
   const int64_t block = std::max<int64_t>(1, kBlockBytes / 4 / std::max<int64_t>(1, channels));
   const int64_t grain = std::max<int64_t>(1, 32768 / std::max<int64_t>(1, channels));
-  parallel_for(context, rows, grain, [&](int64_t begin, int64_t end) {
+  parallel_for<Begin::last>(context, rows, grain, [&](int64_t begin, int64_t end) {
     for (int64_t last = end; last > begin; last -= block) {
       const int64_t row = std::max(begin, last - block);
       body(row, last - row);

@@ -24,12 +24,11 @@ function(simt_program target path flags)
   set(engine ${SACCADE_OBJECTS} $<TARGET_FILE:saccade_registry>)
   set(libraries $<TARGET_FILE:Boost::context> ${MATIO_LIBRARY} ${ZLIB_LIBRARIES} ${JPEG_LIBRARIES} -ldl -lrt)
   if(SACCADE_ONEDNN)
-    list(APPEND libraries ${DNNL_LIBRARY})
+    list(APPEND libraries ${DNNL_LIBRARY} ${SACCADE_OPENMP_LIBRARIES})
   endif()
   if(SACCADE_HAS_CUDA)
     list(APPEND libraries $<TARGET_FILE:CUDA::cudart_static>)
   endif()
-  list(APPEND libraries ${OpenMP_CXX_LIBRARIES})
   add_custom_command(OUTPUT ${path} DEPENDS ${ARGN} ${engine} VERBATIM COMMAND_EXPAND_LISTS
     COMMENT "Linking ${target}"
     COMMAND ${SACCADE_CLANG} ${flags} ${ARGN} ${engine} -o ${path} ${libraries})

@@ -45,18 +45,12 @@ FeatureRows::FeatureRows(Context& context, Metric metric, const RetrievalSet& se
   parallel_for(context, count_, 16, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const double square = squared_norm(row(i), width_);
-      float& scale = scale_[static_cast<size_t>(i)];
-      if (!(square < kMostSquared)) {
-        scale = -1;  // reported below: an exception must not leave the parallel loop
-      } else {
-        scale = static_cast<float>(metric_ == Metric::euclidean ? square
-                                                                : 1 / std::max(std::sqrt(square), 1e-12));
-      }
+      check_input(square < kMostSquared, set.name, ": the features of image ", i,
+                  " hold NaN, infinity or numbers too large to square");
+      scale_[static_cast<size_t>(i)] =
+          static_cast<float>(metric_ == Metric::euclidean ? square : 1 / std::max(std::sqrt(square), 1e-12));
     }
   });
-  const auto bad = std::find(scale_.begin(), scale_.end(), -1.0f);
-  check_input(bad == scale_.end(), set.name, ": the features of image ", bad - scale_.begin(),
-              " hold NaN, infinity or numbers too large to square");
 }
 
 void distance_keys(Context& context, const FeatureRows& a, int64_t a0, int64_t a1, const FeatureRows& b,
@@ -65,7 +59,7 @@ void distance_keys(Context& context, const FeatureRows& a, int64_t a0, int64_t a
   const int64_t width = a.width();
   const int64_t row_blocks = (a1 - a0 + kRowBlock - 1) / kRowBlock;
   const int64_t column_blocks = (b1 - b0 + kColumnBlock - 1) / kColumnBlock;
-  parallel_for(context, row_blocks * column_blocks, 1, [&](int64_t begin, int64_t end) {
+  const auto compute = [&](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) {
       const int64_t i0 = a0 + block % row_blocks * kRowBlock, i1 = std::min(i0 + kRowBlock, a1);
       const int64_t j0 = b0 + block / row_blocks * kColumnBlock, j1 = std::min(j0 + kColumnBlock, b1);
@@ -74,7 +68,10 @@ void distance_keys(Context& context, const FeatureRows& a, int64_t a0, int64_t a
             pitch);
       for (int64_t i = i0; i < i1; ++i) products_to_keys(a, i, b, j0, j1, to + (i - i0) * pitch);
     }
-  });
+  };
+  // A block by itself is a region, too, so that its product is one thread's like that of all others.
+  if (row_blocks * column_blocks == 1) return Team::of_process().run(1, 1, [&](int) { compute(0, 1); });
+  parallel_for(context, row_blocks * column_blocks, 1, compute);
 }
 
 float distance_key(const FeatureRows& a, int64_t i, const FeatureRows& b, int64_t j) {

@@ -7,10 +7,9 @@
 namespace saccade {
 
 // Who may limit them, for messages.
-inline constexpr const char* kThreadLimits =
-    "ulimit -u, the container's limit of processes, or OMP_THREAD_LIMIT";
+inline constexpr const char* kThreadLimits = "ulimit -u, or the container's limit of processes";
 
-// Whether a Context of so many threads can work. It starts them to find out, and ends them.
+// Whether a Context of so many threads can work. It starts them, and they stay.
 bool can_have_threads(int threads);
 
 // As many threads as a Context has by itself (OMP_NUM_THREADS, or one for each processor); where they cannot be had it

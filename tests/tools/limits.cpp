@@ -52,8 +52,8 @@ TEST_CASE("where too few threads can be started, a run has one, with the bits of
                                  " --seed 5 --set data.workers=2 --max-steps 3 --out ";
   succeeds("train", in_folders + in_folder("one_thread") + " --threads 1");
   for (const std::string limits :
-       {"SACCADE_MOST_THREADS=0 OMP_NUM_THREADS=3", "SACCADE_MOST_THREADS=2 OMP_NUM_THREADS=3",
-        "SACCADE_MOST_THREADS=3 OMP_NUM_THREADS=4"}) {
+       {"SACCADE_MOST_THREADS=0 OMP_NUM_THREADS=3", "SACCADE_MOST_THREADS=1 OMP_NUM_THREADS=3",
+        "SACCADE_MOST_THREADS=2 OMP_NUM_THREADS=4"}) {
     fs::remove_all(in_folder("fewer_threads"));
     const Output fewer = train_with(limits, in_folders + in_folder("fewer_threads"));
     INFO(fewer.errors);
@@ -61,6 +61,15 @@ TEST_CASE("where too few threads can be started, a run has one, with the bits of
     CHECK_THAT(fewer.errors, ContainsSubstring(": one thread does the work"));
     check_same_end("fewer_threads", "one_thread");
   }
+
+  // A run may have just the threads that it computes with, and none that read pictures.
+  succeeds("train", in_folders + in_folder("three_threads") + " --threads 3");
+  const Output just_enough =
+      train_with("SACCADE_MOST_THREADS=2 OMP_NUM_THREADS=3", in_folders + in_folder("just_enough"));
+  INFO(just_enough.errors);
+  CHECK(just_enough.code == 0);
+  CHECK_THAT(just_enough.errors, !ContainsSubstring("cannot be had"));
+  check_same_end("just_enough", "three_threads");
 
   // A run that must have its number of threads says what stands in the way.
   const Output refused =
