@@ -36,14 +36,15 @@ Variable BatchNorm::operator()(Tape& tape, const Variable& x, BatchNormOptions::
 }
 
 Variable conv_norm(Tape& tape, const Conv2d& convolution, const BatchNorm& norm, const Variable& x,
-                   BatchNormOptions::Mode mode, bool relu, const Variable* residual) {
+                   BatchNormOptions::Mode mode, bool relu, const Variable* residual,
+                   const MaxPoolOptions* pool) {
   check(!convolution.bias, "a convolution before a norm has no bias");
   BatchNormOptions options;
   options.mode = mode;
   options.relu = relu;
   return saccade::conv_norm(tape, in_precision(tape, x), tape.in_precision(*convolution.weight),
                             tape.as_stored(norm.weight), tape.as_stored(norm.bias), norm.mean.value,
-                            norm.variance.value, convolution.options, options, residual);
+                            norm.variance.value, convolution.options, options, residual, pool);
 }
 
 Linear::Linear(ParameterArena& arena, const std::string& name, int64_t in, int64_t out, bool with_bias)

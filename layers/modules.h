@@ -5,8 +5,7 @@
 
 #include <string>
 
-#include "autograd/functions/convolution.h"
-#include "autograd/functions/norm.h"
+#include "autograd/functions/conv_norm.h"
 #include "autograd/parameter.h"
 
 namespace saccade::layers {
@@ -34,10 +33,12 @@ class BatchNorm {
   Parameter &mean, &variance;  // the running statistics
 };
 
-// y = act(norm(convolution(x)) + residual), as the two modules one after the other, but in fewer passes where that can be
-// (autograd/functions/conv_norm.h). The convolution has no bias: the norm would take it away again.
+// y = act(norm(convolution(x)) + residual), and with `pool` max_pool2d(y), as the modules one after the other, but in
+// fewer passes where that can be (autograd/functions/conv_norm.h). The convolution has no bias: the norm would take it
+// away again.
 Variable conv_norm(Tape& tape, const Conv2d& convolution, const BatchNorm& norm, const Variable& x,
-                   BatchNormOptions::Mode mode, bool relu = false, const Variable* residual = nullptr);
+                   BatchNormOptions::Mode mode, bool relu = false, const Variable* residual = nullptr,
+                   const MaxPoolOptions* pool = nullptr);
 
 // y = act(x w^T + b). Parameters: <name>.weight [O,I], <name>.bias [O].
 class Linear {

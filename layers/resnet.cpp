@@ -4,7 +4,6 @@
 #include <array>
 #include <map>
 
-#include "autograd/functions/pooling.h"
 #include "kernels/common/text.h"
 
 namespace saccade::layers {
@@ -119,8 +118,8 @@ const std::vector<ResidualBlock>& ResNet::stage(int number) const {
 
 Variable ResNet::stem(Tape& tape, const Variable& images, Mode mode) const {
   check(stem_.has_value(), "this backbone has no stem");
-  const Variable x = conv_norm(tape, *stem_, *stem_norm_, images, mode, true);
-  return compact_ ? x : max_pool2d(tape, x, 3, 2, 1);
+  constexpr MaxPoolOptions kPool{3, 2, 1};
+  return conv_norm(tape, *stem_, *stem_norm_, images, mode, true, nullptr, compact_ ? nullptr : &kPool);
 }
 
 Variable ResNet::parts(Tape& tape, const Variable& x, int first, int last, const Modes& modes) const {

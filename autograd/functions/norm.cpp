@@ -1,8 +1,10 @@
 #include "autograd/functions/norm.h"
 
 #include "autograd/functions/common.h"
+#include "autograd/functions/pooling.h"
 #include "kernels/norm/batch_norm.ref.h"
 #include "kernels/norm/column_sums.h"
+#include "kernels/pool/max_pool2d.ref.h"
 
 namespace saccade {
 
@@ -36,12 +38,16 @@ void check_batch_norm(const Shape& x, DType dtype, const Variable& gamma, const 
 
 Variable batch_norm(Tape& tape, const Variable& x, const Variable& gamma, const Variable* beta,
                     const Tensor& running_mean, const Tensor& running_var, const BatchNormOptions& options,
-                    const Variable* residual, const std::vector<double>* column_sums) {
+                    const Variable* residual, const std::vector<double>* column_sums, const Window* pool) {
   tape.begin("batch_norm");
   check_batch_norm(x.shape(), x.dtype(), gamma, beta, running_mean, running_var, options, residual);
+  check(!pool || (!residual && pool->in_count() == x.shape().count() && pool->channels == x.shape()[-1]),
+        "batch_norm: another pool's pictures");
   const int64_t rows = x.shape().rows(), channels = x.shape()[-1];
   const bool relu = options.relu, of_batch = options.mode != BatchNormOptions::eval;
-  const Tensor y = tape.empty_like(x.value);
+  const Window window = pool ? *pool : Window();
+  const Tensor y = pool ? tape.empty(output_of(window), x.dtype()) : tape.empty_like(x.value);
+  const Tensor tap = pool ? tape.empty(y.shape(), DType::u8) : Tensor();
   const Tensor mean = tape.empty_like(gamma.value), invstd = tape.empty_like(gamma.value);
   if (!of_batch) copy(tape.context(), mean, running_mean);
   const bool moves = options.mode == BatchNormOptions::train;
@@ -65,9 +71,20 @@ Variable batch_norm(Tape& tape, const Variable& x, const Variable& gamma, const 
       BatchNorm<D>::statistics(tape.context(), rows, channels, x.value.data<T>(), options.eps,
                                options.momentum, mean.data<A>(), invstd.data<A>(), moving_mean, moving_var);
 
-    BatchNorm<D>::apply(tape.context(), rows, channels, x.value.data<T>(), mean.data<A>(), invstd.data<A>(),
-                        gamma.value.data<A>(), data_or_null<A>(beta_value), data_or_null<T>(residual_value),
-                        relu, y.data<T>());
+    const auto apply = [&](int64_t count, const T* from, T* to) {
+      BatchNorm<D>::apply(tape.context(), count, channels, from, mean.data<A>(), invstd.data<A>(),
+                          gamma.value.data<A>(), data_or_null<A>(beta_value), data_or_null<T>(residual_value),
+                          relu, to);
+    };
+    if (!tap) return apply(rows, x.value.data<T>(), y.data<T>());
+    Window one = window;
+    one.batch = 1;
+    const Context::Scratch picture(tape.context(), static_cast<size_t>(one.in_count()) * sizeof(T));
+    for (int64_t n = 0; n < window.batch; ++n) {
+      apply(rows / window.batch, x.value.data<T>() + n * one.in_count(), picture.as<T>());
+      MaxPool2d<D>::forward(tape.context(), one, picture.as<T>(), y.data<T>() + n * one.out_count(),
+                            tap.data<uint8_t>() + n * one.out_count());
+    }
   });
 
   // With a residual the ReLU is undone from y; without, from x, which the gradient reads anyway.
@@ -75,7 +92,15 @@ Variable batch_norm(Tape& tape, const Variable& x, const Variable& gamma, const 
   const Variable b = beta ? slot_of(*beta) : Variable(), res = residual ? slot_of(*residual) : Variable();
   const auto backward = [=, x_slot = slot_of(x), gamma_slot = slot_of(gamma), xs = Saved(x.value),
                          ys = Saved(from_y ? y : Tensor()), gammas = Saved(gamma.value), means = Saved(mean),
-                         invstds = Saved(invstd), betas = Saved(beta_value)](Tape& t, const Tensor& grad_y) {
+                         invstds = Saved(invstd), betas = Saved(beta_value), taps = Saved(tap),
+                         shape = x.shape()](Tape& t, const Tensor& grad_of_result) {
+    const Tensor grad_of_pooled = taps.get() ? t.empty(shape, grad_of_result.dtype()) : Tensor();
+    const Tensor& grad_y = taps.get() ? grad_of_pooled : grad_of_result;
+    if (taps.get())
+      dispatch(t.context(), grad_y.dtype(), [&]<Device D, class T>() {
+        MaxPool2d<D>::backward(t.context(), window, grad_of_result.data<T>(), taps.data<uint8_t>(),
+                               grad_y.data<T>());
+      });
     // A gradient that nobody else holds is overwritten in place: it saves the memory and its traffic.
     const bool in_place = grad_y.is_only_owner();
     const Tensor g = from_y && !in_place ? t.empty_like(grad_y) : grad_y;

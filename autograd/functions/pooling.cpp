@@ -16,10 +16,11 @@ Window window_over(const char* op, const Shape& x, int64_t kernel, int64_t strid
   window.validate(op);
   return window;
 }
+}  // namespace
+
 Shape output_of(const Window& w) {
   return {w.batch, w.out_height(), w.out_width(), w.channels};
 }
-}  // namespace
 
 Variable max_pool2d(Tape& tape, const Variable& x, int64_t kernel, int64_t stride, int64_t padding) {
   tape.begin("max_pool2d");

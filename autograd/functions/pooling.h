@@ -5,8 +5,16 @@
 
 #include "autograd/tape.h"
 #include "kernels/pool/region_pool.h"
+#include "kernels/pool/window.h"
 
 namespace saccade {
+
+struct MaxPoolOptions {
+  int64_t kernel, stride, padding;
+};
+
+// The shape [N,OH,OW,C] of what comes out.
+Shape output_of(const Window&);
 
 // The largest value of each kernel x kernel window; padding never wins, ties go to the first.
 // x [N,H,W,C] -> [N,OH,OW,C], OH = (H + 2 padding - kernel) / stride + 1; kernel <= 15, padding <= kernel / 2.

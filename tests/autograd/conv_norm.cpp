@@ -37,19 +37,20 @@ struct Layer {
 
   // y, the new running statistics, and where `learns` the gradients of x, weight, gamma, beta and the residual.
   std::vector<std::vector<float>> run(bool together, const BatchNormOptions& norm, bool with_residual,
-                                      bool learns) {
+                                      bool learns, const MaxPoolOptions* pool = nullptr) {
     const Tensor moving_mean = copy_of(context, mean), moving_var = copy_of(context, var);
     Tape tape(context);
     const auto place = [&](const Tensor& value) { return learns ? tape.input(value) : tape.constant(value); };
     const Variable in[] = {place(x), place(weight), place(gamma), place(beta), place(residual)};
     const Variable* added = with_residual ? &in[4] : nullptr;
-    const Variable y = together ? conv_norm(tape, in[0], in[1], in[2], in[3], moving_mean, moving_var,
-                                            convolution, norm, added)
-                                : batch_norm(tape, conv2d(tape, in[0], in[1], nullptr, convolution), in[2],
-                                             &in[3], moving_mean, moving_var, norm, added);
+    Variable y = together ? conv_norm(tape, in[0], in[1], in[2], in[3], moving_mean, moving_var, convolution,
+                                      norm, added, pool)
+                          : batch_norm(tape, conv2d(tape, in[0], in[1], nullptr, convolution), in[2], &in[3],
+                                       moving_mean, moving_var, norm, added);
+    if (pool && !together) y = max_pool2d(tape, y, pool->kernel, pool->stride, pool->padding);
     std::vector<Tensor> all = {y.value, moving_mean, moving_var};
     if (learns) {
-      tape.backward({y}, {cotangent});
+      tape.backward({y}, {pool ? normal(8, y.shape()) : cotangent});
       for (int i = 0; i < (with_residual ? 5 : 4); ++i) all.push_back(tape.grad(in[i]));
     }
     std::vector<std::vector<float>> numbers;
@@ -87,6 +88,29 @@ TEST_CASE("a convolution and its norm in fewer passes are what they are one afte
             for (size_t i = 0; i < apart.size(); ++i) CHECK(largest_difference(together[i], apart[i]) < 2e-6);
           }
   }
+}
+
+TEST_CASE("a convolution, its norm and a max pool in fewer passes are what they are one after the other") {
+  for (const auto& [size, stride] : {std::pair<int64_t, int64_t>(1, 1), {3, 1}, {7, 2}})
+    for (const MaxPoolOptions& pool : {MaxPoolOptions{3, 2, 1}, {2, 1, 0}}) {
+      Layer layer(size, stride);
+      for (const Mode mode : {Mode::train, Mode::batch_only, Mode::eval})
+        for (const bool learns : {false, true}) {
+          INFO(size << "x" << size << ", stride " << stride << ", pool of " << pool.kernel << ", mode "
+                    << mode << (learns ? ", learns" : ""));
+          const BatchNormOptions norm{mode, 1e-5, 0.1, true};
+          const auto together = layer.run(true, norm, false, learns, &pool);
+          const auto apart = layer.run(false, norm, false, learns, &pool);
+          REQUIRE(together.size() == apart.size());
+          for (size_t i = 0; i < apart.size(); ++i) CHECK(largest_difference(together[i], apart[i]) < 2e-6);
+        }
+    }
+
+  Layer layer(3, 1);
+  const MaxPoolOptions pool{3, 2, 1}, too_large{13, 2, 1};
+  const BatchNormOptions norm{Mode::train, 1e-5, 0.1, true};
+  CHECK_THROWS_AS(layer.run(true, norm, true, false, &pool), InputError);
+  CHECK_THROWS_AS(layer.run(true, norm, false, false, &too_large), InputError);
 }
 
 TEST_CASE("a folded norm follows whatever was written since: weights, gamma, beta, statistics") {
