@@ -127,11 +127,13 @@ void measure(const Options& options) {
   learner.start(context, 1, Network::optimizer());
   learner.set_learning_rate(1e-4);
 
-  PhiloxStream random(2);
-  std::vector<float> pixels(static_cast<size_t>(batch * height * width * 3));
-  random.fill_normal(pixels.data(), static_cast<int64_t>(pixels.size()), 0, 1);
-  const DType dtype = precision == Precision::bf16 ? DType::bf16 : DType::f32;
-  const Tensor images = converted(context, Tensor::from(context, {batch, height, width, 3}, pixels), dtype);
+  const auto random_images = [&] {
+    std::vector<float> pixels(static_cast<size_t>(batch * height * width * 3));
+    PhiloxStream(2).fill_normal(pixels.data(), static_cast<int64_t>(pixels.size()), 0, 1);
+    const DType dtype = precision == Precision::bf16 ? DType::bf16 : DType::f32;
+    return converted(context, Tensor::from(context, {batch, height, width, 3}, pixels), dtype);
+  };
+  const Tensor images = random_images();
   const Tensor labels = Tensor::from(context, {batch}, Network::ids(batch));
 
   Tensor loss;  // a replayed segment makes no tensors, so that of the recorded step is kept
