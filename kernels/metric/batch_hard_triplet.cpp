@@ -29,8 +29,8 @@ struct Hardest {
 // two candidates are equal, so the result does not depend on the order in which they come.
 void offer(Chosen& best, const Chosen& other, float sign) {
   if (other.index < 0) return;
-  const float gain = sign * (other.distance - best.distance);
-  if (best.index < 0 || gain > 0 || (gain == 0 && other.index < best.index)) best = other;
+  const float candidate = sign * other.distance, record = sign * best.distance;  // infinite ones, too
+  if (best.index < 0 || candidate > record || (candidate == record && other.index < best.index)) best = other;
 }
 
 // d2[i][j] between rows a + i and b + j. In place of a row past the end it takes the last one.
@@ -101,8 +101,11 @@ std::vector<Hardest> mine(Context& context, int64_t count, int64_t dim, const fl
   std::mutex merging;
   const int64_t blocks = (count + kTile - 1) / kTile;
   // Block i has blocks - i tiles: with one block from the front and one from the back, all tasks are equal.
-  const int64_t grain = std::max<int64_t>(1, (1 << 16) / std::max<int64_t>(1, count * dim * kTile));
-  parallel_for(context, (blocks + 1) / 2, grain, [&](int64_t begin, int64_t end) {
+  const int64_t tasks = (blocks + 1) / 2, threads = context.threads();
+  // A thread has all its tasks at once, since each range has candidates of its own that are merged.
+  const int64_t grain = std::max((tasks + threads - 1) / threads,
+                                 (int64_t{1} << 16) / std::max<int64_t>(1, count * dim * kTile));
+  parallel_for(context, tasks, grain, [&](int64_t begin, int64_t end) {
     std::vector<Hardest> own(static_cast<size_t>(count));
     for (int64_t t = begin; t < end; ++t) {
       mine_block(count, dim, x, labels, squared, t, own);
