@@ -239,3 +239,19 @@ TEST_CASE("batch_hard_triplet gives the same bits with any number of threads") {
     CHECK(r.grad == results[0].grad);
   }
 }
+
+TEST_CASE("of infinitely far pairs the one of the lowest index is the hardest, for any number of threads") {
+  // Neighbors lie so far apart that their distance is no float; the second eight are another person.
+  constexpr int64_t kCount = 16, kDim = 16;
+  std::vector<float> x(kCount * kDim);
+  std::vector<int64_t> labels(kCount), farthest(kCount);
+  for (int64_t i = 0; i < kCount; ++i) {
+    std::fill_n(x.begin() + i * kDim, kDim, i % 2 == 0 ? 1e30f : -1e30f);
+    labels[static_cast<size_t>(i)] = i / 8;
+    farthest[static_cast<size_t>(i)] = i / 8 * 8 + (i % 2 == 0 ? 1 : 0);
+  }
+  for (const int threads : {1, 2}) {
+    Context context(Device::cpu, 0, threads);
+    CHECK(run<Device::cpu>(context, {kCount, kDim, 2, 0.3, true}, x, labels).positive == farthest);
+  }
+}
