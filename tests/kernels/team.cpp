@@ -144,9 +144,29 @@ TEST_CASE("the ranges of a parallel_for depend on count, grain and threads", "[t
         Ranges{{0, 10}, {10, 20}, {20, 30}, {30, 40}, {40, 50}, {50, 60}, {60, 70}, {70, 80}});
   CHECK(ranges_of(4, 10, 4) == Ranges{{0, 3}, {3, 6}, {6, 10}});
   CHECK(ranges_of(4, 0, 1).empty());
-  for (const int threads : {2, 3, 5})
-    for (const int64_t count : {2, 7, 31, 1000})
-      CHECK(ranges_of(threads, count, 1) == ranges_of(threads, count, 1));
+}
+
+TEST_CASE("a thread begins with the end of its share that is asked for", "[team]") {
+  using Range = std::pair<int64_t, int64_t>;
+  const Context context(Device::cpu, 0, 2);
+  const auto caller = std::this_thread::get_id();
+  // The other thread takes none of the caller's ranges before the caller has begun.
+  const auto first_of_caller = [&](auto&& in_parallel) {
+    Range first(-1, -1);
+    std::atomic<bool> has_begun{false};
+    in_parallel([&](int64_t begin, int64_t end) {
+      if (std::this_thread::get_id() != caller) {
+        while (!has_begun) std::this_thread::yield();
+      } else if (!has_begun) {
+        first = {begin, end};
+        has_begun = true;
+      }
+    });
+    return first;
+  };
+  CHECK(first_of_caller([&](auto&& body) { parallel_for(context, 80, 1, body); }) == Range(0, 10));
+  CHECK(first_of_caller([&](auto&& body) { parallel_for<Begin::last>(context, 80, 1, body); }) ==
+        Range(30, 40));
 }
 
 TEST_CASE("a parallel_for that begins with the last range has the same ranges", "[team]") {
