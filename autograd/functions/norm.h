@@ -18,7 +18,8 @@ struct BatchNormOptions {
 // y = act(gamma (x - mean) / sqrt(var + eps) + beta + residual), per channel (the last dimension).
 // `column_sums`, where not null and not empty, are x's: what of it is summed already (convolution.h).
 // `pool`, where not null, slides over y, and the result is max_pool2d(y): a picture of y at a time is computed, pooled
-// and forgotten while it is in the cache. Then there is no residual.
+// and forgotten while it is in the cache. Then there is no residual; Error where there is one, or where the pool's
+// pictures are not x's.
 // x [..., C] of any rank from 2, gamma and beta (may be null) [C], running_mean and running_var [C] (written
 // in train mode), residual (may be null) as x. act is ReLU when options.relu. InputError when shapes do not
 // fit, or train mode meets one value per channel.

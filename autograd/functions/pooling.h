@@ -9,11 +9,12 @@
 
 namespace saccade {
 
+// Of max_pool2d(), in pixels.
 struct MaxPoolOptions {
   int64_t kernel, stride, padding;
 };
 
-// The shape [N,OH,OW,C] of what comes out.
+// The shape [N,OH,OW,C] of what max_pool2d() or average_pool2d() makes of this window's pictures.
 Shape output_of(const Window&);
 
 // The largest value of each kernel x kernel window; padding never wins, ties go to the first.
