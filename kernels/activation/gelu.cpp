@@ -1,5 +1,6 @@
 #include "kernels/activation/gelu.h"
 
+#include "kernels/common/bf16.h"
 #include "kernels/common/parallel.h"
 #include "kernels/common/vector_math.h"
 
@@ -43,23 +44,26 @@ inline Normal normal_at(float x) {
 }  // namespace
 
 template <>
-template <>
-void Gelu<Device::cpu>::forward(Context& context, int64_t count, const float* x, float* y) {
+template <class T>
+void Gelu<Device::cpu>::forward(Context& context, int64_t count, const T* x, T* y) {
   parallel_for(context, count, 16384, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) y[i] = x[i] * normal_at(x[i]).cumulative;
+    for (int64_t i = begin; i < end; ++i) y[i] = float(x[i]) * normal_at(float(x[i])).cumulative;
   });
 }
+template void Gelu<Device::cpu>::forward(Context&, int64_t, const float*, float*);
+template void Gelu<Device::cpu>::forward(Context&, int64_t, const bf16*, bf16*);
 
 template <>
-template <>
-void Gelu<Device::cpu>::backward(Context& context, int64_t count, const float* grad_y, const float* x,
-                                 float* grad_x) {
+template <class T>
+void Gelu<Device::cpu>::backward(Context& context, int64_t count, const T* grad_y, const T* x, T* grad_x) {
   parallel_for(context, count, 16384, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const Normal normal = normal_at(x[i]);
-      grad_x[i] = grad_y[i] * (normal.cumulative + x[i] * normal.density);
+      const Normal normal = normal_at(float(x[i]));
+      grad_x[i] = float(grad_y[i]) * (normal.cumulative + float(x[i]) * normal.density);
     }
   });
 }
+template void Gelu<Device::cpu>::backward(Context&, int64_t, const float*, const float*, float*);
+template void Gelu<Device::cpu>::backward(Context&, int64_t, const bf16*, const bf16*, bf16*);
 
 }  // namespace saccade

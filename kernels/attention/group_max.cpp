@@ -14,32 +14,34 @@ int64_t rows_worth_a_thread(int64_t row_elements) {
 }
 
 // Joins one more group into the maximum. It selects instead of branching, so that the loop vectorizes.
-void take_greater(int64_t channels, const float* __restrict x, uint8_t group, float* __restrict best,
+template <class T>
+void take_greater(int64_t channels, const T* __restrict x, uint8_t group, T* __restrict best,
                   uint8_t* __restrict argmax) {
   for (int64_t c = 0; c < channels; ++c) {
-    const bool take = (x[c] > best[c]) | (x[c] != x[c]);
-    best[c] = take ? x[c] : best[c];
+    const float value = float(x[c]), greatest = float(best[c]);
+    const bool take = (value > greatest) | (value != value);
+    best[c] = take ? value : greatest;
     argmax[c] = take ? group : argmax[c];
   }
 }
 }  // namespace
 
 template <>
-template <>
+template <class T>
 void GroupMax<Device::cpu>::forward(Context& context, int64_t images, int64_t pixels, int64_t groups,
-                                    int64_t channels, const float* features, const uint8_t* keep,
-                                    float* output, uint8_t* argmax) {
+                                    int64_t channels, const T* features, const uint8_t* keep, T* output,
+                                    uint8_t* argmax) {
   check_sizes(images, pixels, groups, channels);
   const int64_t grain = rows_worth_a_thread(groups * channels);
   parallel_for(context, images * pixels, grain, [=](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       const uint8_t* kept = keep + row / pixels * groups;
-      const float* x = features + row * groups * channels;
-      float* best = output + row * channels;
+      const T* x = features + row * groups * channels;
+      T* best = output + row * channels;
       uint8_t* winner = argmax + row * channels;
       const int64_t first = std::find_if(kept, kept + groups, [](uint8_t k) { return k != 0; }) - kept;
       if (first == groups) {
-        std::fill(best, best + channels, 0.0f);
+        std::fill(best, best + channels, T(0));
         std::fill(winner, winner + channels, kNoGroup);
         continue;
       }
@@ -50,24 +52,35 @@ void GroupMax<Device::cpu>::forward(Context& context, int64_t images, int64_t pi
     }
   });
 }
+template void GroupMax<Device::cpu>::forward(Context&, int64_t, int64_t, int64_t, int64_t, const float*,
+                                             const uint8_t*, float*, uint8_t*);
+template void GroupMax<Device::cpu>::forward(Context&, int64_t, int64_t, int64_t, int64_t, const bf16*,
+                                             const uint8_t*, bf16*, uint8_t*);
 
 template <>
-template <>
+template <class T>
 void GroupMax<Device::cpu>::backward(Context& context, int64_t images, int64_t pixels, int64_t groups,
-                                     int64_t channels, const float* grad_output, const uint8_t* argmax,
-                                     float* grad_features) {
+                                     int64_t channels, const T* grad_output, const uint8_t* argmax,
+                                     T* grad_features) {
   check_sizes(images, pixels, groups, channels);
   const int64_t grain = rows_worth_a_thread(groups * channels);
   parallel_for(context, images * pixels, grain, [=](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
-      const float* __restrict grad = grad_output + row * channels;
+      const T* __restrict grad = grad_output + row * channels;
       const uint8_t* __restrict winner = argmax + row * channels;
       for (int64_t g = 0; g < groups; ++g) {
-        float* __restrict grad_x = grad_features + (row * groups + g) * channels;
-        for (int64_t c = 0; c < channels; ++c) grad_x[c] = winner[c] == g ? grad[c] : 0.0f;
+        T* __restrict grad_x = grad_features + (row * groups + g) * channels;
+        for (int64_t c = 0; c < channels; ++c) {
+          const float value = float(grad[c]);  // read always: a conditional load would become a branch
+          grad_x[c] = winner[c] == g ? value : 0.0f;
+        }
       }
     }
   });
 }
+template void GroupMax<Device::cpu>::backward(Context&, int64_t, int64_t, int64_t, int64_t, const float*,
+                                              const uint8_t*, float*);
+template void GroupMax<Device::cpu>::backward(Context&, int64_t, int64_t, int64_t, int64_t, const bf16*,
+                                              const uint8_t*, bf16*);
 
 }  // namespace saccade

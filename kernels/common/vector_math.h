@@ -53,12 +53,14 @@ inline float sum_over(int64_t dim, F&& f) {
 }
 
 // The largest of x[0, count), count >= 1. With a NaN in x the result may or may not be NaN.
-inline float largest(const float* x, int64_t count) {
-  float best = x[0];
+template <class T>
+float largest(const T* x, int64_t count) {
+  float best = float(x[0]);
 #pragma omp simd reduction(max : best)
-  for (int64_t i = 0; i < count; ++i) best = x[i] > best ? x[i] : best;
+  for (int64_t i = 0; i < count; ++i) best = float(x[i]) > best ? float(x[i]) : best;
   // clang starts a vectorized maximum at the lowest finite number, which hides that all of x is -infinity.
-  return best > std::numeric_limits<float>::lowest() ? best : *std::max_element(x, x + count);
+  const auto less = [](T a, T b) { return float(a) < float(b); };
+  return best > std::numeric_limits<float>::lowest() ? best : float(*std::max_element(x, x + count, less));
 }
 
 // exp(x), error 2 ulp; 0 below the denormals, infinity above the range, NaN for NaN.

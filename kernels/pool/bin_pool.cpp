@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/common/parallel.h"
+#include "kernels/common/sum_in_f32.h"
 
 namespace saccade {
 
@@ -39,40 +40,50 @@ void for_each_bin_cell(const BinPoolShape& s, int64_t n, const int32_t* first, B
 }  // namespace
 
 template <>
-template <>
-void BinPool<Device::cpu>::forward(Context& context, const BinPoolShape& s, const float* features,
-                                   const int32_t* corner, float* output) {
+template <class T>
+void BinPool<Device::cpu>::forward(Context& context, const BinPoolShape& s, const T* features,
+                                   const int32_t* corner, T* output) {
   check_corners(s, corner);
   const float scale = 1.0f / static_cast<float>(s.bin_cells());
   for_each_channel_block(context, s, s.bin_cells(), [&](int64_t n, int64_t begin, int64_t end) {
-    float* __restrict sum = output + n * s.channels;
-    std::fill(sum + begin, sum + end, 0.0f);
-    for_each_bin_cell(s, n, corner + 3 * n, [&](int64_t cell) {
-      const float* __restrict x = features + cell * s.channels;
-      for (int64_t c = begin; c < end; ++c) sum[c] += x[c];
+    T* to = output + n * s.channels + begin;
+    sum_in_f32(end - begin, to, [&](int64_t first, int64_t count, float* __restrict sum) {
+      for_each_bin_cell(s, n, corner + 3 * n, [&](int64_t cell) {
+        const T* __restrict x = features + cell * s.channels + begin + first;
+        for (int64_t c = 0; c < count; ++c) sum[c] += float(x[c]);
+      });
+      for (int64_t c = 0; c < count; ++c) sum[c] *= scale;
     });
-    for (int64_t c = begin; c < end; ++c) sum[c] *= scale;
   });
 }
+template void BinPool<Device::cpu>::forward(Context&, const BinPoolShape&, const float*, const int32_t*,
+                                            float*);
+template void BinPool<Device::cpu>::forward(Context&, const BinPoolShape&, const bf16*, const int32_t*,
+                                            bf16*);
 
 template <>
-template <>
-void BinPool<Device::cpu>::backward(Context& context, const BinPoolShape& s, const float* grad_output,
-                                    const int32_t* corner, bool accumulate, float* grad_features) {
+template <class T>
+void BinPool<Device::cpu>::backward(Context& context, const BinPoolShape& s, const T* grad_output,
+                                    const int32_t* corner, bool accumulate, T* grad_features) {
   check_corners(s, corner);
   const float scale = 1.0f / static_cast<float>(s.bin_cells());
   for_each_channel_block(context, s, accumulate ? s.bin_cells() : s.cells(),
                          [&](int64_t n, int64_t begin, int64_t end) {
-                           const float* __restrict grad = grad_output + n * s.channels;
+                           const T* __restrict grad = grad_output + n * s.channels;
                            if (!accumulate)
                              for (int64_t cell = n * s.cells(); cell < (n + 1) * s.cells(); ++cell)
                                std::fill(grad_features + cell * s.channels + begin,
-                                         grad_features + cell * s.channels + end, 0.0f);
+                                         grad_features + cell * s.channels + end, T(0));
                            for_each_bin_cell(s, n, corner + 3 * n, [&](int64_t cell) {
-                             float* __restrict grad_x = grad_features + cell * s.channels;
-                             for (int64_t c = begin; c < end; ++c) grad_x[c] += grad[c] * scale;
+                             T* __restrict grad_x = grad_features + cell * s.channels;
+                             for (int64_t c = begin; c < end; ++c)
+                               grad_x[c] = float(grad_x[c]) + float(grad[c]) * scale;
                            });
                          });
 }
+template void BinPool<Device::cpu>::backward(Context&, const BinPoolShape&, const float*, const int32_t*,
+                                             bool, float*);
+template void BinPool<Device::cpu>::backward(Context&, const BinPoolShape&, const bf16*, const int32_t*, bool,
+                                             bf16*);
 
 }  // namespace saccade

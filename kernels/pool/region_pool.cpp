@@ -1,8 +1,10 @@
 #include "kernels/pool/region_pool.h"
 
 #include <algorithm>
+#include <type_traits>
 #include <vector>
 
+#include "kernels/common/bf16.h"
 #include "kernels/common/parallel.h"
 
 namespace saccade {
@@ -16,24 +18,26 @@ struct Row {
   int32_t winner[kBlock];
 };
 
-void reduce_row(const float* x, int64_t width, int64_t channels, int64_t count, int64_t first, Row& row) {
-  std::copy(x, x + count, row.sum);
-  std::copy(x, x + count, row.best);
+template <class T>
+void reduce_row(const T* x, int64_t width, int64_t channels, int64_t count, int64_t first, Row& row) {
+  for (int64_t c = 0; c < count; ++c) row.sum[c] = row.best[c] = float(x[c]);
   std::fill(row.winner, row.winner + count, static_cast<int32_t>(first));
   for (int64_t w = 1; w < width; ++w) {
-    const float* in = x + w * channels;
+    const T* in = x + w * channels;
     const auto index = static_cast<int32_t>(first + w);
     for (int64_t c = 0; c < count; ++c) {
-      row.sum[c] += in[c];
-      const bool wins = in[c] > row.best[c];
-      row.best[c] = wins ? in[c] : row.best[c];
+      const float value = float(in[c]);
+      row.sum[c] += value;
+      const bool wins = value > row.best[c];
+      row.best[c] = wins ? value : row.best[c];
       row.winner[c] = wins ? index : row.winner[c];
     }
   }
 }
 
 // Joins the rows of one band.
-void join(const RegionShape& s, const RowRange& band, const std::vector<Row>& rows, int64_t count, float* y,
+template <class T>
+void join(const RegionShape& s, const RowRange& band, const std::vector<Row>& rows, int64_t count, T* y,
           int32_t* winner) {
   Row all = rows[static_cast<size_t>(band.begin)];
   for (int64_t h = band.begin + 1; h < band.end; ++h) {
@@ -50,11 +54,32 @@ void join(const RegionShape& s, const RowRange& band, const std::vector<Row>& ro
     y[c] = (s.average ? all.sum[c] * scale : 0.0f) + (s.maximum ? all.best[c] : 0.0f);
   if (s.maximum) std::copy(all.winner, all.winner + count, winner);
 }
+
+// Sums the gradient of channels [first, first + count) of image n; its pixels are `pitch` elements apart.
+template <class T>
+void sum_gradients(const RegionShape& s, int64_t n, int64_t first, int64_t count, const T* grad_y,
+                   const int32_t* winner, float* image, int64_t pitch) {
+  float mean[kBlock];
+  for (int64_t h = 0; h < s.height; ++h) {
+    std::fill(mean, mean + count, 0.0f);
+    for (int64_t k = 0; s.average && k < s.count; ++k) {
+      if (h < s.bands[k].begin || h >= s.bands[k].end) continue;
+      const float scale = 1.0f / static_cast<float>((s.bands[k].end - s.bands[k].begin) * s.width);
+      const T* grad = grad_y + (k * s.batch + n) * s.channels + first;
+      for (int64_t c = 0; c < count; ++c) mean[c] += scale * float(grad[c]);
+    }
+    for (int64_t w = 0; w < s.width; ++w) std::copy(mean, mean + count, image + (h * s.width + w) * pitch);
+  }
+  for (int64_t k = 0; s.maximum && k < s.count; ++k) {
+    const int64_t out = (k * s.batch + n) * s.channels + first;
+    for (int64_t c = 0; c < count; ++c) image[winner[out + c] * pitch + c] += float(grad_y[out + c]);
+  }
+}
 }  // namespace
 
 template <>
-template <>
-void RegionPool<Device::cpu>::forward(Context& context, const RegionShape& s, const float* x, float* y,
+template <class T>
+void RegionPool<Device::cpu>::forward(Context& context, const RegionShape& s, const T* x, T* y,
                                       int32_t* winner) {
   const int64_t blocks = (s.channels + kBlock - 1) / kBlock;
   parallel_for(context, s.batch * blocks, 1, [&](int64_t begin, int64_t end) {
@@ -72,35 +97,34 @@ void RegionPool<Device::cpu>::forward(Context& context, const RegionShape& s, co
     }
   });
 }
+template void RegionPool<Device::cpu>::forward(Context&, const RegionShape&, const float*, float*, int32_t*);
+template void RegionPool<Device::cpu>::forward(Context&, const RegionShape&, const bf16*, bf16*, int32_t*);
 
 template <>
-template <>
-void RegionPool<Device::cpu>::backward(Context& context, const RegionShape& s, const float* grad_y,
-                                       const int32_t* winner, float* grad_x) {
-  const int64_t blocks = (s.channels + kBlock - 1) / kBlock;
+template <class T>
+void RegionPool<Device::cpu>::backward(Context& context, const RegionShape& s, const T* grad_y,
+                                       const int32_t* winner, T* grad_x) {
+  const int64_t blocks = (s.channels + kBlock - 1) / kBlock, pixels = s.height * s.width;
   parallel_for(context, s.batch * blocks, 1, [&](int64_t begin, int64_t end) {
-    float mean[kBlock];
+    std::vector<float> sums(std::is_same_v<T, float> ? 0 : static_cast<size_t>(pixels * kBlock));
     for (int64_t task = begin; task < end; ++task) {
       const int64_t n = task / blocks, first = task % blocks * kBlock,
                     count = std::min(kBlock, s.channels - first);
-      float* image = grad_x + n * s.height * s.width * s.channels + first;
-      for (int64_t h = 0; h < s.height; ++h) {
-        std::fill(mean, mean + count, 0.0f);
-        for (int64_t k = 0; s.average && k < s.count; ++k) {
-          if (h < s.bands[k].begin || h >= s.bands[k].end) continue;
-          const float scale = 1.0f / static_cast<float>((s.bands[k].end - s.bands[k].begin) * s.width);
-          const float* grad = grad_y + (k * s.batch + n) * s.channels + first;
-          for (int64_t c = 0; c < count; ++c) mean[c] += scale * grad[c];
-        }
-        for (int64_t w = 0; w < s.width; ++w)
-          std::copy(mean, mean + count, image + (h * s.width + w) * s.channels);
-      }
-      for (int64_t k = 0; s.maximum && k < s.count; ++k) {
-        const int64_t out = (k * s.batch + n) * s.channels + first;
-        for (int64_t c = 0; c < count; ++c) image[winner[out + c] * s.channels + c] += grad_y[out + c];
+      T* image = grad_x + n * pixels * s.channels + first;
+      if constexpr (std::is_same_v<T, float>) {
+        sum_gradients(s, n, first, count, grad_y, winner, image, s.channels);
+      } else {  // the image would be rounded at every step
+        sum_gradients(s, n, first, count, grad_y, winner, sums.data(), kBlock);
+        for (int64_t q = 0; q < pixels; ++q)
+          for (int64_t c = 0; c < count; ++c)
+            image[q * s.channels + c] = sums[static_cast<size_t>(q * kBlock + c)];
       }
     }
   });
 }
+template void RegionPool<Device::cpu>::backward(Context&, const RegionShape&, const float*, const int32_t*,
+                                                float*);
+template void RegionPool<Device::cpu>::backward(Context&, const RegionShape&, const bf16*, const int32_t*,
+                                                bf16*);
 
 }  // namespace saccade

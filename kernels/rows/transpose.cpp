@@ -1,13 +1,13 @@
 #include "kernels/rows/transpose.h"
 
+#include "kernels/common/bf16.h"
 #include "kernels/common/parallel.h"
 
 namespace saccade {
 
 template <>
-template <>
-void Transpose<Device::cpu>::forward(Context& context, int64_t rows, int64_t columns, const float* x,
-                                     float* y) {
+template <class T>
+void Transpose<Device::cpu>::forward(Context& context, int64_t rows, int64_t columns, const T* x, T* y) {
   constexpr int64_t kTile = 16;  // rows and columns: one cache line each
   parallel_for(context, (columns + kTile - 1) / kTile, 16384 / (kTile * (rows + 1)) + 1,
                [&](int64_t begin, int64_t end) {
@@ -20,5 +20,7 @@ void Transpose<Device::cpu>::forward(Context& context, int64_t rows, int64_t col
                  }
                });
 }
+template void Transpose<Device::cpu>::forward(Context&, int64_t, int64_t, const float*, float*);
+template void Transpose<Device::cpu>::forward(Context&, int64_t, int64_t, const bf16*, bf16*);
 
 }  // namespace saccade
