@@ -1,5 +1,6 @@
 #include "kernels/elementwise/broadcast.h"
 
+#include "kernels/common/bf16.h"
 #include "kernels/common/parallel.h"
 
 namespace saccade {
@@ -19,34 +20,39 @@ void for_stretches(Context& context, const BroadcastShape& s, Part part) {
   });
 }
 
-template <class Join>
-void broadcast(Context& context, const BroadcastShape& s, const float* x, const float* b, float* y,
-               Join join) {
+template <class T, class Join>
+void broadcast(Context& context, const BroadcastShape& s, const T* x, const T* b, T* y, Join join) {
   for_stretches(context, s, [&](int64_t begin, int64_t length, int64_t at) {
-    const float *in = x + begin, *other = b + at;
-    float* out = y + begin;
+    const T *in = x + begin, *other = b + at;
+    T* out = y + begin;
     if (s.inner == 1) {
-      const float value = *other;
-      for (int64_t i = 0; i < length; ++i) out[i] = join(in[i], value);
+      const float value = float(*other);
+      for (int64_t i = 0; i < length; ++i) out[i] = join(float(in[i]), value);
     } else {
-      for (int64_t i = 0; i < length; ++i) out[i] = join(in[i], other[i]);
+      for (int64_t i = 0; i < length; ++i) out[i] = join(float(in[i]), float(other[i]));
     }
   });
 }
 }  // namespace
 
 template <>
-template <>
-void Broadcast<Device::cpu>::add(Context& context, const BroadcastShape& s, const float* x, const float* b,
-                                 float* y) {
+template <class T>
+void Broadcast<Device::cpu>::add(Context& context, const BroadcastShape& s, const T* x, const T* b, T* y) {
   broadcast(context, s, x, b, y, [](float u, float v) { return u + v; });
 }
+template void Broadcast<Device::cpu>::add(Context&, const BroadcastShape&, const float*, const float*,
+                                          float*);
+template void Broadcast<Device::cpu>::add(Context&, const BroadcastShape&, const bf16*, const bf16*, bf16*);
 
 template <>
-template <>
-void Broadcast<Device::cpu>::multiply(Context& context, const BroadcastShape& s, const float* x,
-                                      const float* b, float* y) {
+template <class T>
+void Broadcast<Device::cpu>::multiply(Context& context, const BroadcastShape& s, const T* x, const T* b,
+                                      T* y) {
   broadcast(context, s, x, b, y, [](float u, float v) { return u * v; });
 }
+template void Broadcast<Device::cpu>::multiply(Context&, const BroadcastShape&, const float*, const float*,
+                                               float*);
+template void Broadcast<Device::cpu>::multiply(Context&, const BroadcastShape&, const bf16*, const bf16*,
+                                               bf16*);
 
 }  // namespace saccade

@@ -1,5 +1,6 @@
 #include "kernels/elementwise/sum.h"
 
+#include "kernels/common/bf16.h"
 #include "kernels/common/parallel.h"
 #include "kernels/elementwise/broadcast.h"
 
@@ -41,9 +42,8 @@ template <class Term>
 }
 
 // y[o,i] = scale * sum over r of term(the position of o, r, i)
-template <class Term>
-void reduce(Context& context, int64_t outer, int64_t reduced, int64_t inner, double scale, Term term,
-            float* y) {
+template <class T, class Term>
+void reduce(Context& context, int64_t outer, int64_t reduced, int64_t inner, double scale, Term term, T* y) {
   if (outer * inner == 0) return;
   // At most 256 chunks of at least 16384 terms each.
   const int64_t rows = std::max<int64_t>({1, 16384 / inner, (reduced + 255) / 256});
@@ -73,34 +73,43 @@ void reduce(Context& context, int64_t outer, int64_t reduced, int64_t inner, dou
 }  // namespace
 
 template <>
-template <>
+template <class T>
 void Sum<Device::cpu>::forward(Context& context, int64_t outer, int64_t reduced, int64_t inner, double scale,
-                               const float* x, float* y) {
+                               const T* x, T* y) {
   reduce(
-      context, outer, reduced, inner, scale, [=](int64_t i) { return x[i]; }, y);
+      context, outer, reduced, inner, scale, [=](int64_t i) { return float(x[i]); }, y);
 }
+template void Sum<Device::cpu>::forward(Context&, int64_t, int64_t, int64_t, double, const float*, float*);
+template void Sum<Device::cpu>::forward(Context&, int64_t, int64_t, int64_t, double, const bf16*, bf16*);
 
 template <>
-template <>
+template <class T>
 void Sum<Device::cpu>::of_products(Context& context, int64_t outer, int64_t reduced, int64_t inner,
-                                   const float* a, const float* b, float* y) {
+                                   const T* a, const T* b, T* y) {
   reduce(
-      context, outer, reduced, inner, 1.0, [=](int64_t i) { return a[i] * b[i]; }, y);
+      context, outer, reduced, inner, 1.0, [=](int64_t i) { return float(a[i]) * float(b[i]); }, y);
 }
+template void Sum<Device::cpu>::of_products(Context&, int64_t, int64_t, int64_t, const float*, const float*,
+                                            float*);
+template void Sum<Device::cpu>::of_products(Context&, int64_t, int64_t, int64_t, const bf16*, const bf16*,
+                                            bf16*);
 
 template <>
-template <>
+template <class T>
 void Sum<Device::cpu>::product_gradients(Context& context, int64_t outer, int64_t reduced, int64_t inner,
-                                         const float* grad_y, const float* a, const float* b, float* grad_a,
-                                         float* grad_b) {
+                                         const T* grad_y, const T* a, const T* b, T* grad_a, T* grad_b) {
   Broadcast<Device::cpu>::multiply(context, {outer, reduced, inner}, grad_y, b, grad_a);
   of_products(context, outer, reduced, inner, grad_y, a, grad_b);
 }
+template void Sum<Device::cpu>::product_gradients(Context&, int64_t, int64_t, int64_t, const float*,
+                                                  const float*, const float*, float*, float*);
+template void Sum<Device::cpu>::product_gradients(Context&, int64_t, int64_t, int64_t, const bf16*,
+                                                  const bf16*, const bf16*, bf16*, bf16*);
 
 template <>
-template <>
+template <class T>
 void Sum<Device::cpu>::backward(Context& context, int64_t outer, int64_t reduced, int64_t inner, double scale,
-                                const float* grad_y, float* grad_x) {
+                                const T* grad_y, T* grad_x) {
   const float factor = static_cast<float>(scale);
   const int64_t stretch = inner == 1 ? reduced : inner;
   parallel_for(context, outer * reduced * inner, 32768, [&](int64_t begin, int64_t end) {
@@ -108,14 +117,16 @@ void Sum<Device::cpu>::backward(Context& context, int64_t outer, int64_t reduced
       const int64_t row = begin / stretch, column = begin % stretch,
                     length = std::min(stretch - column, end - begin);
       if (inner == 1) {
-        std::fill(grad_x + begin, grad_x + begin + length, factor * grad_y[row]);
+        std::fill(grad_x + begin, grad_x + begin + length, T(factor * float(grad_y[row])));
       } else {
-        const float* from = grad_y + row / reduced * inner + column;
-        for (int64_t i = 0; i < length; ++i) grad_x[begin + i] = factor * from[i];
+        const T* from = grad_y + row / reduced * inner + column;
+        for (int64_t i = 0; i < length; ++i) grad_x[begin + i] = factor * float(from[i]);
       }
       begin += length;
     }
   });
 }
+template void Sum<Device::cpu>::backward(Context&, int64_t, int64_t, int64_t, double, const float*, float*);
+template void Sum<Device::cpu>::backward(Context&, int64_t, int64_t, int64_t, double, const bf16*, bf16*);
 
 }  // namespace saccade

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/common/bf16.h"
 #include "kernels/common/parallel.h"
 
 namespace saccade {
@@ -31,7 +32,8 @@ struct Colors {
     rest = 1 - a.saturation;
   }
 
-  void map(const uint8_t* from, float* to) const {
+  template <class T>
+  void map(const uint8_t* from, T* to) const {
     if (!jittered) {
       for (int c = 0; c < 3; ++c) to[c] = unjittered[c][from[c]];
       return;
@@ -46,13 +48,15 @@ struct Colors {
   }
 };
 
-void fill_row(int64_t pixels, const float* value, float* to) {
+template <class T>
+void fill_row(int64_t pixels, const float* value, T* to) {
   for (int64_t i = 0; i < pixels; ++i)
     for (int c = 0; c < 3; ++c) to[i * 3 + c] = value[c];
 }
 
 // Computes one row of the output from one row of the picture (null: the row lies in the padding).
-void augment_row(const Augmentation& a, const Colors& colors, int64_t width, const uint8_t* from, float* to) {
+template <class T>
+void augment_row(const Augmentation& a, const Colors& colors, int64_t width, const uint8_t* from, T* to) {
   constexpr uint8_t black[3] = {0, 0, 0};
   float padding[3];
   colors.map(black, padding);
@@ -72,10 +76,10 @@ void augment_row(const Augmentation& a, const Colors& colors, int64_t width, con
 }  // namespace
 
 template <>
-template <>
+template <class T>
 void Augment<Device::cpu>::forward(Context& context, int64_t count, int64_t height, int64_t width,
                                    const uint8_t* images, const Augmentation* table,
-                                   const Normalization& normalization, float* y) {
+                                   const Normalization& normalization, T* y) {
   const int64_t picture = height * width * 3;
   parallel_for(context, count, 1, [&](int64_t first, int64_t last) {
     Colors colors(normalization);
@@ -97,5 +101,9 @@ void Augment<Device::cpu>::forward(Context& context, int64_t count, int64_t heig
     }
   });
 }
+template void Augment<Device::cpu>::forward(Context&, int64_t, int64_t, int64_t, const uint8_t*,
+                                            const Augmentation*, const Normalization&, float*);
+template void Augment<Device::cpu>::forward(Context&, int64_t, int64_t, int64_t, const uint8_t*,
+                                            const Augmentation*, const Normalization&, bf16*);
 
 }  // namespace saccade

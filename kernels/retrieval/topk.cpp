@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/common/bf16.h"
 #include "kernels/common/parallel.h"
 
 namespace saccade {
@@ -21,24 +22,26 @@ bool before(float a, int64_t i, float b, int64_t j) {
 }
 
 // Whether any of x may enter before `worst`: one comparison for each element, vectorized.
-template <bool kLargest>
-bool any_enters(const float* x, int64_t count, float worst) {
+template <bool kLargest, class T>
+bool any_enters(const T* x, int64_t count, float worst) {
   int enters = 0;
 #pragma omp simd reduction(| : enters)
-  for (int64_t c = 0; c < count; ++c) enters |= kLargest ? x[c] >= worst : x[c] <= worst;
+  for (int64_t c = 0; c < count; ++c) enters |= kLargest ? float(x[c]) >= worst : float(x[c]) <= worst;
   return enters != 0;
 }
 
 // The kept items of one row: values[0..used) sorted, the rest empty.
+template <class T>
 struct Row {
-  float* values;
+  T* values;
   int64_t* indices;
   int64_t k, used;
 
   template <bool kLargest>
-  void insert(float value, int64_t index) {
+  void insert(T value, int64_t index) {
     int64_t place = used < k ? used++ : k - 1;
-    for (; place > 0 && before<kLargest>(value, index, values[place - 1], indices[place - 1]); --place) {
+    for (; place > 0 && before<kLargest>(float(value), index, float(values[place - 1]), indices[place - 1]);
+         --place) {
       values[place] = values[place - 1];
       indices[place] = indices[place - 1];
     }
@@ -47,13 +50,13 @@ struct Row {
   }
 
   template <bool kLargest>
-  void take(const float* x, int64_t columns, int64_t first) {
+  void take(const T* x, int64_t columns, int64_t first) {
     for (int64_t block = 0; block < columns; block += kBlock) {
       const int64_t end = std::min(block + kBlock, columns);
-      const float worst = values[k - 1];
+      const float worst = float(values[k - 1]);
       if (used == k && !std::isnan(worst) && !any_enters<kLargest>(x + block, end - block, worst)) continue;
       for (int64_t c = block; c < end; ++c)
-        if (used < k || before<kLargest>(x[c], first + c, values[k - 1], indices[k - 1]))
+        if (used < k || before<kLargest>(float(x[c]), first + c, float(values[k - 1]), indices[k - 1]))
           insert<kLargest>(x[c], first + c);
     }
   }
@@ -62,38 +65,48 @@ struct Row {
 }  // namespace
 
 template <>
-template <>
-void TopK<Device::cpu>::clear(Context&, int64_t rows, int64_t k, float* values, int64_t* indices) {
-  std::fill(values, values + rows * k, std::numeric_limits<float>::quiet_NaN());
+template <class T>
+void TopK<Device::cpu>::clear(Context&, int64_t rows, int64_t k, T* values, int64_t* indices) {
+  std::fill(values, values + rows * k, T(std::numeric_limits<float>::quiet_NaN()));
   std::fill(indices, indices + rows * k, int64_t{-1});
 }
+template void TopK<Device::cpu>::clear(Context&, int64_t, int64_t, float*, int64_t*);
+template void TopK<Device::cpu>::clear(Context&, int64_t, int64_t, bf16*, int64_t*);
 
 template <>
-template <>
+template <class T>
 void TopK<Device::cpu>::update(Context& context, int64_t rows, int64_t columns, int64_t first, int64_t k,
-                               bool largest, const float* x, int64_t pitch, float* values, int64_t* indices) {
+                               bool largest, const T* x, int64_t pitch, T* values, int64_t* indices) {
   if (k == 0) return;
   const int64_t grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(columns, 1));
   parallel_for(context, rows, grain, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
-      Row row{values + r * k, indices + r * k, k, k};
+      Row<T> row{values + r * k, indices + r * k, k, k};
       while (row.used > 0 && row.indices[row.used - 1] < 0) --row.used;
       if (largest) {
-        row.take<true>(x + r * pitch, columns, first);
+        row.template take<true>(x + r * pitch, columns, first);
       } else {
-        row.take<false>(x + r * pitch, columns, first);
+        row.template take<false>(x + r * pitch, columns, first);
       }
     }
   });
 }
+template void TopK<Device::cpu>::update(Context&, int64_t, int64_t, int64_t, int64_t, bool, const float*,
+                                        int64_t, float*, int64_t*);
+template void TopK<Device::cpu>::update(Context&, int64_t, int64_t, int64_t, int64_t, bool, const bf16*,
+                                        int64_t, bf16*, int64_t*);
 
 template <>
-template <>
+template <class T>
 void TopK<Device::cpu>::forward(Context& context, int64_t rows, int64_t columns, int64_t k, bool largest,
-                                const float* x, float* values, int64_t* indices) {
+                                const T* x, T* values, int64_t* indices) {
   check(0 <= k && k <= columns, "topk: k = ", k, " of ", columns, " columns");
   clear(context, rows, k, values, indices);
   update(context, rows, columns, 0, k, largest, x, columns, values, indices);
 }
+template void TopK<Device::cpu>::forward(Context&, int64_t, int64_t, int64_t, bool, const float*, float*,
+                                         int64_t*);
+template void TopK<Device::cpu>::forward(Context&, int64_t, int64_t, int64_t, bool, const bf16*, bf16*,
+                                         int64_t*);
 
 }  // namespace saccade
