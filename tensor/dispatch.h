@@ -12,8 +12,8 @@ namespace saccade {
                           " version on ", name_of(context.device())));
 }
 
-// Calls f.operator()<D, T>() for an op that has a CPU version only: f32 takes the fast kernel, f64 and Bound
-// take the reference. These functions throw the InputError of refuse() where there is no version.
+// Calls f.operator()<D, T>() for an op on the CPU: f32 takes the fast kernel, f64 and Bound take the reference. These
+// functions throw the InputError of refuse() where there is no version.
 template <class F>
 void dispatch_cpu(const Context& context, DType dtype, F&& f) {
   if (context.device() == Device::cpu) {
@@ -24,9 +24,11 @@ void dispatch_cpu(const Context& context, DType dtype, F&& f) {
   refuse(context, dtype);
 }
 
-// The same for an op that has a CUDA version, too, which simt runs as well.
+// The same for an op of a network, which has versions for f32 and bf16 on every device.
 template <class F>
 void dispatch(const Context& context, DType dtype, F&& f) {
+  if (context.device() == Device::cpu && dtype == DType::bf16)
+    return f.template operator()<Device::cpu, bf16>();
 #ifdef SACCADE_CUDA
   if (context.device() == Device::cuda) {
     if (dtype == DType::f32) return f.template operator()<Device::cuda, float>();
@@ -42,8 +44,7 @@ void dispatch(const Context& context, DType dtype, F&& f) {
   dispatch_cpu(context, dtype, f);
 }
 
-// The same for an op whose CUDA version is for f32 alone: optimizers, whose arenas are f32 whatever the
-// network computes in.
+// The same for an op without bf16: optimizers, whose arenas are f32 whatever the network computes in.
 template <class F>
 void dispatch_f32(const Context& context, DType dtype, F&& f) {
 #ifdef SACCADE_CUDA

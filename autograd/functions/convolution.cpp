@@ -28,7 +28,7 @@ Variable conv2d(Tape& tape, const Variable& x, const Variable& weight, const Var
   const uint64_t keep = weight.needs_gradient() ? 0 : weight.value.version();
   dispatch(tape.context(), x.dtype(), [&]<Device D, class T>() {
     const T* b = bias ? bias->value.data<T>() : nullptr;
-    if constexpr (D == Device::cpu) {
+    if constexpr (D == Device::cpu && std::is_same_v<T, float>) {
       Finish finish;
       finish.b = b;
       if (sums) {
@@ -63,7 +63,7 @@ Variable conv2d(Tape& tape, const Variable& x, const Variable& weight, const Var
     }
     if (!x.needs_gradient()) return;
     dispatch(context, grad_y.dtype(), [&]<Device D, class T>() {
-      if constexpr (D == Device::cpu) {
+      if constexpr (D == Device::cpu && std::is_same_v<T, float>) {
         const Tape::Target target = t.gradient_of(x);
         conv2d_cpu::backward_data(context, d, grad_y.data<T>(), wv.data<T>(), target.accumulate,
                                   target.tensor.data<T>());

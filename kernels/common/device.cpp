@@ -123,7 +123,15 @@ bool has_precision(const Context& context, Precision precision, std::string* rea
   };
   const bool gpu = context.device() == Device::cuda || context.device() == Device::simt;
   if (precision == Precision::f32) return true;
-  if (!gpu) return no(concat("the device ", name_of(context.device()), " computes in f32"));
+  if (context.device() == Device::cpu && precision == Precision::bf16) {
+#ifdef SACCADE_ONEDNN
+    return multiplies_bf16() || no("it needs a processor with AVX512-BF16 or AMX, and this one has neither");
+#else
+    return no("this program was built without oneDNN, which multiplies bf16 on the CPU");
+#endif
+  }
+  if (!gpu)
+    return no(concat("the device ", name_of(context.device()), " does not compute in ", name_of(precision)));
   if (context.device() == Device::simt)
     return precision == Precision::bf16 || no("the device simt computes in f32 or bf16");
   const int capability = compute_capability(context);

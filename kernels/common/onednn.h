@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "kernels/common/bf16.h"
 #include "kernels/common/context.h"
 #include "kernels/common/openmp.h"
 
@@ -14,7 +15,17 @@ namespace saccade {
 struct OneDnn {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
+
+  // Memory of ours as oneDNN's arguments have it. What is an input, oneDNN does not write.
+  template <class T>
+  dnnl::memory wrap(const dnnl::memory::desc& desc, const T* data) const {
+    return {desc, engine, const_cast<T*>(data)};
+  }
 };
+
+template <class T>
+constexpr auto kDataType = sizeof(T) == sizeof(bf16) ? dnnl::memory::data_type::bf16
+                                                     : dnnl::memory::data_type::f32;
 
 // The context's oneDNN. Its number of threads counts both when a primitive is made and when it runs: call this before
 // either.

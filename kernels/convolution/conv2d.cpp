@@ -8,7 +8,9 @@
 #include <unordered_map>
 
 #include "kernels/common/parallel.h"
+#include "kernels/common/wide_copy.h"
 #include "kernels/convolution/conv2d_cpu.h"
+#include "kernels/convolution/onednn_conv2d.h"
 #include "kernels/convolution/windows.h"
 #include "kernels/convolution/winograd.h"
 
@@ -80,6 +82,12 @@ void sum_pixels(Context& context, const Conv2dShape& d, const float* grad_y, flo
     }
   });
 }
+
+#ifdef SACCADE_ONEDNN
+bool takes_onednn(const Conv2dShape& d) {
+  return multiplies_bf16() && d.x_count() > 0 && d.w_count() > 0 && d.y_count() > 0;
+}
+#endif
 
 }  // namespace
 
@@ -158,6 +166,49 @@ void Conv2d<Device::cpu>::backward_weight(Context& context, const Conv2dShape& d
     windows::backward_weight(context, d, x, grad_y, grad_w);
   }
   if (grad_b) sum_pixels(context, d, grad_y, grad_b);
+}
+
+// --- bf16: by oneDNN where the processor has instructions for it, else in f32, with each result rounded once ---
+
+template <>
+template <>
+void Conv2d<Device::cpu>::forward(Context& context, const Conv2dShape& d, const bf16* x, const bf16* w,
+                                  const bf16* b, bf16* y, uint64_t weight_version) {
+#ifdef SACCADE_ONEDNN
+  if (takes_onednn(d)) return onednn_conv2d::forward(context, d, x, w, b, y, weight_version);
+#endif
+  const WideCopy wide_x(context, d.x_count(), x), wide_w(context, d.w_count(), w), wide_b(context, d.k, b),
+      wide_y(context, d.y_count());
+  forward(context, d, wide_x.data(), wide_w.data(), b ? wide_b.data() : nullptr, wide_y.data(), 0);
+  wide_y.round_to(y);
+}
+
+template <>
+template <>
+void Conv2d<Device::cpu>::backward_data(Context& context, const Conv2dShape& d, const bf16* grad_y,
+                                        const bf16* w, bf16* grad_x) {
+#ifdef SACCADE_ONEDNN
+  if (takes_onednn(d)) return onednn_conv2d::backward_data(context, d, grad_y, w, grad_x);
+#endif
+  const WideCopy wide_grad(context, d.y_count(), grad_y), wide_w(context, d.w_count(), w),
+      wide_x(context, d.x_count());
+  backward_data(context, d, wide_grad.data(), wide_w.data(), wide_x.data());
+  wide_x.round_to(grad_x);
+}
+
+template <>
+template <>
+void Conv2d<Device::cpu>::backward_weight(Context& context, const Conv2dShape& d, const bf16* x,
+                                          const bf16* grad_y, bf16* grad_w, bf16* grad_b) {
+#ifdef SACCADE_ONEDNN
+  if (takes_onednn(d)) return onednn_conv2d::backward_weight(context, d, x, grad_y, grad_w, grad_b);
+#endif
+  const WideCopy wide_x(context, d.x_count(), x), wide_grad(context, d.y_count(), grad_y),
+      wide_w(context, d.w_count()), wide_b(context, d.k);
+  backward_weight(context, d, wide_x.data(), wide_grad.data(), wide_w.data(),
+                  grad_b ? wide_b.data() : nullptr);
+  wide_w.round_to(grad_w);
+  if (grad_b) wide_b.round_to(grad_b);
 }
 
 }  // namespace saccade

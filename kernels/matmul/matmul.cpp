@@ -5,6 +5,7 @@
 
 #include "kernels/common/onednn.h"
 #include "kernels/common/parallel.h"
+#include "kernels/common/wide_copy.h"
 #include "kernels/matmul/sgemm.h"
 
 namespace saccade {
@@ -41,13 +42,13 @@ struct Plan {
   dnnl::matmul primitive;
 };
 
+template <class T>
 Plan make_plan(const dnnl::engine& engine, const MatmulShape& s, bool with_bias) {
   using Tag = memory::format_tag;
-  constexpr auto kF32 = memory::data_type::f32;
-  Plan plan{Md({s.m, s.k}, kF32, s.transpose_a ? Tag::ba : Tag::ab),
-            Md({s.k, s.n}, kF32, s.transpose_b ? Tag::ba : Tag::ab),
-            with_bias ? Md({1, s.n}, kF32, Tag::ab) : Md(),
-            Md({s.m, s.n}, kF32, Tag::ab),
+  Plan plan{Md({s.m, s.k}, kDataType<T>, s.transpose_a ? Tag::ba : Tag::ab),
+            Md({s.k, s.n}, kDataType<T>, s.transpose_b ? Tag::ba : Tag::ab),
+            with_bias ? Md({1, s.n}, kDataType<T>, Tag::ab) : Md(),
+            Md({s.m, s.n}, kDataType<T>, Tag::ab),
             {},
             {}};
   dnnl::primitive_attr attr = user_scratchpad();
@@ -64,40 +65,50 @@ Plan make_plan(const dnnl::engine& engine, const MatmulShape& s, bool with_bias)
   return plan;
 }
 
+template <class T>
+void multiply_by_onednn(Context& context, const MatmulShape& s, const T* a, const T* b, const T* bias, T* c) {
+  OneDnn& dnn = onednn(context);
+  const int64_t key[] = {
+      s.m, s.n, s.k, s.transpose_a, s.transpose_b, s.relu, s.accumulate, bias != nullptr, sizeof(T)};
+  Plan& plan = context.plan<Plan>(std::string(reinterpret_cast<const char*>(key), sizeof key),
+                                  [&] { return make_plan<T>(dnn.engine, s, bias != nullptr); });
+  const Context::Scratch scratch(context, plan.scratchpad.get_size());
+  std::unordered_map<int, memory> arguments = {
+      {DNNL_ARG_SRC, dnn.wrap(plan.a, a)},
+      {DNNL_ARG_WEIGHTS, dnn.wrap(plan.b, b)},
+      {DNNL_ARG_DST, dnn.wrap(plan.c, c)},
+      {DNNL_ARG_SCRATCHPAD, dnn.wrap(plan.scratchpad, scratch.as<char>())}};
+  if (bias) arguments.insert({DNNL_ARG_BIAS, dnn.wrap(plan.bias, bias)});
+  plan.primitive.execute(dnn.stream, arguments);
+}
+
 }  // namespace
+
+#endif
 
 template <>
 template <>
 void Matmul<Device::cpu>::multiply(Context& context, const MatmulShape& s, const float* a, const float* b,
                                    const float* bias, float* c) {
   if (s.m * s.n == 0) return;
-  if (s.k == 0) return multiply_by_sgemm(context, s, a, b, bias, c);  // oneDNN has no empty sum
-  OneDnn& dnn = onednn(context);
-  const int64_t key[] = {s.m, s.n, s.k, s.transpose_a, s.transpose_b, s.relu, s.accumulate, bias != nullptr};
-  Plan& plan = context.plan<Plan>(std::string(reinterpret_cast<const char*>(key), sizeof key),
-                                  [&] { return make_plan(dnn.engine, s, bias != nullptr); });
-  const Context::Scratch scratch(context, plan.scratchpad.get_size());
-  const auto wrap = [&](const Md& md, const float* data) {
-    return memory(md, dnn.engine, const_cast<float*>(data));
-  };
-  std::unordered_map<int, memory> arguments = {
-      {DNNL_ARG_SRC, wrap(plan.a, a)},
-      {DNNL_ARG_WEIGHTS, wrap(plan.b, b)},
-      {DNNL_ARG_DST, wrap(plan.c, c)},
-      {DNNL_ARG_SCRATCHPAD, wrap(plan.scratchpad, scratch.as<float>())}};
-  if (bias) arguments.insert({DNNL_ARG_BIAS, wrap(plan.bias, bias)});
-  plan.primitive.execute(dnn.stream, arguments);
-}
-
-#else
-
-template <>
-template <>
-void Matmul<Device::cpu>::multiply(Context& context, const MatmulShape& s, const float* a, const float* b,
-                                   const float* bias, float* c) {
+#ifdef SACCADE_ONEDNN
+  if (s.k > 0) return multiply_by_onednn(context, s, a, b, bias, c);  // oneDNN has no empty sum
+#endif
   multiply_by_sgemm(context, s, a, b, bias, c);
 }
 
+template <>
+template <>
+void Matmul<Device::cpu>::multiply(Context& context, const MatmulShape& s, const bf16* a, const bf16* b,
+                                   const bf16* bias, bf16* c) {
+  if (s.m * s.n == 0) return;
+#ifdef SACCADE_ONEDNN
+  if (s.k > 0 && multiplies_bf16()) return multiply_by_onednn(context, s, a, b, bias, c);
 #endif
+  const WideCopy wide_a(context, s.m * s.k, a), wide_b(context, s.k * s.n, b), wide_bias(context, s.n, bias),
+      sums(context, s.m * s.n, s.accumulate ? c : nullptr);
+  multiply(context, s, wide_a.data(), wide_b.data(), bias ? wide_bias.data() : nullptr, sums.data());
+  sums.round_to(c);
+}
 
 }  // namespace saccade

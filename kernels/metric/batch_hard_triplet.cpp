@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "kernels/common/parallel.h"
-#include "kernels/elementwise/cast.h"
+#include "kernels/common/wide_copy.h"
 
 namespace saccade {
 
@@ -204,10 +204,9 @@ void BatchHardTriplet<Device::cpu>::forward(Context& context, int64_t count, int
                                             const bf16* embeddings, const int64_t* labels, double margin,
                                             bool squared, float* loss, int64_t* positive, int64_t* negative,
                                             float* positive_d2, float* negative_d2) {
-  const Context::Scratch wide(context, static_cast<size_t>(count * dim) * sizeof(float));
-  Cast<Device::cpu>::convert(context, count * dim, embeddings, wide.as<float>());
-  forward(context, count, dim, wide.as<float>(), labels, margin, squared, loss, positive, negative,
-          positive_d2, negative_d2);
+  const WideCopy x(context, count * dim, embeddings);
+  forward(context, count, dim, x.data(), labels, margin, squared, loss, positive, negative, positive_d2,
+          negative_d2);
 }
 
 template <>
@@ -217,13 +216,10 @@ void BatchHardTriplet<Device::cpu>::backward(Context& context, int64_t count, in
                                              const int64_t* positive, const int64_t* negative,
                                              const float* positive_d2, const float* negative_d2,
                                              double margin, bool squared, bf16* grad_embeddings) {
-  const int64_t size = count * dim;
-  const Context::Scratch wide(context, static_cast<size_t>(2 * size) * sizeof(float));
-  float *x = wide.as<float>(), *grad = x + size;
-  Cast<Device::cpu>::convert(context, size, embeddings, x);
-  backward(context, count, dim, grad_loss, x, positive, negative, positive_d2, negative_d2, margin, squared,
-           grad);
-  Cast<Device::cpu>::convert(context, size, grad, grad_embeddings);
+  const WideCopy x(context, count * dim, embeddings), grad(context, count * dim);
+  backward(context, count, dim, grad_loss, x.data(), positive, negative, positive_d2, negative_d2, margin,
+           squared, grad.data());
+  grad.round_to(grad_embeddings);
 }
 
 }  // namespace saccade

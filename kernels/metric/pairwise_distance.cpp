@@ -5,7 +5,7 @@
 
 #include "kernels/common/parallel.h"
 #include "kernels/common/vector_math.h"
-#include "kernels/elementwise/cast.h"
+#include "kernels/common/wide_copy.h"
 #include "kernels/matmul/sgemm.h"
 
 namespace saccade {
@@ -164,12 +164,9 @@ template <>
 template <>
 void PairwiseDistance<Device::cpu>::forward(Context& context, Metric metric, int64_t n, int64_t m,
                                             int64_t dim, const bf16* x, const bf16* y, bf16* distance) {
-  const Context::Scratch wide(context, static_cast<size_t>((n + m) * dim + n * m) * sizeof(float));
-  float *wide_x = wide.as<float>(), *wide_y = wide_x + n * dim, *result = wide_y + m * dim;
-  Cast<Device::cpu>::convert(context, n * dim, x, wide_x);
-  Cast<Device::cpu>::convert(context, m * dim, y, wide_y);
-  forward(context, metric, n, m, dim, wide_x, wide_y, result);
-  Cast<Device::cpu>::convert(context, n * m, result, distance);
+  const WideCopy wide_x(context, n * dim, x), wide_y(context, m * dim, y), result(context, n * m);
+  forward(context, metric, n, m, dim, wide_x.data(), wide_y.data(), result.data());
+  result.round_to(distance);
 }
 
 // A distance at the clamp is rounded down to bf16, so that its gradient is 0 here, too.
@@ -178,15 +175,12 @@ template <>
 void PairwiseDistance<Device::cpu>::backward(Context& context, Metric metric, bool transposed, int64_t n,
                                              int64_t m, int64_t dim, const bf16* x, const bf16* y,
                                              const bf16* distance, const bf16* grad_distance, bf16* grad_x) {
-  const Context::Scratch wide(context, static_cast<size_t>((2 * n + m) * dim + 2 * n * m) * sizeof(float));
-  float *wide_x = wide.as<float>(), *wide_y = wide_x + n * dim, *wide_distance = wide_y + m * dim,
-        *wide_grad = wide_distance + n * m, *result = wide_grad + n * m;
-  Cast<Device::cpu>::convert(context, n * dim, x, wide_x);
-  Cast<Device::cpu>::convert(context, m * dim, y, wide_y);
-  Cast<Device::cpu>::convert(context, n * m, distance, wide_distance);
-  Cast<Device::cpu>::convert(context, n * m, grad_distance, wide_grad);
-  backward(context, metric, transposed, n, m, dim, wide_x, wide_y, wide_distance, wide_grad, result);
-  Cast<Device::cpu>::convert(context, n * dim, result, grad_x);
+  const WideCopy wide_x(context, n * dim, x), wide_y(context, m * dim, y),
+      wide_distance(context, n * m, distance), wide_grad(context, n * m, grad_distance),
+      result(context, n * dim);
+  backward(context, metric, transposed, n, m, dim, wide_x.data(), wide_y.data(), wide_distance.data(),
+           wide_grad.data(), result.data());
+  result.round_to(grad_x);
 }
 
 }  // namespace saccade

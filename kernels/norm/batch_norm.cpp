@@ -107,13 +107,13 @@ inline float masked(float grad, float x, float y, float mean, float scale, float
   return grad;
 }
 
-template <bool kResidual, bool kRelu>
-void apply_row(int64_t channels, const float* x, const float* mean, const float* scale, const float* beta,
-               const float* residual, float* y) {
+template <bool kResidual, bool kRelu, class T>
+void apply_row(int64_t channels, const T* x, const float* mean, const float* scale, const float* beta,
+               const T* residual, T* y) {
 #pragma omp simd
   for (int64_t c = 0; c < channels; ++c) {
-    float z = normalized(x[c], mean[c], scale[c], beta[c]);
-    if (kResidual) z += residual[c];
+    float z = normalized(float(x[c]), mean[c], scale[c], beta[c]);
+    if (kResidual) z += float(residual[c]);
     y[c] = kRelu && !(z > 0) ? 0.0f : z;
   }
 }
@@ -122,18 +122,17 @@ void apply_row(int64_t channels, const float* x, const float* mean, const float*
 // product += g (x - mean)
 // of kRows rows. More than two at once, of four matrices whose rows may lie a power of two apart, would not fit side by
 // side into the lines of L1 that they share.
-template <int64_t kRows, Mask kMask, bool kWrite>
-void add_gradients(int64_t pitch, int64_t count, const float* grad_y, const float* x, const float* y,
-                   const float* mean, const float* scale, const float* beta, float* sum, float* product,
-                   float* g) {
+template <int64_t kRows, Mask kMask, bool kWrite, class T>
+void add_gradients(int64_t pitch, int64_t count, const T* grad_y, const T* x, const T* y, const float* mean,
+                   const float* scale, const float* beta, float* sum, float* product, T* g) {
 #pragma omp simd
   for (int64_t c = 0; c < count; ++c) {
     for (int64_t r = 0; r < kRows; ++r) {
       const int64_t i = r * pitch + c;
-      const float grad =
-          masked<kMask>(grad_y[i], x[i], kMask == Mask::from_y ? y[i] : 0.0f, mean[c], scale[c], beta[c]);
+      const float value = float(x[i]), result = kMask == Mask::from_y ? float(y[i]) : 0.0f;
+      const float grad = masked<kMask>(float(grad_y[i]), value, result, mean[c], scale[c], beta[c]);
       sum[c] += grad;
-      product[c] += grad * (x[i] - mean[c]);
+      product[c] += grad * (value - mean[c]);
       if (kWrite) g[i] = grad;
     }
   }
@@ -148,15 +147,15 @@ void flush(int64_t count, float* sum, double* total) {
   }
 }
 
-template <bool kRelu>
-void propagate_row(int64_t channels, const float* grad_y, const float* x, const float* mean,
-                   const float* scale, const float* beta, const float* constant, const float* slope,
-                   float* grad_x) {
+template <bool kRelu, class T>
+void propagate_row(int64_t channels, const T* grad_y, const T* x, const float* mean, const float* scale,
+                   const float* beta, const float* constant, const float* slope, T* grad_x) {
   constexpr Mask kMask = kRelu ? Mask::from_x : Mask::none;
 #pragma omp simd
   for (int64_t c = 0; c < channels; ++c) {
-    const float grad = masked<kMask>(grad_y[c], x[c], 0, mean[c], scale[c], beta[c]);
-    grad_x[c] = scale[c] * (grad - constant[c] - (x[c] - mean[c]) * slope[c]);
+    const float value = float(x[c]);
+    const float grad = masked<kMask>(float(grad_y[c]), value, 0, mean[c], scale[c], beta[c]);
+    grad_x[c] = scale[c] * (grad - constant[c] - (value - mean[c]) * slope[c]);
   }
 }
 
@@ -178,10 +177,11 @@ void statistics_from(const double* sums, int64_t rows, int64_t channels, double 
 }
 
 template <>
-template <>
-void BatchNorm<Device::cpu>::statistics(Context& context, int64_t rows, int64_t channels, const float* x,
-                                        double eps, double momentum, float* mean, float* invstd,
-                                        float* running_mean, float* running_var) {
+template <class T>
+void BatchNorm<Device::cpu>::statistics(Context& context, int64_t rows, int64_t channels, const T* x,
+                                        double eps, double momentum, Accumulator<T>* mean,
+                                        Accumulator<T>* invstd, Accumulator<T>* running_mean,
+                                        Accumulator<T>* running_var) {
   // [2, parts, channels], and then the totals
   const size_t size = static_cast<size_t>(parts_of(rows) * channels);
   const Context::Scratch scratch(context, 2 * size * sizeof(double));
@@ -193,6 +193,10 @@ void BatchNorm<Device::cpu>::statistics(Context& context, int64_t rows, int64_t 
   std::copy_n(totals.second, channels, totals.first + channels);
   statistics_from(totals.first, rows, channels, eps, momentum, mean, invstd, running_mean, running_var);
 }
+template void BatchNorm<Device::cpu>::statistics(Context&, int64_t, int64_t, const float*, double, double,
+                                                 float*, float*, float*, float*);
+template void BatchNorm<Device::cpu>::statistics(Context&, int64_t, int64_t, const bf16*, double, double,
+                                                 float*, float*, float*, float*);
 
 template <>
 template <>
@@ -201,10 +205,11 @@ void BatchNorm<Device::cpu>::invert(Context&, int64_t channels, const float* var
 }
 
 template <>
-template <>
-void BatchNorm<Device::cpu>::apply(Context& context, int64_t rows, int64_t channels, const float* x,
-                                   const float* mean, const float* invstd, const float* gamma,
-                                   const float* beta, const float* residual, bool relu, float* y) {
+template <class T>
+void BatchNorm<Device::cpu>::apply(Context& context, int64_t rows, int64_t channels, const T* x,
+                                   const Accumulator<T>* mean, const Accumulator<T>* invstd,
+                                   const Accumulator<T>* gamma, const Accumulator<T>* beta, const T* residual,
+                                   bool relu, T* y) {
   const Affine affine(channels, invstd, gamma, beta);
   with_constant(residual != nullptr, [&](auto has_residual) {
     with_constant(relu, [&](auto has_relu) {
@@ -218,13 +223,20 @@ void BatchNorm<Device::cpu>::apply(Context& context, int64_t rows, int64_t chann
     });
   });
 }
+template void BatchNorm<Device::cpu>::apply(Context&, int64_t, int64_t, const float*, const float*,
+                                            const float*, const float*, const float*, const float*, bool,
+                                            float*);
+template void BatchNorm<Device::cpu>::apply(Context&, int64_t, int64_t, const bf16*, const float*,
+                                            const float*, const float*, const float*, const bf16*, bool,
+                                            bf16*);
 
 template <>
-template <>
-void BatchNorm<Device::cpu>::reduce(Context& context, int64_t rows, int64_t channels, const float* grad_y,
-                                    const float* x, const float* y, const float* mean, const float* invstd,
-                                    const float* gamma, const float* beta, bool relu, float* grad_gamma,
-                                    float* grad_beta, float* g) {
+template <class T>
+void BatchNorm<Device::cpu>::reduce(Context& context, int64_t rows, int64_t channels, const T* grad_y,
+                                    const T* x, const T* y, const Accumulator<T>* mean,
+                                    const Accumulator<T>* invstd, const Accumulator<T>* gamma,
+                                    const Accumulator<T>* beta, bool relu, Accumulator<T>* grad_gamma,
+                                    Accumulator<T>* grad_beta, T* g) {
   const Affine affine(channels, invstd, gamma, beta);
   const size_t size = static_cast<size_t>(parts_of(rows) * channels);
   const Context::Scratch scratch(context, 2 * size * sizeof(double));
@@ -253,24 +265,31 @@ void BatchNorm<Device::cpu>::reduce(Context& context, int64_t rows, int64_t chan
   with_constant(g != nullptr, [&](auto write) {
     constexpr bool kWrite = decltype(write)::value;
     if (!relu)
-      run(add_gradients<2, Mask::none, kWrite>, add_gradients<1, Mask::none, kWrite>);
+      run(add_gradients<2, Mask::none, kWrite, T>, add_gradients<1, Mask::none, kWrite, T>);
     else if (y)
-      run(add_gradients<2, Mask::from_y, kWrite>, add_gradients<1, Mask::from_y, kWrite>);
+      run(add_gradients<2, Mask::from_y, kWrite, T>, add_gradients<1, Mask::from_y, kWrite, T>);
     else
-      run(add_gradients<2, Mask::from_x, kWrite>, add_gradients<1, Mask::from_x, kWrite>);
+      run(add_gradients<2, Mask::from_x, kWrite, T>, add_gradients<1, Mask::from_x, kWrite, T>);
   });
   for (int64_t c = 0; c < channels; ++c) {
     grad_beta[c] = static_cast<float>(totals.first[c]);
     grad_gamma[c] = static_cast<float>(totals.second[c] * invstd[c]);
   }
 }
+template void BatchNorm<Device::cpu>::reduce(Context&, int64_t, int64_t, const float*, const float*,
+                                             const float*, const float*, const float*, const float*,
+                                             const float*, bool, float*, float*, float*);
+template void BatchNorm<Device::cpu>::reduce(Context&, int64_t, int64_t, const bf16*, const bf16*,
+                                             const bf16*, const float*, const float*, const float*,
+                                             const float*, bool, float*, float*, bf16*);
 
 template <>
-template <>
-void BatchNorm<Device::cpu>::propagate(Context& context, int64_t rows, int64_t channels, const float* grad_y,
-                                       const float* x, const float* mean, const float* invstd,
-                                       const float* gamma, const float* beta, bool relu,
-                                       const float* grad_gamma, const float* grad_beta, float* grad_x) {
+template <class T>
+void BatchNorm<Device::cpu>::propagate(Context& context, int64_t rows, int64_t channels, const T* grad_y,
+                                       const T* x, const Accumulator<T>* mean, const Accumulator<T>* invstd,
+                                       const Accumulator<T>* gamma, const Accumulator<T>* beta, bool relu,
+                                       const Accumulator<T>* grad_gamma, const Accumulator<T>* grad_beta,
+                                       T* grad_x) {
   const Affine affine(channels, invstd, gamma, beta);
   std::vector<float> constant(static_cast<size_t>(channels)), slope(constant.size());
   if (grad_gamma)
@@ -287,5 +306,11 @@ void BatchNorm<Device::cpu>::propagate(Context& context, int64_t rows, int64_t c
     });
   });
 }
+template void BatchNorm<Device::cpu>::propagate(Context&, int64_t, int64_t, const float*, const float*,
+                                                const float*, const float*, const float*, const float*, bool,
+                                                const float*, const float*, float*);
+template void BatchNorm<Device::cpu>::propagate(Context&, int64_t, int64_t, const bf16*, const bf16*,
+                                                const float*, const float*, const float*, const float*, bool,
+                                                const float*, const float*, bf16*);
 
 }  // namespace saccade

@@ -10,13 +10,13 @@ constexpr int64_t kRowsTogether = 8;  // that are added in registers before they
 // first += sum x
 // second += sum x^2
 // In f64 the variance survives a mean of 10^5 standard deviations, which is more than an f32 x can tell.
-template <int64_t kRows>
-void add_squares(int64_t pitch, int64_t count, const float* __restrict x, double* __restrict first,
+template <int64_t kRows, class T>
+void add_squares(int64_t pitch, int64_t count, const T* __restrict x, double* __restrict first,
                  double* __restrict second) {
   for (int64_t c = 0; c < count; ++c) {
     double sum = 0, squares = 0;
     for (int64_t r = 0; r < kRows; ++r) {
-      const double value = x[r * pitch + c];
+      const double value = float(x[r * pitch + c]);
       sum += value;
       squares += value * value;
     }
@@ -26,8 +26,8 @@ void add_squares(int64_t pitch, int64_t count, const float* __restrict x, double
 }
 
 // Of any number of rows.
-inline void add_all_squares(int64_t rows, int64_t pitch, int64_t count, const float* x, double* first,
-                            double* second) {
+template <class T>
+void add_all_squares(int64_t rows, int64_t pitch, int64_t count, const T* x, double* first, double* second) {
   int64_t row = 0;
   for (; row + kRowsTogether <= rows; row += kRowsTogether)
     add_squares<kRowsTogether>(pitch, count, x + row * pitch, first, second);

@@ -62,7 +62,6 @@ TEST_CASE("products of views agree with the f64 oracle, values and gradients") {
     for (const Op* op : {&products_of_heads(), &transposed_products()})
       for (const Case& test_case : op->cases)
         for (const DType dtype : {DType::f32, DType::bf16}) {
-          if (device == Device::cpu && dtype == DType::bf16) continue;
           const CheckResult result = check_parity(*op, test_case, context, dtype);
           INFO(name_of(device) << ": " << result.failure);
           CHECK(result.passed);

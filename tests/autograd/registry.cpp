@@ -59,7 +59,7 @@ std::vector<std::string> gradient_failures(const Op& op, const golden::File& gol
 
 TEST_CASE("every op agrees with the f64 oracle, values and gradients") {
   Context context(Device::cpu, 0, 2);
-  check_all(context, DType::f32, false);
+  for (const DType dtype : {DType::f32, DType::bf16}) check_all(context, dtype, false);
 }
 
 TEST_CASE("every op's CUDA source, run on simt, agrees with the f64 oracle") {

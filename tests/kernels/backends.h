@@ -58,6 +58,7 @@ void for_each_backend(Test&& test) {
   {
     Context cpu(Device::cpu, 0, 2);
     test.template operator()<Device::cpu, float>(cpu, "cpu f32");
+    test.template operator()<Device::cpu, bf16>(cpu, "cpu bf16");
   }
 #ifdef SACCADE_SIMT
   {

@@ -1,9 +1,10 @@
-// The forms that a convolution takes on the CPU (winograd.h, windows.h): each against the reference, with
+// The forms that a convolution takes on the CPU (winograd.h, windows.h, onednn_conv2d.h): each against the reference, with
 // every vector unit that this machine has, where their paths begin and end.
 #include <algorithm>
 
 #include "kernels/convolution/conv2d.ref.h"
 
+#include "kernels/convolution/onednn_conv2d.h"
 #include "kernels/convolution/winograd.h"
 #include "tests/kernels/backends.h"
 
@@ -16,6 +17,9 @@ std::vector<Vectors> vectors_here() {
     if (vectors <= best_vectors()) all.push_back(vectors);
   return all;
 }
+
+// The largest error seen in Winograd's form, of two million numbers from 16 to 300 channels, is 18.3 eps S.
+constexpr double kDirect = 8, kWinograd = 24;
 
 // y, grad_x, grad_w and grad_b of random images, filters and gradients of a shape.
 struct Convolved {
@@ -42,6 +46,23 @@ class Problem {
     return out;
   }
 
+#ifdef SACCADE_ONEDNN
+  Convolved by_onednn(Context& context) const {
+    return by_onednn(context, x_, w_, b_, grad_);
+  }
+
+  // The same of rounded numbers in bf16, which oneDNN sums in f32.
+  void check_bf16_by_onednn(Context& context, const std::string& what) const {
+    Problem rounded(shape_);
+    for (std::vector<float>* values : {&rounded.x_, &rounded.w_, &rounded.b_, &rounded.grad_})
+      for (float& value : *values) value = static_cast<float>(bf16(value));
+    const Convolved out = by_onednn(context, as<bf16>(rounded.x_), as<bf16>(rounded.w_), as<bf16>(rounded.b_),
+                                    as<bf16>(rounded.grad_));
+    rounded.check_close_to_reference(what + ", bf16", out, kDirect * epsilon_of<bf16>() / epsilon_of<float>(),
+                                     false);
+  }
+#endif
+
   // Every number within c eps S of the reference. With `by_pieces` S is the largest of those that Winograd's form
   // computes together: of the 4x4 pixels of a piece in y and grad_x, of the 9 taps of a filter and a channel in grad_w.
   void check_close_to_reference(const std::string& what, const Convolved& out, double c, bool by_pieces) {
@@ -64,6 +85,18 @@ class Problem {
   }
 
  private:
+#ifdef SACCADE_ONEDNN
+  template <class T>
+  Convolved by_onednn(Context& context, const std::vector<T>& x, const std::vector<T>& w,
+                      const std::vector<T>& b, const std::vector<T>& grad) const {
+    std::vector<T> y(grad.size()), grad_x(x.size()), grad_w(w.size()), grad_b(b.size());
+    onednn_conv2d::forward<T>(context, shape_, x.data(), w.data(), b.data(), y.data(), 0);
+    onednn_conv2d::backward_data<T>(context, shape_, grad.data(), w.data(), grad_x.data());
+    onednn_conv2d::backward_weight<T>(context, shape_, x.data(), grad.data(), grad_w.data(), grad_b.data());
+    return {as<float>(y), as<float>(grad_x), as<float>(grad_w), as<float>(grad_b)};
+  }
+#endif
+
   template <class S>
   void run(std::vector<S> (&out)[4]) const {
     using Reference = Conv2d<Device::reference>;
@@ -100,9 +133,6 @@ class Problem {
   std::vector<double> references_[4];
   std::vector<Bound> bounds_[4];
 };
-
-// The largest error seen in Winograd's form, of two million numbers from 16 to 300 channels, is 18.3 eps S.
-constexpr double kDirect = 8, kWinograd = 24;
 
 void check_on_all(const std::string& name, const Conv2dShape& shape, bool winograd) {
   Problem problem(shape);
@@ -169,6 +199,47 @@ TEST_CASE("convolutions by windows agree with the reference, whatever the thread
     check_on_all(name, shape, false);
   }
 }
+
+#ifdef SACCADE_ONEDNN
+// bf16 goes this way where the processor has instructions for it. In f32 all but the element type is the same, and every
+// processor can run it.
+TEST_CASE("convolutions by oneDNN agree with the reference", "[conv2d]") {
+  const std::pair<const char*, Conv2dShape> shapes[] = {
+      {"one of everything", {1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0}},
+      {"1x1", {2, 5, 7, 64, 32, 1, 1, 1, 1, 0, 0}},
+      {"1x1, strides", {2, 8, 9, 24, 40, 1, 1, 2, 2, 0, 0}},
+      {"3x3", {2, 9, 7, 32, 64, 3, 3, 1, 1, 1, 1}},
+      {"3x3, stride 2", {2, 9, 12, 24, 40, 3, 3, 2, 2, 1, 1}},
+      {"a stem", {2, 19, 14, 3, 64, 7, 7, 2, 2, 3, 3}},
+      {"unequal filters, strides and padding", {2, 6, 11, 5, 7, 2, 5, 2, 3, 1, 2}}};
+  for (const auto& [name, shape] : shapes)
+    for (const int threads : {1, 2}) {
+      INFO(name << ", " << threads << " threads");
+      Context context(Device::cpu, 0, threads);
+      Problem problem(shape);
+      problem.check_close_to_reference(name, problem.by_onednn(context), kDirect, false);
+      if (multiplies_bf16()) problem.check_bf16_by_onednn(context, name);
+    }
+}
+
+TEST_CASE("oneDNN's packed weights are kept for one version", "[conv2d]") {
+  Context context(Device::cpu, 0, 2);
+  const Conv2dShape shape{1, 6, 5, 16, 24, 3, 3, 1, 1, 1, 1};
+  const auto x = normals<float>(1, shape.x_count());
+  auto w = normals<float>(2, shape.w_count());
+  const auto y_of = [&](uint64_t version) {
+    std::vector<float> y(static_cast<size_t>(shape.y_count()));
+    onednn_conv2d::forward<float>(context, shape, x.data(), w.data(), nullptr, y.data(), version);
+    return y;
+  };
+  const auto first = y_of(7);
+  for (float& value : w) value *= 2;
+  CHECK(y_of(7) == first);
+  const auto second = y_of(8);
+  CHECK(second != first);
+  CHECK(y_of(0) == second);
+}
+#endif
 
 TEST_CASE("`exact` sums 3x3 convolutions directly", "[conv2d]") {
   const Conv2dShape shape{2, 9, 8, 48, 32, 3, 3, 1, 1, 1, 1};

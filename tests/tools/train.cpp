@@ -1,5 +1,6 @@
 // The program `train` on the baseline: what it keeps, what it refuses, and what it says. What every system must do
 // stands in systems.cpp.
+#include "kernels/common/device.h"
 #include "tensor/weights/folder_lock.h"
 #include "tensor/weights/safetensors.h"
 #include "tests/tools/training.h"
@@ -286,7 +287,9 @@ TEST_CASE("bad input is one line with the file and the reason, and exit code 2")
   refused("--set model.backbone=resnet51", {"resnet51", "resnet50"});
   refused("--set data.height=tall", {"data.height", "whole number"});
   refused("--set data.flip=2", {"data.flip", "between"});
-  refused("--precision bf16 --device cpu", {"bf16"});
+  std::string reason;
+  if (!has_precision(Context(), Precision::bf16, &reason))
+    refused("--precision bf16 --device cpu", {"--precision bf16: " + reason});
   refused("--device cuda:9", {"cuda:9"});
   refused("--max-steps -1", {"--max-steps: -1 is not a whole number from 0"});
   refused("--set model.weights=" + in_folder("baseline.json"), {"baseline.json", "but a text file"});
@@ -383,10 +386,15 @@ TEST_CASE("train, evaluate and extract run on simt as on the CPU, with the same 
     CHECK(read_safetensors(features).find("features")->dtype == DType::f32);
   }
 
+  if (has_precision(Context(), Precision::bf16)) {
+    succeeds("train", small_run("cpu_bf16", "--precision bf16 --max-steps 2"));
+    succeeds("evaluate", "--checkpoint " + in_folder("cpu_bf16") + " --precision bf16 --data " +
+                             in_folder("baseline_data"));
+  }
   succeeds("train", small_run("simt_bf16", "--device simt --precision bf16 --max-steps 2"));
   check_refused(run("train", small_run("simt_bf16", "--device simt --resume")), {"precision", "bf16"});
   check_refused(run("train", small_run("x", "--device simt --precision tf32")), {"--precision tf32", "simt"});
   check_refused(
-      run("extract", checkpoint + " --images /nowhere --device cpu --precision bf16 --out " + features),
-      {"--precision bf16", "cpu"});
+      run("extract", checkpoint + " --images /nowhere --device cpu --precision tf32 --out " + features),
+      {"--precision tf32", "cpu"});
 }
