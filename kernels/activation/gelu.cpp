@@ -29,7 +29,7 @@ inline Normal normal_at(float x) {
   p = p * t + 0.16910618543624878f;
   const float decay = exp_vector(-0.5f * a * a), tail = 0.5f * decay * t * p;
   // Near 0 the Taylor series of Phi(x) - 1/2 keeps the last bits.
-  const float square = a < 1.0f ? a * a : 1.0f;
+  const float square = select(a < 1.0f, a * a, 1.0f);
   float series = -4.12266741e-08f;
   series = series * square + 6.65969352e-07f;
   series = series * square - 9.44465626e-06f;
@@ -38,8 +38,8 @@ inline Normal normal_at(float x) {
   series = series * square + 0.00997355701f;
   series = series * square - 0.0664903801f;
   series = series * square + 0.39894228f;
-  const float outer = x < 0 ? tail : 1.0f - tail;
-  return {a < 1.0f ? 0.5f + x * series : outer, 0.39894228f * decay};
+  const float outer = select(x < 0, tail, 1.0f - tail);
+  return {select(a < 1.0f, 0.5f + x * series, outer), 0.39894228f * decay};
 }
 }  // namespace
 

@@ -32,11 +32,26 @@ inline float expm1_small(float r) {
   p = p * r + 0.5f;
   return r + r * r * p;
 }
-// 2^n for whole -126 <= n <= 127.
+// x between -limit and limit; NaN for NaN. In integers: where floats are compared, g++ makes a branch on whose sides it
+// folds the constants that follow, and the loop stays scalar.
+inline float clamp(float x, float limit) {
+  const uint32_t bits = std::bit_cast<uint32_t>(x), size = bits & 0x7FFFFFFFu;
+  const uint32_t nan = size > 0x7F800000u ? 0xFFFFFFFFu : 0u;
+  return std::bit_cast<float>(std::min(size, std::bit_cast<uint32_t>(limit) | nan) | (bits & 0x80000000u));
+}
+// 2^n for whole -126 <= n <= 127, and some number for a NaN. The low bits of n + 1.5 * 2^23 are n: a conversion to an
+// integer is undefined for a NaN, and a check for one would be a branch.
 inline float power_of_two(float n) {
-  return std::bit_cast<float>(static_cast<uint32_t>(static_cast<int32_t>(n) + 127) << 23);
+  return std::bit_cast<float>((std::bit_cast<uint32_t>(n + 12582912.0f) + 127u) << 23);
 }
 }  // namespace detail
+
+// which ? a : b, both of which are computed. g++ does not compute both by itself where one might overflow, and a loop
+// with a branch stays scalar.
+inline float select(bool which, float a, float b) {
+  const uint32_t mask = which ? 0xFFFFFFFFu : 0u;
+  return std::bit_cast<float>((std::bit_cast<uint32_t>(a) & mask) | (std::bit_cast<uint32_t>(b) & ~mask));
+}
 
 // sum_k f(k) for k < dim. 64 running sums keep the rounding of a long sum small and equal for every compiler.
 template <class F>
@@ -65,23 +80,18 @@ float largest(const T* x, int64_t count) {
 
 // exp(x), error 2 ulp; 0 below the denormals, infinity above the range, NaN for NaN.
 inline float exp_vector(float x) {
-  const float low = x < -104.0f ? -104.0f : x;
-  const float clamped = low > 89.0f ? 89.0f : low;
   float n;
-  const float r = detail::reduce(clamped, &n);
+  const float r = detail::reduce(detail::clamp(x, 104.0f), &n);
   // Two factors, as 2^n itself may be a denormal or out of range.
-  // Converting a NaN to an integer is undefined.
-  const float safe = n == n ? n : 0.0f;
-  const float half = detail::round_to_whole(safe * 0.5f);
-  return (1.0f + detail::expm1_small(r)) * detail::power_of_two(half) * detail::power_of_two(safe - half);
+  const float half = detail::round_to_whole(n * 0.5f);
+  return (1.0f + detail::expm1_small(r)) * detail::power_of_two(half) * detail::power_of_two(n - half);
 }
 
 // exp(x) - 1 for x <= 0, error 3 ulp.
 inline float expm1_vector(float x) {
-  const float clamped = x < -60.0f ? -60.0f : x;
   float n;
-  const float r = detail::reduce(clamped, &n);
-  const float scale = detail::power_of_two(n == n ? n : 0.0f);
+  const float r = detail::reduce(detail::clamp(x, 60.0f), &n);
+  const float scale = detail::power_of_two(n);
   return scale * detail::expm1_small(r) + (scale - 1.0f);
 }
 

@@ -86,13 +86,13 @@ void GeneralizedMeanPool<Device::cpu>::backward(Context& context, int64_t batch,
         if (cube) {
           for (int64_t c = 0; c < count; ++c) {
             const float u = float(from[c]) * inverse[c];
-            to[c] = float(from[c]) >= clamp ? weight[c] * (u * u) : 0.0f;
+            to[c] = select(float(from[c]) >= clamp, weight[c] * (u * u), 0.0f);
           }
         } else {
           for (int64_t c = 0; c < count; ++c) {
             const float u = std::max(float(from[c]), clamp) * inverse[c];
             const float slope = weight[c] * exp_vector((power - 1.0f) * log_vector(u));
-            to[c] = float(from[c]) >= clamp ? slope : 0.0f;
+            to[c] = select(float(from[c]) >= clamp, slope, 0.0f);
           }
         }
       }
