@@ -35,9 +35,8 @@ struct bf16 {
 #else
     uint32_t word;
     memcpy(&word, &value, sizeof word);
-    // Both are computed, so that loops over bf16 vectorize.
-    const uint32_t quiet_nan = (word >> 16) | 0x40u, rounded = (word + 0x7fffu + ((word >> 16) & 1u)) >> 16;
-    return static_cast<uint16_t>((word & 0x7fffffffu) > 0x7f800000u ? quiet_nan : rounded);
+    if ((word & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>((word >> 16) | 0x40u);  // quiet NaN
+    return static_cast<uint16_t>((word + 0x7fffu + ((word >> 16) & 1u)) >> 16);
 #endif
   }
 };
