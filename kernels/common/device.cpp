@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "kernels/common/clock.h"
+#include "kernels/common/onednn.h"
 #ifdef SACCADE_CUDA
 #include "kernels/common/cuda_device.h"
 #endif

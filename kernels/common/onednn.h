@@ -5,6 +5,7 @@
 #include <dnnl.hpp>
 
 #include <string>
+#include <type_traits>
 
 #include "kernels/common/bf16.h"
 #include "kernels/common/context.h"
@@ -24,8 +25,14 @@ struct OneDnn {
 };
 
 template <class T>
-constexpr auto kDataType = sizeof(T) == sizeof(bf16) ? dnnl::memory::data_type::bf16
-                                                     : dnnl::memory::data_type::f32;
+constexpr auto kDataType =
+    std::is_same_v<T, bf16> ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
+
+// Whether oneDNN multiplies bf16 with instructions for it: AVX512-BF16, which every processor with AMX has, too.
+inline bool multiplies_bf16() {
+  constexpr auto kNeeded = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & kNeeded) == kNeeded;
+}
 
 // The context's oneDNN. Its number of threads counts both when a primitive is made and when it runs: call this before
 // either.

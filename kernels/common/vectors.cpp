@@ -30,13 +30,4 @@ Vectors best_vectors() {
 #endif
 }
 
-bool multiplies_bf16() {
-#ifdef SACCADE_X86_VECTORS
-  static const bool does = best_vectors() == Vectors::avx512 && __builtin_cpu_supports("avx512bf16");
-  return does;
-#else
-  return false;
-#endif
-}
-
 }  // namespace saccade

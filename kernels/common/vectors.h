@@ -15,7 +15,4 @@ const char* name_of(Vectors vectors);
 // The most that this program was compiled with and this processor runs.
 Vectors best_vectors();
 
-// Whether the processor multiplies bf16: it has AVX512-BF16, as all that have AMX do.
-bool multiplies_bf16();
-
 }  // namespace saccade

@@ -7,6 +7,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "kernels/common/onednn.h"
 #include "kernels/common/parallel.h"
 #include "kernels/common/wide_copy.h"
 #include "kernels/convolution/conv2d_cpu.h"
@@ -201,7 +202,8 @@ template <>
 void Conv2d<Device::cpu>::backward_weight(Context& context, const Conv2dShape& d, const bf16* x,
                                           const bf16* grad_y, bf16* grad_w, bf16* grad_b) {
 #ifdef SACCADE_ONEDNN
-  if (takes_onednn(d)) return onednn_conv2d::backward_weight(context, d, x, grad_y, grad_w, grad_b);
+  if (takes_onednn(d) && onednn_conv2d::has_backward_weight(d))
+    return onednn_conv2d::backward_weight(context, d, x, grad_y, grad_w, grad_b);
 #endif
   const WideCopy wide_x(context, d.x_count(), x), wide_grad(context, d.y_count(), grad_y),
       wide_w(context, d.w_count()), wide_b(context, d.k);

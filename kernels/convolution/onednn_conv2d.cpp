@@ -60,15 +60,10 @@ class Plan {
   const Pass& backward_weight(const dnnl::engine& engine) {
     using Weights = dnnl::convolution_backward_weights;
     if (!weights_) {
-      Weights::primitive_desc pd(b ? Weights::desc(kDirect, x, any_w_, b, y, strides_, padding_, padding_)
-                                   : Weights::desc(kDirect, x, any_w_, y, strides_, padding_, padding_),
-                                 user_scratchpad(), engine, forward_descriptor(engine));
-      // oneDNN 2.6's 1x1 kernels first gather a strided input into buffers of whole blocks of channels. Where the last
-      // block is not full, the buffers of two threads overlap (seen with AVX2), and sums are wrong from time to time.
-      const bool gathers = strides_ != memory::dims{1, 1} && x.dims()[1] % 16 != 0;
-      while (gathers && std::string(pd.impl_info_str()).find("1x1") != std::string::npos)
-        check(pd.next_impl(), "convolution, gradient of the weights: oneDNN has no kernel that is right for ",
-              x.dims()[1], " channels");
+      const Weights::primitive_desc pd(
+          b ? Weights::desc(kDirect, x, any_w_, b, y, strides_, padding_, padding_)
+            : Weights::desc(kDirect, x, any_w_, y, strides_, padding_, padding_),
+          user_scratchpad(), engine, forward_descriptor(engine));
       check_not_slow(pd, "convolution, gradient of the weights");
       weights_ = {Weights(pd), pd.diff_weights_desc(), pd.scratchpad_desc(),
                   dnnl::reorder({engine, pd.diff_weights_desc(), engine, w})};

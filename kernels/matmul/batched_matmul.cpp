@@ -26,7 +26,7 @@ void multiply_matrix(Context& context, const BatchedMatmulShape& s, const float*
         b, pitch_b, s.accumulate ? 1.0f : 0.0f, c, pitch_c);
 }
 
-// The rows of matrix i of a view, one behind the other.
+// One matrix of a view, from one row pitch to another.
 template <class From, class To>
 void copy_rows(const MatrixView& view, const From* from, int64_t pitch_from, To* to, int64_t pitch_to) {
   for (int64_t row = 0; row < view.rows; ++row)
@@ -48,7 +48,7 @@ void BatchedMatmul<Device::cpu>::multiply(Context& context, const BatchedMatmulS
   });
 }
 
-// A matrix at a time in f32: oneDNN's products of bf16 have no views.
+// A matrix at a time, in f32.
 template <>
 template <>
 void BatchedMatmul<Device::cpu>::multiply(Context& context, const BatchedMatmulShape& s, const bf16* a,
