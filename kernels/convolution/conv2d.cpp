@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <memory>
 #include <string>
 #include <unordered_map>
 
+#include "kernels/common/kept_memory.h"
 #include "kernels/common/onednn.h"
 #include "kernels/common/parallel.h"
 #include "kernels/common/wide_copy.h"
@@ -43,7 +43,7 @@ void convolve(Context& context, const Conv2dShape& d, const float* x, const floa
 struct Kept {
   uint64_t version = 0;
   int64_t count = 0;
-  std::unique_ptr<float[]> weights;
+  KeptMemory weights;
 };
 using KeptWeights = std::unordered_map<const float*, Kept>;
 
@@ -63,10 +63,10 @@ void with_weights(Context& context, const Conv2dShape& d, const char* what, cons
   }
   Kept& kept = context.plan<KeptWeights>(kind_of_packing(context, d, what), [] { return KeptWeights(); })[w];
   if (kept.count != count)  // other weights were at this address before
-    kept = {0, count, std::unique_ptr<float[]>(new float[static_cast<size_t>(count)])};
-  if (kept.version != version) prepare(kept.weights.get());
+    kept = {0, count, KeptMemory(static_cast<size_t>(count) * sizeof(float))};
+  if (kept.version != version) prepare(kept.weights.as<float>());
   kept.version = version;
-  use(kept.weights.get());
+  use(kept.weights.as<float>());
 }
 
 // grad_b[k] = sum of grad_y[.,k], in f64.

@@ -1,9 +1,9 @@
 #ifdef SACCADE_ONEDNN
 #include "kernels/convolution/onednn_conv2d.h"
 
-#include <memory>
 #include <unordered_map>
 
+#include "kernels/common/kept_memory.h"
 #include "kernels/common/onednn.h"
 
 namespace saccade::onednn_conv2d {
@@ -75,7 +75,7 @@ class Plan {
 
   struct Kept {
     uint64_t version = 0;
-    std::unique_ptr<char[]> packed;
+    KeptMemory packed;
   };
   std::unordered_map<const T*, Kept> kept;  // packed weights, for inference
 
@@ -126,8 +126,8 @@ void forward(Context& context, const Conv2dShape& d, const T* x, const T* w, con
   bool stale = true;
   if (weight_version != 0) {
     auto& kept = plan.kept[w];
-    if (!kept.packed) kept.packed = std::unique_ptr<char[]>(new char[pass.packed.get_size()]);
-    packed = kept.packed.get();
+    if (kept.version == 0) kept.packed = KeptMemory(pass.packed.get_size());
+    packed = kept.packed.template as<char>();
     stale = kept.version != weight_version;
     kept.version = weight_version;
   }
