@@ -174,7 +174,7 @@ void Conv2d<Device::cpu>::backward_weight(Context& context, const Conv2dShape& d
 template <>
 template <>
 void Conv2d<Device::cpu>::forward(Context& context, const Conv2dShape& d, const bf16* x, const bf16* w,
-                                  const bf16* b, bf16* y, uint64_t weight_version) {
+                                  const bf16* b, bf16* y, [[maybe_unused]] uint64_t weight_version) {
 #ifdef SACCADE_ONEDNN
   if (takes_onednn(d)) return onednn_conv2d::forward(context, d, x, w, b, y, weight_version);
 #endif
