@@ -1,9 +1,9 @@
 #include "kernels/matmul/sgemm.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "kernels/common/parallel.h"
-#include "kernels/common/per_thread.h"
 
 #ifdef SACCADE_ONEDNN
 #include <dnnl.h>
@@ -95,10 +95,10 @@ void sgemm(Context& context, bool trans_a, bool trans_b, int64_t m, int64_t n, i
 #else
   const int64_t row_blocks = (m + kRows - 1) / kRows, column_blocks = (n + kColumns - 1) / kColumns;
   const Matrix left{a, lda, trans_a}, right{b, ldb, trans_b};
-  PerThread memory(context, sizeof(Panels), row_blocks * column_blocks);
   parallel_for(context, row_blocks * column_blocks, 1, [&](int64_t begin, int64_t end) {
-    const PerThread::Block own(memory);
-    Panels& panels = *own.as<Panels>();
+    // Not the context's scratch memory: threads of a batched product call this at the same time.
+    const std::unique_ptr<Panels> memory(new Panels);
+    Panels& panels = *memory;
     for (int64_t block = begin; block < end; ++block) {
       const int64_t i0 = block / column_blocks * kRows, rows = std::min(kRows, m - i0);
       const int64_t j0 = block % column_blocks * kColumns, columns = std::min(kColumns, n - j0);
