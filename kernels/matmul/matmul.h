@@ -5,8 +5,8 @@
 // A [m,k] (or [k,m] when transpose_a), B [k,n] (or [n,k] when transpose_b), bias [n] or null, C [m,n]; act is
 // ReLU or nothing; accumulate excludes bias and act. Sums of bf16 are in f32. Nothing may alias. On CUDA,
 // cuBLASLt computes where it can (kernels/matmul/cublaslt.h) and our own kernels elsewhere; Context::kernels
-// chooses. simt runs our own. On the CPU oneDNN computes, or sgemm.h where there is none; in bf16 where the processor has instructions for it, else in
-// f32 and rounded. Floor: A, B and C once, 2 m n k operations.
+// chooses. simt runs our own. On the CPU oneDNN computes, or sgemm.h where there is none; in bf16 where the processor
+// has instructions for it, else in f32 and rounded. Floor: A, B and C once, 2 m n k operations.
 //
 // All three are dense. batched_matmul.h multiplies matrices that lie in larger tensors.
 #pragma once
