@@ -23,6 +23,10 @@ bool takes_winograd(const Context& context, const Conv2dShape& d) {
   return !context.exact && winograd::takes(d);
 }
 
+bool takes_winograd_for_gradients(const Context& context, const Conv2dShape& d) {
+  return !context.exact && winograd::takes_gradients(d);
+}
+
 int64_t packed_count(const Context& context, const Conv2dShape& d) {
   return takes_winograd(context, d) ? winograd::weights_count(context, d)
                                     : windows::weights_count(context, d);
@@ -131,7 +135,7 @@ void forward_folded(Context& context, const Conv2dShape& d, const float* x, cons
 void backward_data(Context& context, const Conv2dShape& d, const float* grad_y, const float* w, bool add,
                    float* grad_x) {
   if (d.x_count() == 0) return;
-  if (takes_winograd(context, d))
+  if (takes_winograd_for_gradients(context, d))
     winograd::backward_data(context, d, grad_y, w, add, grad_x);
   else
     windows::backward_data(context, d, grad_y, w, add, grad_x);
@@ -161,7 +165,7 @@ void Conv2d<Device::cpu>::backward_weight(Context& context, const Conv2dShape& d
                                           const float* grad_y, float* grad_w, float* grad_b) {
   if (d.y_count() == 0) {
     std::memset(grad_w, 0, static_cast<size_t>(d.w_count()) * sizeof(float));
-  } else if (takes_winograd(context, d)) {
+  } else if (takes_winograd_for_gradients(context, d)) {
     winograd::backward_weight(context, d, x, grad_y, grad_w);
   } else if (d.w_count() > 0) {
     windows::backward_weight(context, d, x, grad_y, grad_w);

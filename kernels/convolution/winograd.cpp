@@ -41,27 +41,41 @@ constexpr int64_t kGap = 16;
 constexpr int64_t kBlock = 24;
 // More of them where the transformed weights are as large as L3, as each block reads all of them.
 constexpr int64_t kDeepBlock = 66, kDeepCount = int64_t{3} << 20;
+// So few pieces of 4x4 pixels are faster as four times as many of 2x2 where the weights come from memory: for two of
+// them and a pair of channels 64 bytes are read instead of 144, for 128 multiplications instead of 72.
+constexpr int64_t kFewPieces = 2, kManyFilters = 128 * 128;
+// With so many pieces gradients are faster by windows.
+constexpr int64_t kTooFewPieces = 4;
 // Pieces that the weight gradient holds at once, by the floats that they take: those stay in L3.
 constexpr int64_t kSlabCount = int64_t{2} << 20;
 
 // One convolution of this form: y from x, or the gradient of x from that of y, with turned filters.
 struct Pass {
+  const Form& form;
   Pieces in, out;
   int64_t pad_h, pad_w;
 };
 
-Pieces pieces(int64_t n, int64_t out_h, int64_t out_w, int64_t h, int64_t w, int64_t channels) {
-  return {n, (out_h + kOut - 1) / kOut, (out_w + kOut - 1) / kOut, h, w, channels};
+Pieces pieces(const Form& form, int64_t n, int64_t out_h, int64_t out_w, int64_t h, int64_t w,
+              int64_t channels) {
+  return {n, (out_h + form.out - 1) / form.out, (out_w + form.out - 1) / form.out, h, w, channels};
 }
 
-Pass forward_pass(const Conv2dShape& d) {
-  return {pieces(d.n, d.p(), d.q(), d.h, d.w, d.c), pieces(d.n, d.p(), d.q(), d.p(), d.q(), d.k), d.pad_h,
-          d.pad_w};
+Pass forward_pass(const Form& form, const Conv2dShape& d) {
+  return {form, pieces(form, d.n, d.p(), d.q(), d.h, d.w, d.c),
+          pieces(form, d.n, d.p(), d.q(), d.p(), d.q(), d.k), d.pad_h, d.pad_w};
 }
 
-Pass data_pass(const Conv2dShape& d) {
-  return {pieces(d.n, d.h, d.w, d.p(), d.q(), d.k), pieces(d.n, d.h, d.w, d.h, d.w, d.c), d.r - 1 - d.pad_h,
-          d.s - 1 - d.pad_w};
+Pass data_pass(const Form& form, const Conv2dShape& d) {
+  return {form, pieces(form, d.n, d.h, d.w, d.p(), d.q(), d.k), pieces(form, d.n, d.h, d.w, d.h, d.w, d.c),
+          d.r - 1 - d.pad_h, d.s - 1 - d.pad_w};
+}
+
+// The form in which y is made.
+const Form& form_of(const Context& context, const Conv2dShape& d) {
+  const Transforms& transform = transforms(context.vectors);
+  const bool few = forward_pass(transform.large, d).out.count() <= kFewPieces;
+  return few && d.c * d.k >= kManyFilters ? transform.small : transform.large;
 }
 
 size_t bytes(int64_t floats) {
@@ -78,39 +92,40 @@ class Steps {
  public:
   // `block` pieces at most at once.
   Steps(const Context& context, const Pass& pass, int64_t block)
-      : panel_(panels(context.vectors)), transform_(transforms(context.vectors)), pass_(pass) {
+      : panel_(panels(context.vectors)), pass_(pass) {
     const int64_t pitch_v = pass.in.channels + kGap,
                   pitch_m = panel_.count(pass.out.channels) * panel_.width + kGap;
     v_ = {block * pitch_v + kGap, panel_.width, pitch_v};
     m_ = {block * pitch_m + kGap, panel_.width, pitch_m};
   }
 
-  int64_t v_count() const { return kPositions * v_.position; }
-  int64_t m_count() const { return kPositions * m_.position; }
+  int64_t v_count() const { return pass_.form.positions() * v_.position; }
+  int64_t m_count() const { return pass_.form.positions() * m_.position; }
 
   // The pieces [first, first + count) of x, in rows.
   void transform_input(const float* x, int64_t first, int64_t count, const float* zeros, float* v) const {
-    transform_.input(pass_.in, x, pass_.pad_h, pass_.pad_w, first, count, zeros, v, v_);
+    pass_.form.input(pass_.in, x, pass_.pad_h, pass_.pad_w, first, count, zeros, v, v_);
   }
   // The product at one position with one panel of the weights.
   void multiply(int64_t position, int64_t number, int64_t count, const float* v, const float* weights,
                 float* m) const {
     const int64_t depth = pass_.in.channels, in_position = panel_.count(pass_.out.channels);
     panel_.multiply(count, panel_.width, depth, v + position * v_.position, v_.pitch,
-                    weights + (position * in_position + number) * depth * panel_.width,
+                    weights + (pass_.form.of_weights(position) * in_position + number) * depth * panel_.width,
                     m + position * m_.position + number * panel_.width, m_.pitch, false);
   }
   // The pieces of y, which `finished` then hears of line by line.
   template <class Finished>
   void transform_output(const float* m, int64_t first, int64_t count, bool add, float* beyond, float* y,
                         Finished&& finished) const {
-    transform_.output(pass_.out, m, m_, first, count, add, beyond, y);
+    pass_.form.output(pass_.out, m, m_, first, count, add, beyond, y);
     const Pieces& out = pass_.out;
+    const int64_t size = pass_.form.out;
     for (int64_t i = first; i < first + count; ++i) {
-      const int64_t column = i % out.columns * kOut, row = i / out.columns % out.rows * kOut;
-      for (int64_t line = row; line < std::min(row + kOut, out.h); ++line) {
+      const int64_t column = i % out.columns * size, row = i / out.columns % out.rows * size;
+      for (int64_t line = row; line < std::min(row + size, out.h); ++line) {
         const int64_t pixel = (i / (out.rows * out.columns) * out.h + line) * out.w + column;
-        finished(pixel, std::min(kOut, out.w - column), y + pixel * out.channels);
+        finished(pixel, std::min(size, out.w - column), y + pixel * out.channels);
       }
     }
   }
@@ -120,7 +135,6 @@ class Steps {
 
  private:
   const Panels& panel_;
-  const Transforms& transform_;
   const Pass& pass_;
   Layout v_, m_;
 };
@@ -138,7 +152,7 @@ void by_blocks(Context& context, const Pass& pass, int64_t block, const float* x
     for (int64_t i = begin; i < end; ++i) {
       const int64_t first = i * block, now = std::min(block, count - first);
       steps.transform_input(x, first, now, zeros, v);
-      for (int64_t position = 0; position < kPositions; ++position)
+      for (int64_t position = 0; position < pass.form.positions(); ++position)
         for (int64_t number = 0; number < steps.panels_of_weights(); ++number)
           steps.multiply(position, number, now, v, weights, m);
       steps.transform_output(m, first, now, add, beyond, y, finished);
@@ -157,7 +171,7 @@ void by_steps(Context& context, const Pass& pass, const float* x, const float* w
     steps.transform_input(x, begin, end - begin, zeros, v + begin * steps.v_pitch());
   });
   const int64_t numbers = steps.panels_of_weights();
-  parallel_for(context, kPositions * numbers, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(context, pass.form.positions() * numbers, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) steps.multiply(i / numbers, i % numbers, count, v, weights, m);
   });
   PerThread beyond(context, bytes(pass.out.channels), count);
@@ -190,6 +204,10 @@ bool takes(const Conv2dShape& d) {
          d.c >= 16 && d.k >= 16;
 }
 
+bool takes_gradients(const Conv2dShape& d) {
+  return takes(d) && d.n * ((d.p() + kOut - 1) / kOut) * ((d.q() + kOut - 1) / kOut) > kTooFewPieces;
+}
+
 int64_t weights_count(const Context& context, const Conv2dShape& d) {
   return weights_count(panels(context.vectors), d.c, d.k);
 }
@@ -206,7 +224,7 @@ void transform_weights(Context& context, const Conv2dShape& d, const float* w, f
 
 void forward(Context& context, const Conv2dShape& d, const float* x, const float* transformed,
              const Finish& finish, float* y) {
-  convolve(context, forward_pass(d), x, transformed, false, finish, y);
+  convolve(context, forward_pass(form_of(context, d), d), x, transformed, false, finish, y);
 }
 
 void backward_data(Context& context, const Conv2dShape& d, const float* grad_y, const float* w, bool add,
@@ -219,14 +237,14 @@ void backward_data(Context& context, const Conv2dShape& d, const float* grad_y, 
     for (int64_t i = begin; i < end; ++i)
       transform.turned_weights(d.k, d.c, i * panel.width, w, turned.as<float>() + i * size, count * size);
   });
-  convolve(context, data_pass(d), grad_y, turned.as<float>(), add, Finish(), grad_x);
+  convolve(context, data_pass(transform.large, d), grad_y, turned.as<float>(), add, Finish(), grad_x);
 }
 
 void backward_weight(Context& context, const Conv2dShape& d, const float* x, const float* grad_y,
                      float* grad_w) {
   const Panels& panel = panels(context.vectors);
   const Transforms& transform = transforms(context.vectors);
-  const Pass pass = forward_pass(d);
+  const Pass pass = forward_pass(transform.large, d);
   const int64_t pieces = pass.out.count();
   const int64_t slab = std::min(pieces, std::max<int64_t>(16, kSlabCount / (kPositions * (d.c + d.k))));
 
@@ -246,8 +264,8 @@ void backward_weight(Context& context, const Conv2dShape& d, const float* x, con
   for (int64_t first = 0; first < pieces; first += slab) {
     const int64_t count = std::min(slab, pieces - first);
     parallel_for(context, count, 4, [&](int64_t begin, int64_t end) {
-      transform.input(pass.in, x, d.pad_h, d.pad_w, first + begin, end - begin, zeros,
-                      v + begin * panel.width, v_layout);
+      transform.large.input(pass.in, x, d.pad_h, d.pad_w, first + begin, end - begin, zeros,
+                            v + begin * panel.width, v_layout);
       transform.gradient(pass.out, grad_y, first + begin, end - begin, zeros, g + begin * panel.width,
                          g_layout);
     });

@@ -8,6 +8,9 @@
 //   grad_x = the convolution of grad_y with the filters turned by 180 degrees, C and K exchanged
 //   grad_w = G^T [ sum over the pieces of (A grad_y A^T) * (B^T x B) ] G
 //
+// One or two pieces with many channels, as one picture has in the deep layers, are computed as F(2x2, 3x3): from 16 of
+// the 36 positions of the same transformed weights, which take longer to read than to multiply with.
+//
 // Sources: Winograd: "Arithmetic Complexity of Computations" (1980); Lavin, Gray: "Fast Algorithms for Convolutional
 // Neural Networks" (CVPR 2016), section 4.
 //
@@ -29,6 +32,8 @@ namespace saccade::winograd {
 
 // Whether the shape is one of these convolutions at all, with enough channels to gain by it.
 bool takes(const Conv2dShape&);
+// Whether its gradients gain, too: those of few pixels are faster by windows, as their filters are transformed anew.
+bool takes_gradients(const Conv2dShape&);
 
 // The floats of transformed weights, and what makes them: once for each value of the weights.
 int64_t weights_count(const Context&, const Conv2dShape&);

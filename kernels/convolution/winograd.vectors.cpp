@@ -12,6 +12,8 @@ namespace {
 using winograd::kIn;
 using winograd::kOut;
 using winograd::kPositions;
+using winograd::kSmallIn;
+using winograd::kSmallOut;
 using winograd::Layout;
 using winograd::Pieces;
 
@@ -42,6 +44,24 @@ inline __attribute__((always_inline)) void output_line(const V* m, int step, V* 
   to[1] = fma(V::all(0.5f), m3, fma(V::all(-2), m4, difference));
   to[2] = fma(V::all(0.25f), m3, fma(V::all(4), m4, sum));
   to[3] = fma(V::all(0.125f), m3, fma(V::all(-8), m4, difference)) + m[5 * step];
+}
+
+// The small form has the points 0, 1, -1 and infinity. The weights are divided by what P(x) / (x - a) is in the large
+// one, so what follows makes up for it.
+template <class V>
+inline __attribute__((always_inline)) void small_input_line(const V* d, int step, V* to) {
+  const V d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], half3 = V::all(1.5f);
+  to[0] = d0 - d2;
+  to[1] = half3 * (d1 + d2);
+  to[2] = half3 * (d1 - d2);
+  to[3] = d3 - d1;
+}
+
+template <class V>
+inline __attribute__((always_inline)) void small_output_line(const V* m, int step, V* to) {
+  const V m1 = m[step], m2 = m[2 * step];
+  to[0] = m[0] + (m1 + m2);
+  to[1] = (m1 - m2) + m[3 * step];
 }
 
 template <class V>
@@ -93,13 +113,13 @@ inline __attribute__((always_inline)) void both_ways(const V* from, V* to, Line&
 }
 
 // The pixels of size x size around piece `index`, from `pad` before its first one: their addresses, `outside` for those
-// that the image has not.
-template <int size, class T>
+// that the image has not. A piece has out x out.
+template <int size, int out, class T>
 void pixels_of(const Pieces& image, T* data, int64_t pad_h, int64_t pad_w, int64_t index, T* outside,
                T** pixels) {
   const int64_t in_image = image.rows * image.columns;
-  const int64_t top = index % in_image / image.columns * kOut - pad_h,
-                left = index % image.columns * kOut - pad_w;
+  const int64_t top = index % in_image / image.columns * out - pad_h,
+                left = index % image.columns * out - pad_w;
   T* start = data + index / in_image * image.h * image.w * image.channels;
   for (int i = 0; i < size; ++i)
     for (int j = 0; j < size; ++j) {
@@ -113,26 +133,42 @@ inline float* place(float* data, const Layout& at, int64_t piece, int64_t channe
   return data + channel / panels.width * at.panel + piece * at.pitch + channel % panels.width;
 }
 
-void input(const Pieces& image, const float* x, int64_t pad_h, int64_t pad_w, int64_t first, int64_t count,
-           const float* zeros, float* to, const Layout& at) {
+template <int in, int out, class Line>
+inline __attribute__((always_inline)) void input_by(Line&& line, const Pieces& image, const float* x,
+                                                    int64_t pad_h, int64_t pad_w, int64_t first,
+                                                    int64_t count, const float* zeros, float* to,
+                                                    const Layout& at) {
+  constexpr int positions = in * in;
   for (int64_t i = 0; i < count; ++i) {
-    const float* pixels[kPositions];
-    pixels_of<kIn>(image, x, pad_h, pad_w, first + i, zeros, pixels);
+    const float* pixels[positions];
+    pixels_of<in, out>(image, x, pad_h, pad_w, first + i, zeros, pixels);
     for_lanes(image.channels, [&]<class V>(V, int64_t c) {
-      V d[kPositions];
-      for (int p = 0; p < kPositions; ++p) d[p] = V::load(pixels[p] + c);
-      both_ways<kIn, kIn>(d, d, [](const V* line, int step, V* out) { input_line(line, step, out); });
+      V d[positions];
+      for (int p = 0; p < positions; ++p) d[p] = V::load(pixels[p] + c);
+      both_ways<in, in>(d, d, line);
       float* here = place(to, at, i, c);
-      for (int p = 0; p < kPositions; ++p) d[p].store(here + p * at.position);
+      for (int p = 0; p < positions; ++p) d[p].store(here + p * at.position);
     });
   }
+}
+
+void input(const Pieces& image, const float* x, int64_t pad_h, int64_t pad_w, int64_t first, int64_t count,
+           const float* zeros, float* to, const Layout& at) {
+  input_by<kIn, kOut>([](const auto* d, int step, auto* line) { input_line(d, step, line); }, image, x, pad_h,
+                      pad_w, first, count, zeros, to, at);
+}
+
+void small_input(const Pieces& image, const float* x, int64_t pad_h, int64_t pad_w, int64_t first,
+                 int64_t count, const float* zeros, float* to, const Layout& at) {
+  input_by<kSmallIn, kSmallOut>([](const auto* d, int step, auto* line) { small_input_line(d, step, line); },
+                                image, x, pad_h, pad_w, first, count, zeros, to, at);
 }
 
 void gradient(const Pieces& image, const float* grad_y, int64_t first, int64_t count, const float* zeros,
               float* to, const Layout& at) {
   for (int64_t i = 0; i < count; ++i) {
     const float* pixels[kOut * kOut];
-    pixels_of<kOut>(image, grad_y, 0, 0, first + i, zeros, pixels);
+    pixels_of<kOut, kOut>(image, grad_y, 0, 0, first + i, zeros, pixels);
     for_lanes(image.channels, [&]<class V>(V, int64_t c) {
       V g[kOut * kOut], m[kPositions];
       for (int p = 0; p < kOut * kOut; ++p) g[p] = V::load(pixels[p] + c);
@@ -143,20 +179,35 @@ void gradient(const Pieces& image, const float* grad_y, int64_t first, int64_t c
   }
 }
 
-void output(const Pieces& image, const float* from, const Layout& at, int64_t first, int64_t count, bool add,
-            float* beyond, float* y) {
+template <int in, int out, class Line>
+inline __attribute__((always_inline)) void output_by(Line&& line, const Pieces& image, const float* from,
+                                                     const Layout& at, int64_t first, int64_t count, bool add,
+                                                     float* beyond, float* y) {
   for (int64_t i = 0; i < count; ++i) {
-    float* pixels[kOut * kOut];
-    pixels_of<kOut>(image, y, 0, 0, first + i, beyond, pixels);
+    float* pixels[out * out];
+    pixels_of<out, out>(image, y, 0, 0, first + i, beyond, pixels);
     for_lanes(image.channels, [&]<class V>(V, int64_t c) {
       const float* here = place(const_cast<float*>(from), at, i, c);
-      V m[kPositions], out[kOut * kOut];
-      for (int p = 0; p < kPositions; ++p) m[p] = V::load(here + p * at.position);
-      both_ways<kIn, kOut>(m, out, [](const V* line, int step, V* to) { output_line(line, step, to); });
-      for (int p = 0; p < kOut * kOut; ++p)
-        (add ? out[p] + V::load(pixels[p] + c) : out[p]).store(pixels[p] + c);
+      V m[in * in], sums[out * out];
+      for (int p = 0; p < in * in; ++p) m[p] = V::load(here + p * at.position);
+      both_ways<in, out>(m, sums, line);
+      for (int p = 0; p < out * out; ++p)
+        (add ? sums[p] + V::load(pixels[p] + c) : sums[p]).store(pixels[p] + c);
     });
   }
+}
+
+void output(const Pieces& image, const float* from, const Layout& at, int64_t first, int64_t count, bool add,
+            float* beyond, float* y) {
+  output_by<kIn, kOut>([](const auto* m, int step, auto* line) { output_line(m, step, line); }, image, from,
+                       at, first, count, add, beyond, y);
+}
+
+void small_output(const Pieces& image, const float* from, const Layout& at, int64_t first, int64_t count,
+                  bool add, float* beyond, float* y) {
+  output_by<kSmallIn, kSmallOut>(
+      [](const auto* m, int step, auto* line) { small_output_line(m, step, line); }, image, from, at, first,
+      count, add, beyond, y);
 }
 
 // --- Weights ---
@@ -216,10 +267,17 @@ void weight_gradient(int64_t c, const float* from, int64_t position, float* grad
   });
 }
 
+constexpr int kPoints[] = {0, 1, 2, 3, 4, 5}, kSmallPoints[] = {0, 1, 2, 5};
+
 }  // namespace
 
 extern const winograd::Transforms winograd_transforms;
-const winograd::Transforms winograd_transforms = {input,   gradient,       output,
-                                                  weights, turned_weights, weight_gradient};
+const winograd::Transforms winograd_transforms = {
+    {kOut, kIn, kPoints, input, output},
+    {kSmallOut, kSmallIn, kSmallPoints, small_input, small_output},
+    gradient,
+    weights,
+    turned_weights,
+    weight_gradient};
 
 }  // namespace saccade::SACCADE_VECTORS

@@ -1,6 +1,6 @@
 // The transforms of winograd.h on vectors of channels. A *piece* is what one transform takes of an image: 4x4 pixels of
 // the side that slides not (y), or the 6x6 pixels around them (x). A transformed piece has 36 numbers for each channel,
-// the *positions*.
+// the *positions*. In the small form these are 2x2, 4x4 and 16.
 #pragma once
 
 #include "kernels/common/vectors.h"
@@ -8,6 +8,7 @@
 namespace saccade::winograd {
 
 constexpr int64_t kOut = 4, kIn = 6, kPositions = kIn * kIn;
+constexpr int64_t kSmallOut = 2, kSmallIn = 4;
 
 // Images [n, h, w, channels] whose pixels are read or written piece by piece. The grid of pieces is that of y; the last
 // ones of a row or a column lie partly outside where 4 does not divide y.
@@ -25,17 +26,30 @@ struct Layout {
   int64_t position, panel, pitch;
 };
 
-struct Transforms {
+// What becomes of images, of pieces of one size.
+struct Form {
+  int64_t out, in;    // the pixels along a side of a piece of y, and of x
+  const int* points;  // the numbers of its `in` points among the 6 that the weights have
+
   // B^T x B of the pieces [first, first + count), with pixels up to `pad` before the image's first ones and whatever
   // lies behind its last ones 0. `zeros` are as many as the image has channels.
   void (*input)(const Pieces&, const float* x, int64_t pad_h, int64_t pad_w, int64_t first, int64_t count,
                 const float* zeros, float* to, const Layout&);
-  // A y A^T of the pieces.
-  void (*gradient)(const Pieces&, const float* grad_y, int64_t first, int64_t count, const float* zeros,
-                   float* to, const Layout&);
   // A^T m A of the pieces into the image, or added to what is there. `beyond` takes what falls outside it.
   void (*output)(const Pieces&, const float* from, const Layout&, int64_t first, int64_t count, bool add,
                  float* beyond, float* y);
+
+  int64_t positions() const { return in * in; }
+  // The position of the transformed weights that belongs to one of a piece.
+  int64_t of_weights(int64_t position) const { return points[position / in] * kIn + points[position % in]; }
+};
+
+struct Transforms {
+  Form large, small;  // of 4x4 and of 2x2 pixels
+
+  // A y A^T of the pieces, in the large form.
+  void (*gradient)(const Pieces&, const float* grad_y, int64_t first, int64_t count, const float* zeros,
+                   float* to, const Layout&);
 
   // G w G^T of one panel of filters w [K,3,3,C]: to[p * position + c * width + j] for the filters first + j.
   void (*weights)(int64_t k, int64_t c, int64_t first, const float* w, float* to, int64_t position);

@@ -181,6 +181,8 @@ TEST_CASE("Winograd's form agrees with the reference, whatever the threads and v
       {"less than a piece", {3, 1, 2, 16, 16, 3, 3, 1, 1, 1, 1}},
       {"no padding", {1, 10, 11, 24, 16, 3, 3, 1, 1, 0, 0}},
       {"unequal padding", {1, 6, 9, 16, 24, 3, 3, 1, 1, 2, 0}},
+      {"the small form", {1, 8, 4, 128, 128, 3, 3, 1, 1, 1, 1}},
+      {"the small form, cut below and at the right", {1, 7, 3, 130, 136, 3, 3, 1, 1, 1, 0}},
       {"blocks of pieces", {1, 45, 58, 16, 16, 3, 3, 1, 1, 1, 1}},
       {"weights larger than a cache", {1, 36, 60, 300, 300, 3, 3, 1, 1, 1, 1}},
       {"slabs of pieces in the weight gradient", {1, 180, 180, 16, 16, 3, 3, 1, 1, 1, 1}}};
