@@ -83,11 +83,14 @@ void gather(const Conv2dShape& d, const float* x, int64_t first, int64_t rows, i
 // to[row,:] (+)= from[row,:] * panels
 void multiply_rows(const Panels& panel, int64_t rows, int64_t depth, int64_t columns, const float* from,
                    const float* packed, bool add, float* to) {
+  const int64_t last = panel.count(columns) - 1;
   for (int64_t l = 0; l < depth; l += kDepth)
-    for (int64_t number = 0; number < panel.count(columns); ++number)
+    for (int64_t number = 0; number <= last; ++number) {
+      const float* here = packed + (number * depth + l) * panel.width;
       panel.multiply(rows, std::min(panel.width, columns - number * panel.width), std::min(kDepth, depth - l),
-                     from + l, depth, packed + (number * depth + l) * panel.width, to + number * panel.width,
-                     columns, add || l > 0);
+                     from + l, depth, here, number < last ? here + depth * panel.width : nullptr,
+                     to + number * panel.width, columns, add || l > 0);
+    }
 }
 
 // How `rows` rows are cut into blocks, about equally many for each thread.

@@ -110,9 +110,11 @@ class Steps {
   void multiply(int64_t position, int64_t number, int64_t count, const float* v, const float* weights,
                 float* m) const {
     const int64_t depth = pass_.in.channels, in_position = panel_.count(pass_.out.channels);
-    panel_.multiply(count, panel_.width, depth, v + position * v_.position, v_.pitch,
-                    weights + (pass_.form.of_weights(position) * in_position + number) * depth * panel_.width,
-                    m + position * m_.position + number * panel_.width, m_.pitch, false);
+    const float* panel =
+        weights + (pass_.form.of_weights(position) * in_position + number) * depth * panel_.width;
+    panel_.multiply(count, panel_.width, depth, v + position * v_.position, v_.pitch, panel,
+                    panel + depth * panel_.width, m + position * m_.position + number * panel_.width,
+                    m_.pitch, false);
   }
   // The pieces of y, which `finished` then hears of line by line.
   template <class Finished>

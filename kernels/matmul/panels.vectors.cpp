@@ -17,10 +17,17 @@ constexpr int64_t kWidth = kVectors * Lanes::kCount;
 
 enum class Left { rows, panel };  // how the left side lies: a[i,l], or transposed in a panel
 
+// What each tile fetches of the next panel while it goes down its own.
+struct Ahead {
+  const float* from;
+  int64_t step;  // in each row
+};
+
 template <Left left, int rows>
 inline __attribute__((always_inline)) void multiply_tile(int64_t depth, const float* a, int64_t pitch_a,
-                                                         const float* panel, float* c, int64_t pitch_c,
-                                                         bool add) {
+                                                         const float* panel, const Ahead& ahead, float* c,
+                                                         int64_t pitch_c, bool add) {
+  const float* next = ahead.from;
   Lanes sum[rows][kVectors];
 #pragma GCC unroll 8
   for (int i = 0; i < rows; ++i)
@@ -41,6 +48,8 @@ inline __attribute__((always_inline)) void multiply_tile(int64_t depth, const fl
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) sum[i][v] = fma(factor, row[v], sum[i][v]);
     }
+    __builtin_prefetch(next, 0, 2);
+    next += ahead.step;
     panel += kWidth;
     a += left == Left::panel ? kWidth : 1;
   }
@@ -56,13 +65,14 @@ inline __attribute__((always_inline)) void multiply_tile(int64_t depth, const fl
 // A tile whose last columns are not there goes through a whole one.
 template <Left left, int rows>
 __attribute__((noinline)) void multiply_rows(int64_t columns, int64_t depth, const float* a, int64_t pitch_a,
-                                             const float* panel, float* c, int64_t pitch_c, bool add) {
-  if (columns == kWidth) return multiply_tile<left, rows>(depth, a, pitch_a, panel, c, pitch_c, add);
+                                             const float* panel, const Ahead& ahead, float* c,
+                                             int64_t pitch_c, bool add) {
+  if (columns == kWidth) return multiply_tile<left, rows>(depth, a, pitch_a, panel, ahead, c, pitch_c, add);
   float whole[rows * kWidth];
   if (add)
     for (int i = 0; i < rows; ++i)
       for (int64_t j = 0; j < kWidth; ++j) whole[i * kWidth + j] = j < columns ? c[i * pitch_c + j] : 0;
-  multiply_tile<left, rows>(depth, a, pitch_a, panel, whole, kWidth, add);
+  multiply_tile<left, rows>(depth, a, pitch_a, panel, ahead, whole, kWidth, add);
   for (int i = 0; i < rows; ++i)
     for (int64_t j = 0; j < columns; ++j) c[i * pitch_c + j] = whole[i * kWidth + j];
 }
@@ -70,8 +80,10 @@ __attribute__((noinline)) void multiply_rows(int64_t columns, int64_t depth, con
 // All rows in tiles of 6; 7 to 11 rows that are left become two tiles of about the same height.
 template <Left left>
 void multiply_all(int64_t rows, int64_t columns, int64_t depth, const float* a, int64_t pitch_a,
-                  const float* panel, float* c, int64_t pitch_c, bool add) {
+                  const float* panel, const float* next, float* c, int64_t pitch_c, bool add) {
   const int64_t step = left == Left::panel ? 1 : pitch_a;
+  const int64_t tiles = (rows + kRows - 1) / kRows;
+  Ahead ahead = next ? Ahead{next, kWidth / tiles} : Ahead{panel, 0};
   for (int64_t i = 0; i < rows;) {
     const int64_t remain = rows - i;
     const int64_t now = remain >= 2 * kRows || remain == kRows ? kRows
@@ -81,35 +93,36 @@ void multiply_all(int64_t rows, int64_t columns, int64_t depth, const float* a, 
     float* to = c + i * pitch_c;
     switch (now) {
       case 6:
-        multiply_rows<left, 6>(columns, depth, from, pitch_a, panel, to, pitch_c, add);
+        multiply_rows<left, 6>(columns, depth, from, pitch_a, panel, ahead, to, pitch_c, add);
         break;
       case 5:
-        multiply_rows<left, 5>(columns, depth, from, pitch_a, panel, to, pitch_c, add);
+        multiply_rows<left, 5>(columns, depth, from, pitch_a, panel, ahead, to, pitch_c, add);
         break;
       case 4:
-        multiply_rows<left, 4>(columns, depth, from, pitch_a, panel, to, pitch_c, add);
+        multiply_rows<left, 4>(columns, depth, from, pitch_a, panel, ahead, to, pitch_c, add);
         break;
       case 3:
-        multiply_rows<left, 3>(columns, depth, from, pitch_a, panel, to, pitch_c, add);
+        multiply_rows<left, 3>(columns, depth, from, pitch_a, panel, ahead, to, pitch_c, add);
         break;
       case 2:
-        multiply_rows<left, 2>(columns, depth, from, pitch_a, panel, to, pitch_c, add);
+        multiply_rows<left, 2>(columns, depth, from, pitch_a, panel, ahead, to, pitch_c, add);
         break;
       default:
-        multiply_rows<left, 1>(columns, depth, from, pitch_a, panel, to, pitch_c, add);
+        multiply_rows<left, 1>(columns, depth, from, pitch_a, panel, ahead, to, pitch_c, add);
     }
     i += now;
+    ahead.from += depth * ahead.step;
   }
 }
 
 void multiply(int64_t rows, int64_t columns, int64_t depth, const float* a, int64_t pitch_a,
-              const float* panel, float* c, int64_t pitch_c, bool add) {
-  multiply_all<Left::rows>(rows, columns, depth, a, pitch_a, panel, c, pitch_c, add);
+              const float* panel, const float* next, float* c, int64_t pitch_c, bool add) {
+  multiply_all<Left::rows>(rows, columns, depth, a, pitch_a, panel, next, c, pitch_c, add);
 }
 
 void multiply_transposed(int64_t rows, int64_t columns, int64_t depth, const float* left, const float* panel,
                          float* c, int64_t pitch_c, bool add) {
-  multiply_all<Left::panel>(rows, columns, depth, left, kWidth, panel, c, pitch_c, add);
+  multiply_all<Left::panel>(rows, columns, depth, left, kWidth, panel, nullptr, c, pitch_c, add);
 }
 
 void pack(int64_t depth, int64_t columns, const float* b, int64_t pitch, float* to, int64_t stride) {
