@@ -43,8 +43,8 @@ constexpr int64_t kBlock = 24;
 constexpr int64_t kDeepBlock = 66, kDeepCount = int64_t{3} << 20;
 // So few pieces of 4x4 pixels are faster as four times as many of 2x2 where the weights come from memory: for two of
 // them and a pair of channels 64 bytes are read instead of 144, for 128 multiplications instead of 72.
-constexpr int64_t kFewPieces = 2, kManyFilters = 128 * 128;
-// With so many pieces gradients are faster by windows.
+constexpr int64_t kFewPieces = 2, kManyPairs = 128 * 128;
+// With at most so many pieces gradients are faster by windows.
 constexpr int64_t kTooFewPieces = 4;
 // Pieces that the weight gradient holds at once, by the floats that they take: those stay in L3.
 constexpr int64_t kSlabCount = int64_t{2} << 20;
@@ -71,11 +71,15 @@ Pass data_pass(const Form& form, const Conv2dShape& d) {
           d.r - 1 - d.pad_h, d.s - 1 - d.pad_w};
 }
 
+// Pieces of 4x4 pixels of y.
+int64_t pieces_of_y(const Conv2dShape& d) {
+  return d.n * ((d.p() + kOut - 1) / kOut) * ((d.q() + kOut - 1) / kOut);
+}
+
 // The form in which y is made.
 const Form& form_of(const Context& context, const Conv2dShape& d) {
   const Transforms& transform = transforms(context.vectors);
-  const bool few = forward_pass(transform.large, d).out.count() <= kFewPieces;
-  return few && d.c * d.k >= kManyFilters ? transform.small : transform.large;
+  return pieces_of_y(d) <= kFewPieces && d.c * d.k >= kManyPairs ? transform.small : transform.large;
 }
 
 size_t bytes(int64_t floats) {
@@ -106,14 +110,21 @@ class Steps {
   void transform_input(const float* x, int64_t first, int64_t count, const float* zeros, float* v) const {
     pass_.form.input(pass_.in, x, pass_.pad_h, pass_.pad_w, first, count, zeros, v, v_);
   }
-  // The product at one position with one panel of the weights.
+  // The product at one position with one panel of the weights, while the next panel, or the next position's first one,
+  // comes from memory.
   void multiply(int64_t position, int64_t number, int64_t count, const float* v, const float* weights,
                 float* m) const {
-    const int64_t depth = pass_.in.channels, in_position = panel_.count(pass_.out.channels);
-    const float* panel =
-        weights + (pass_.form.of_weights(position) * in_position + number) * depth * panel_.width;
-    panel_.multiply(count, panel_.width, depth, v + position * v_.position, v_.pitch, panel,
-                    panel + depth * panel_.width, m + position * m_.position + number * panel_.width,
+    const int64_t depth = pass_.in.channels, size = depth * panel_.width, numbers = panels_of_weights();
+    const auto panel_at = [&](int64_t p, int64_t i) {
+      return weights + (pass_.form.of_weights(p) * numbers + i) * size;
+    };
+    const float* next = nullptr;
+    if (number + 1 < numbers)
+      next = panel_at(position, number + 1);
+    else if (position + 1 < pass_.form.positions())
+      next = panel_at(position + 1, 0);
+    panel_.multiply(count, panel_.width, depth, v + position * v_.position, v_.pitch,
+                    panel_at(position, number), next, m + position * m_.position + number * panel_.width,
                     m_.pitch, false);
   }
   // The pieces of y, which `finished` then hears of line by line.
@@ -207,7 +218,7 @@ bool takes(const Conv2dShape& d) {
 }
 
 bool takes_gradients(const Conv2dShape& d) {
-  return takes(d) && d.n * ((d.p() + kOut - 1) / kOut) * ((d.q() + kOut - 1) / kOut) > kTooFewPieces;
+  return takes(d) && pieces_of_y(d) > kTooFewPieces;
 }
 
 int64_t weights_count(const Context& context, const Conv2dShape& d) {

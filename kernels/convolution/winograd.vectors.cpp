@@ -46,22 +46,24 @@ inline __attribute__((always_inline)) void output_line(const V* m, int step, V* 
   to[3] = fma(V::all(0.125f), m3, fma(V::all(-8), m4, difference)) + m[5 * step];
 }
 
-// The small form has the points 0, 1, -1 and infinity. The weights are divided by what P(x) / (x - a) is in the large
-// one, so what follows makes up for it.
+// The small form has the points 0, 1, -1 and infinity, and P(x) = x (x-1) (x+1). At 0, 1 and -1 the weights are divided
+// by 1, 3 and -3, as the large form has it, where this one has -1, 2 and 2: A^T makes up for 3/2, B^T for the signs.
+//   B^T: (1, 0, -1, 0), (0, 1, 1, 0), (0, 1, -1, 0), (0, -1, 0, 1)       A^T: (1, 3/2, 3/2, 0), (0, 3/2, -3/2, 1)
+
 template <class V>
 inline __attribute__((always_inline)) void small_input_line(const V* d, int step, V* to) {
-  const V d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], half3 = V::all(1.5f);
+  const V d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step];
   to[0] = d0 - d2;
-  to[1] = half3 * (d1 + d2);
-  to[2] = half3 * (d1 - d2);
+  to[1] = d1 + d2;
+  to[2] = d1 - d2;
   to[3] = d3 - d1;
 }
 
 template <class V>
 inline __attribute__((always_inline)) void small_output_line(const V* m, int step, V* to) {
-  const V m1 = m[step], m2 = m[2 * step];
-  to[0] = m[0] + (m1 + m2);
-  to[1] = (m1 - m2) + m[3 * step];
+  const V m1 = m[step], m2 = m[2 * step], half3 = V::all(1.5f);
+  to[0] = fma(half3, m1 + m2, m[0]);
+  to[1] = fma(half3, m1 - m2, m[3 * step]);
 }
 
 template <class V>

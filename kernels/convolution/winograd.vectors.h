@@ -11,7 +11,7 @@ constexpr int64_t kOut = 4, kIn = 6, kPositions = kIn * kIn;
 constexpr int64_t kSmallOut = 2, kSmallIn = 4;
 
 // Images [n, h, w, channels] whose pixels are read or written piece by piece. The grid of pieces is that of y; the last
-// ones of a row or a column lie partly outside where 4 does not divide y.
+// ones of a row or a column lie partly outside where the size of a piece does not divide y.
 struct Pieces {
   int64_t n, rows, columns;  // the grid
   int64_t h, w, channels;    // the image
@@ -26,10 +26,10 @@ struct Layout {
   int64_t position, panel, pitch;
 };
 
-// What becomes of images, of pieces of one size.
+// How images are transformed in pieces of one size.
 struct Form {
   int64_t out, in;    // the pixels along a side of a piece of y, and of x
-  const int* points;  // the numbers of its `in` points among the 6 that the weights have
+  const int* points;  // for each of its `in` points which of the 6 that the weights have
 
   // B^T x B of the pieces [first, first + count), with pixels up to `pad` before the image's first ones and whatever
   // lies behind its last ones 0. `zeros` are as many as the image has channels.

@@ -16,8 +16,8 @@ struct Panels {
   int64_t width;  // columns of a panel
 
   // c[i,j] = sum over l < depth of a[i,l] panel[l,j], or c[i,j] += it where `add`, for i < rows, j < columns <= width.
-  // Row pitches in elements. Meanwhile `next` comes from memory into the L2 cache, if it is not null: the panel that
-  // the next call has, of as much depth.
+  // Row pitches in elements. Meanwhile `next` comes from memory into the L2 cache: the panel that the next call
+  // has, of as much depth, or null.
   void (*multiply)(int64_t rows, int64_t columns, int64_t depth, const float* a, int64_t pitch_a,
                    const float* panel, const float* next, float* c, int64_t pitch_c, bool add);
 

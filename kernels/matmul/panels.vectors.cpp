@@ -14,13 +14,15 @@ constexpr int kVectors = 4;
 constexpr int kVectors = 2;
 #endif
 constexpr int64_t kWidth = kVectors * Lanes::kCount;
+constexpr int64_t kLine = 16;  // floats of a line of the caches
+constexpr int kLines = kWidth > kLine ? kWidth / kLine : 1;
 
 enum class Left { rows, panel };  // how the left side lies: a[i,l], or transposed in a panel
 
-// What each tile fetches of the next panel while it goes down its own.
+// What a tile fetches of the next panel while it goes down its own: in each row the lines of `share` floats.
 struct Ahead {
   const float* from;
-  int64_t step;  // in each row
+  int64_t share;
 };
 
 template <Left left, int rows>
@@ -28,6 +30,7 @@ inline __attribute__((always_inline)) void multiply_tile(int64_t depth, const fl
                                                          const float* panel, const Ahead& ahead, float* c,
                                                          int64_t pitch_c, bool add) {
   const float* next = ahead.from;
+  const int64_t between = ahead.share / kLines;
   Lanes sum[rows][kVectors];
 #pragma GCC unroll 8
   for (int i = 0; i < rows; ++i)
@@ -48,8 +51,11 @@ inline __attribute__((always_inline)) void multiply_tile(int64_t depth, const fl
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) sum[i][v] = fma(factor, row[v], sum[i][v]);
     }
-    __builtin_prefetch(next, 0, 2);
-    next += ahead.step;
+    if constexpr (left == Left::rows) {
+#pragma GCC unroll 4
+      for (int line = 0; line < kLines; ++line) __builtin_prefetch(next + line * between, 0, 2);
+      next += ahead.share;
+    }
     panel += kWidth;
     a += left == Left::panel ? kWidth : 1;
   }
@@ -82,13 +88,18 @@ template <Left left>
 void multiply_all(int64_t rows, int64_t columns, int64_t depth, const float* a, int64_t pitch_a,
                   const float* panel, const float* next, float* c, int64_t pitch_c, bool add) {
   const int64_t step = left == Left::panel ? 1 : pitch_a;
-  const int64_t tiles = (rows + kRows - 1) / kRows;
-  Ahead ahead = next ? Ahead{next, kWidth / tiles} : Ahead{panel, 0};
+  // The first tiles share the next panel, so that memory has something to do all the time.
+  const int64_t tiles = (rows + kRows - 1) / kRows, shares = tiles >= 4 ? 4 : tiles >= 2 ? 2 : 1;
+  int64_t fetching = next ? shares : 0;
   for (int64_t i = 0; i < rows;) {
     const int64_t remain = rows - i;
     const int64_t now = remain >= 2 * kRows || remain == kRows ? kRows
                         : remain < kRows                       ? remain
                                                                : (remain + 1) / 2;
+    const Ahead ahead = fetching > 0
+                            ? Ahead{next + (shares - fetching) * depth * (kWidth / shares), kWidth / shares}
+                            : Ahead{panel, 0};
+    --fetching;
     const float* from = a + i * step;
     float* to = c + i * pitch_c;
     switch (now) {
@@ -111,7 +122,6 @@ void multiply_all(int64_t rows, int64_t columns, int64_t depth, const float* a, 
         multiply_rows<left, 1>(columns, depth, from, pitch_a, panel, ahead, to, pitch_c, add);
     }
     i += now;
-    ahead.from += depth * ahead.step;
   }
 }
 
