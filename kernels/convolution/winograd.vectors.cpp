@@ -1,5 +1,7 @@
 #include "kernels/convolution/winograd.vectors.h"
 
+#include <cstring>
+
 #include "kernels/common/lanes.h"
 #include "kernels/matmul/panels.h"
 
@@ -221,25 +223,36 @@ inline __attribute__((always_inline)) void transform_filter(const float* const* 
   both_ways<kWeights, kIn>(g, to, [](const V* line, int step, V* out) { weights_line(line, step, out); });
 }
 
+// Filters side by side whose transforms are gathered before they are written: the rows of the panel and the positions
+// lie at powers of two, so that single numbers would push each other's lines out of the caches.
+constexpr int64_t kTogether = 16;
+
 void weights(int64_t k, int64_t c, int64_t first, const float* w, float* to, int64_t position) {
   const int64_t columns = k - first < panels.width ? k - first : panels.width;
-  for (int64_t j = 0; j < columns; ++j) {
-    const float* taps[kWeights * kWeights];
-    for (int i = 0; i < kWeights * kWeights; ++i) taps[i] = w + ((first + j) * kWeights * kWeights + i) * c;
+  for (int64_t j0 = 0; j0 < panels.width; j0 += kTogether) {
+    const int64_t together = panels.width - j0 < kTogether ? panels.width - j0 : kTogether;
     for_lanes(c, [&]<class V>(V, int64_t channel) {
-      V u[kPositions];
-      transform_filter(taps, channel, u);
-      for (int p = 0; p < kPositions; ++p) {
-        float lane[V::kCount];
-        u[p].store(lane);
-        float* here = to + p * position + channel * panels.width + j;
-        for (int64_t l = 0; l < V::kCount; ++l) here[l * panels.width] = lane[l];
+      float gathered[kPositions][V::kCount][kTogether];
+      if (j0 + together > columns) std::memset(gathered, 0, sizeof gathered);
+      for (int64_t j = 0; j < together && j0 + j < columns; ++j) {
+        const float* taps[kWeights * kWeights];
+        for (int i = 0; i < kWeights * kWeights; ++i)
+          taps[i] = w + ((first + j0 + j) * kWeights * kWeights + i) * c;
+        V u[kPositions];
+        transform_filter(taps, channel, u);
+        for (int p = 0; p < kPositions; ++p) {
+          float lane[V::kCount];
+          u[p].store(lane);
+          for (int64_t l = 0; l < V::kCount; ++l) gathered[p][l][j] = lane[l];
+        }
       }
+      for (int p = 0; p < kPositions; ++p)
+        for (int64_t l = 0; l < V::kCount; ++l) {
+          float* here = to + p * position + (channel + l) * panels.width + j0;
+          std::memcpy(here, gathered[p][l], static_cast<size_t>(together) * sizeof(float));
+        }
     });
   }
-  for (int64_t j = columns; j < panels.width; ++j)
-    for (int p = 0; p < kPositions; ++p)
-      for (int64_t l = 0; l < c; ++l) to[p * position + l * panels.width + j] = 0;
 }
 
 void turned_weights(int64_t k, int64_t c, int64_t first, const float* w, float* to, int64_t position) {
