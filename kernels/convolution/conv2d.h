@@ -10,10 +10,10 @@
 // kernels otherwise; Context::kernels = own asks for ours. simt runs our own.
 //
 // On the CPU in f32, 3x3 convolutions of stride 1 take Winograd's form where it gains (winograd.h), unless
-// Context::exact, and all others are products of gathered windows (windows.h); in bf16 oneDNN computes (onednn_conv2d.h), or, where the
-// processor has no instructions for it, the forms of f32, whose results are rounded. Each of them packs the weights. A
-// `weight_version` other than 0 promises that equal (weight, version) means equal values, so that what is packed can
-// be kept (inference); 0 packs anew.
+// Context::exact, and all others are products of gathered windows (windows.h); in bf16 oneDNN computes
+// (onednn_conv2d.h), or, where the processor has no instructions for it, the forms of f32, whose results are rounded.
+// Each of them packs the weights. A `weight_version` other than 0 promises that equal (weight, version) means equal
+// values, so that what is packed can be kept (inference); 0 packs anew.
 #pragma once
 
 #include <string>
